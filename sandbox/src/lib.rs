@@ -1,1 +1,212 @@
+//! Stands in for the messaging providers in development and in tests.
+//!
+//! One module per provider answers its API, as strictly as the real one; `control` plays
+//! customers and statuses; `routes` sets the scene and shows what happened. Nothing leaves this
+//! machine but the callbacks to the gateway under test.
+#![forbid(unsafe_code)]
 
+mod account;
+mod callback;
+mod control;
+mod faults;
+mod graph;
+mod page;
+mod phones;
+mod routes;
+mod server;
+mod state;
+mod subscriber;
+mod telegram;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Json;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use account::{Account, AccountView, Telegram, WhatsApp};
+pub use control::{Error, Handshake, Inbound, Played, Raw, StatusUpdate};
+pub use faults::{Fault, FaultMode};
+pub use phones::{Phone, PhoneMessage, Side};
+pub use state::{Call, CallFilter};
+pub use subscriber::{Behaviour, Event};
+
+use state::{Shared, lock};
+
+/// A running sandbox. Stops when its last clone is dropped.
+#[derive(Clone)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    server: Arc<Server>,
+}
+
+struct Server {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Sandbox {
+    /// Serves on a loopback address; port 0 takes a free one.
+    pub async fn start(address: SocketAddr) -> io::Result<Self> {
+        if !address.ip().is_loopback() {
+            let why = "the sandbox only listens on a loopback address";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::new().map_err(io::Error::other)?);
+        let task = tokio::spawn(server::serve(listener, router(Arc::clone(&shared))));
+        let server = Arc::new(Server { address, task });
+        Ok(Self { shared, server })
+    }
+
+    /// Stops serving and breaks off all connections.
+    pub fn stop(&self) {
+        self.server.task.abort();
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
+    pub fn graph_base(&self) -> String {
+        format!("{}/graph/v23.0", self.url())
+    }
+
+    pub fn telegram_base(&self) -> String {
+        format!("{}/telegram", self.url())
+    }
+
+    pub fn subscriber_url(&self, name: &str) -> String {
+        format!("{}/subscriber/{name}", self.url())
+    }
+
+    /// Registers an account or changes it; its chats stay, and its webhook too if none is given.
+    pub fn register_account(&self, account: impl Into<Account>) -> Result<(), Error> {
+        control::register(&self.shared, account.into())
+    }
+
+    pub fn accounts(&self) -> Vec<AccountView> {
+        self.shared.accounts.list()
+    }
+
+    /// Queues a fault behind those set for the same recipient.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.faults.add(fault);
+    }
+
+    pub fn faults(&self) -> Vec<Fault> {
+        self.shared.faults.list()
+    }
+
+    pub fn clear_faults(&self) {
+        self.shared.faults.clear();
+    }
+
+    /// Plays a customer's text.
+    pub async fn inbound(&self, inbound: Inbound) -> Result<Played, Error> {
+        control::inbound(&self.shared, inbound).await
+    }
+
+    /// Posts a WhatsApp status by hand.
+    pub async fn status(&self, update: StatusUpdate) -> Result<Played, Error> {
+        control::status(&self.shared, update).await
+    }
+
+    /// Signs and posts any payload as the account's provider.
+    pub async fn raw(&self, account: &str, payload: Value) -> Result<Played, Error> {
+        let raw = Raw {
+            account: account.to_owned(),
+            payload,
+            deliver: true,
+            retry: false,
+        };
+        control::raw(&self.shared, raw).await
+    }
+
+    /// Sends Meta's subscription handshake, with the account's verify token if no other is given.
+    pub async fn handshake(
+        &self,
+        account: &str,
+        verify_token: Option<&str>,
+    ) -> Result<Handshake, Error> {
+        control::handshake(&self.shared, account, verify_token).await
+    }
+
+    /// The calls made to the providers, oldest first.
+    pub fn calls(&self, filter: &CallFilter) -> Vec<Arc<Call>> {
+        lock(&self.shared.journal).list(filter)
+    }
+
+    /// How many messages the providers took on.
+    pub fn accepted_count(&self) -> u64 {
+        lock(&self.shared.journal).accepted()
+    }
+
+    pub fn clear_calls(&self) {
+        lock(&self.shared.journal).clear();
+    }
+
+    /// All chats, the most recent first.
+    pub fn phones(&self) -> Vec<Phone> {
+        lock(&self.shared.phones).list(usize::MAX)
+    }
+
+    /// One chat, by account key (phone number id or bot username) and person.
+    pub fn phone(&self, account: &str, person: &str) -> Option<Phone> {
+        lock(&self.shared.phones).get(account, person).cloned()
+    }
+
+    /// Sets how a subscriber answers.
+    pub fn subscriber(&self, name: &str, behaviour: Behaviour) {
+        self.shared.subscribers.set(name, behaviour);
+    }
+
+    /// What a subscriber received after event number `after`, newest first.
+    pub fn events(&self, name: &str, after: u64) -> Vec<Arc<Event>> {
+        self.shared.subscribers.events(name, after, usize::MAX)
+    }
+
+    /// The same, once there is at least one or the time is over.
+    pub async fn wait_for_events(
+        &self,
+        name: &str,
+        after: u64,
+        patience: Duration,
+    ) -> Vec<Arc<Event>> {
+        let subscribers = &self.shared.subscribers;
+        subscribers.wait(name, after, usize::MAX, patience).await
+    }
+
+    pub fn clear_events(&self, name: &str) {
+        self.shared.subscribers.clear(name);
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .merge(graph::router())
+        .merge(telegram::router())
+        .merge(routes::router())
+        .merge(subscriber::router())
+        .merge(page::router())
+        .fallback(async || {
+            (
+                StatusCode::NOT_FOUND,
+                Json(json!({"error": "no such route"})),
+            )
+        })
+        .with_state(shared)
+}

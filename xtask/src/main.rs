@@ -1,1 +1,78 @@
-fn main() {}
+//! The project's only build scripts: `cargo xtask dev`, `cargo xtask test`, `cargo xtask build`.
+//!
+//! A failure is one sentence that says what to do. What is started here is ended here, with everything it
+//! started in turn; nothing else is touched.
+
+#![forbid(unsafe_code)]
+
+mod bundle;
+mod demo;
+mod dev;
+mod paths;
+mod problem;
+mod process;
+mod progress;
+mod test;
+mod tools;
+mod wrangler;
+
+use std::process::ExitCode;
+
+use paths::Paths;
+use problem::{Problem, Result};
+use progress::Progress;
+
+const HELP: &str = "\
+The build scripts of Patchbay.
+
+  cargo xtask dev      The gateway, the provider sandbox and demo data on this machine.
+      --port N             the gateway's port (8787)
+      --sandbox-port N     the sandbox's port (8790)
+      --fresh              forget the local database, secrets and demo data first
+
+  cargo xtask test     Everything CI checks, in CI's order.
+      --only STEP          that step alone; may be repeated
+                           (format, lint, lint-wasm, native, wasm, build, e2e)
+
+  cargo xtask build    The Worker script in build/, and its size. Does nothing when nothing changed.
+
+Missing tools are installed under target/ and node_modules/, never elsewhere.
+";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = tokio::select! {
+        outcome = run(&arguments) => outcome,
+        () = process::interrupted() => Ok(ExitCode::from(130)),
+    };
+    outcome.unwrap_or_else(|problem| {
+        eprintln!("{problem}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(arguments: &[&str]) -> Result<ExitCode> {
+    let paths = Paths::of_workspace();
+    match arguments {
+        ["dev", options @ ..] => dev::run(&paths, dev::Options::parse(options)?).await,
+        ["test", options @ ..] => test::run(&paths, test::Options::parse(options)?).await,
+        ["build"] => {
+            let progress = Progress::start();
+            tools::ensure(&paths, &progress).await?;
+            bundle::ensure(&paths, &progress).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => Err(usage(&format!("`{}` is not a command", other.join(" ")))),
+    }
+}
+
+/// What is wrong with the command line, and the help.
+fn usage(what: &str) -> Problem {
+    Problem::new(format!("{what}.\n\n{HELP}"))
+}

@@ -1,0 +1,170 @@
+//! The phones of the people who chat with the accounts, as their owners see them.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde::Serialize;
+
+use crate::state::{now, timestamp};
+
+/// Messages kept per chat before the oldest are forgotten.
+const MESSAGES_KEPT: usize = 200;
+const WINDOW_S: i64 = 24 * 60 * 60;
+
+/// One chat: a person and an account.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Phone {
+    pub provider: &'static str,
+    pub account: String,
+    /// The person's number or chat id.
+    pub person: String,
+    pub name: String,
+    /// When the person last wrote, in the provider's time (Unix seconds).
+    pub last_inbound: Option<i64>,
+    pub messages: VecDeque<PhoneMessage>,
+    #[serde(skip)]
+    changed: u64,
+    #[serde(skip)]
+    last_message_id: i64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneMessage {
+    pub id: String,
+    pub from: Side,
+    pub kind: String,
+    pub text: String,
+    pub at: String,
+    /// `accepted`, `sent`, `delivered`, `read` or `failed`.
+    pub status: String,
+    pub reply_to: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Side {
+    Business,
+    Customer,
+}
+
+impl PhoneMessage {
+    pub(crate) fn new(id: String, from: Side, kind: &str, text: String) -> Self {
+        let status = match from {
+            Side::Business => "accepted",
+            Side::Customer => "sent",
+        };
+        Self {
+            id,
+            from,
+            kind: kind.to_owned(),
+            text,
+            at: timestamp(now()),
+            status: status.to_owned(),
+            reply_to: None,
+        }
+    }
+
+    pub(crate) fn replying_to(mut self, id: Option<String>) -> Self {
+        self.reply_to = id;
+        self
+    }
+}
+
+impl Phone {
+    /// Whether the person wrote within the last 24 hours.
+    pub(crate) fn is_window_open(&self) -> bool {
+        self.last_inbound
+            .is_some_and(|at| now().timestamp() - at < WINDOW_S)
+    }
+
+    /// Whether a message of this Telegram chat has that id.
+    pub(crate) fn has_message(&self, id: i64) -> bool {
+        (1..=self.last_message_id).contains(&id)
+    }
+
+    /// The next message id of this chat, as Telegram counts.
+    pub(crate) fn next_message_id(&mut self) -> i64 {
+        self.last_message_id += 1;
+        self.last_message_id
+    }
+}
+
+/// All chats by account and person.
+#[derive(Default)]
+pub(crate) struct Phones {
+    chats: HashMap<(String, String), Phone>,
+    changes: u64,
+}
+
+impl Phones {
+    pub(crate) fn get(&self, account: &str, person: &str) -> Option<&Phone> {
+        self.chats.get(&(account.to_owned(), person.to_owned()))
+    }
+
+    /// The chat of a person with an account, begun if there was none.
+    pub(crate) fn open(
+        &mut self,
+        provider: &'static str,
+        account: &str,
+        person: &str,
+    ) -> &mut Phone {
+        self.changes += 1;
+        let key = (account.to_owned(), person.to_owned());
+        let chat = self.chats.entry(key).or_insert_with(|| Phone {
+            provider,
+            account: account.to_owned(),
+            person: person.to_owned(),
+            name: person.to_owned(),
+            last_inbound: None,
+            messages: VecDeque::new(),
+            changed: 0,
+            last_message_id: 0,
+        });
+        chat.changed = self.changes;
+        chat
+    }
+
+    /// Takes note of a message in a chat that is open.
+    pub(crate) fn push(&mut self, account: &str, person: &str, message: PhoneMessage) {
+        let key = (account.to_owned(), person.to_owned());
+        if let Some(chat) = self.chats.get_mut(&key) {
+            if chat.messages.len() == MESSAGES_KEPT {
+                chat.messages.pop_front();
+            }
+            chat.messages.push_back(message);
+        }
+    }
+
+    pub(crate) fn set_status(&mut self, account: &str, person: &str, id: &str, status: &str) {
+        let key = (account.to_owned(), person.to_owned());
+        let chat = self.chats.get_mut(&key);
+        let message = chat.and_then(|chat| {
+            chat.messages
+                .iter_mut()
+                .rev()
+                .find(|message| message.id == id)
+        });
+        if let Some(message) = message {
+            message.status = status.to_owned();
+        }
+    }
+
+    /// Whose chat with the account holds a message.
+    pub(crate) fn person_of(&self, account: &str, id: &str) -> Option<String> {
+        let holds = |chat: &&Phone| {
+            chat.account == account && chat.messages.iter().any(|message| message.id == id)
+        };
+        self.chats
+            .values()
+            .find(holds)
+            .map(|chat| chat.person.clone())
+    }
+
+    /// The chats in which something happened last, newest first.
+    pub(crate) fn list(&self, limit: usize) -> Vec<Phone> {
+        let mut chats: Vec<_> = self.chats.values().collect();
+        chats.sort_unstable_by_key(|chat| std::cmp::Reverse(chat.changed));
+        chats.into_iter().take(limit).cloned().collect()
+    }
+}

@@ -1,0 +1,271 @@
+//! What the sandbox remembers: accounts, every call it got, and what each phone shows.
+
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::account::{Account, AccountView, Telegram};
+use crate::callback::Poster;
+use crate::faults::Faults;
+use crate::phones::Phones;
+use crate::subscriber::Subscribers;
+
+/// Calls kept in the journal before the oldest are forgotten.
+const CALLS_KEPT: usize = 100_000;
+/// Headers worth keeping with a call. Authorization is not among them.
+const HEADERS_KEPT: [&str; 5] = [
+    "content-type",
+    "content-length",
+    "user-agent",
+    "traceparent",
+    "x-request-id",
+];
+
+/// Everything the routes share.
+pub(crate) struct Shared {
+    pub accounts: Accounts,
+    pub phones: Mutex<Phones>,
+    pub journal: Mutex<Journal>,
+    pub faults: Faults,
+    pub subscribers: Subscribers,
+    pub poster: Poster,
+    pub ids: Ids,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            accounts: Accounts::default(),
+            phones: Mutex::default(),
+            journal: Mutex::default(),
+            faults: Faults::default(),
+            subscribers: Subscribers::default(),
+            poster: Poster::new()?,
+            ids: Ids::new(),
+        })
+    }
+}
+
+/// The registered accounts by key.
+#[derive(Default)]
+pub(crate) struct Accounts(Mutex<BTreeMap<String, Arc<Account>>>);
+
+impl Accounts {
+    /// Registers an account, or changes the one of the same key. Its chats stay.
+    pub(crate) fn put(&self, mut account: Account) {
+        let mut accounts = lock(&self.0);
+        if let Some(earlier) = accounts.get(account.key()) {
+            account.keep_webhook_of(earlier);
+        }
+        accounts.insert(account.key().to_owned(), Arc::new(account));
+    }
+
+    /// Puts an account back as it is, with or without a webhook.
+    pub(crate) fn replace(&self, account: Account) {
+        lock(&self.0).insert(account.key().to_owned(), Arc::new(account));
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<Account>> {
+        lock(&self.0).get(key).cloned()
+    }
+
+    /// The bot of a token.
+    pub(crate) fn bot(&self, token: &str) -> Option<Telegram> {
+        lock(&self.0).values().find_map(|account| match &**account {
+            Account::Telegram(bot) if bot.bot_token == token => Some(bot.clone()),
+            Account::Telegram(_) | Account::Whatsapp(_) => None,
+        })
+    }
+
+    /// By any name a person would use: id, token, username, phone number.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Account>> {
+        let accounts = lock(&self.0);
+        let exact = accounts.get(name);
+        exact
+            .or_else(|| accounts.values().find(|account| account.answers_to(name)))
+            .cloned()
+    }
+
+    pub(crate) fn list(&self) -> Vec<AccountView> {
+        lock(&self.0)
+            .values()
+            .map(|account| account.view())
+            .collect()
+    }
+}
+
+/// One call the gateway made to a provider.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// Counts up from 1.
+    pub seq: u64,
+    pub at: String,
+    pub provider: &'static str,
+    /// The phone number id, or the bot's username.
+    pub account: Option<String>,
+    pub method: String,
+    /// Without the bot token.
+    pub path: String,
+    pub recipient: Option<String>,
+    /// Whether the provider took a message on.
+    pub accepted: bool,
+    /// `accepted`, `done` (no message was sent), `refused`, or the fault that played.
+    pub outcome: &'static str,
+    /// The provider's error code.
+    pub code: Option<i64>,
+    pub message_id: Option<String>,
+    pub text: Option<String>,
+    pub request: Value,
+    /// Absent when the client got no answer.
+    pub response_status: Option<u16>,
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Call {
+    pub(crate) fn new(
+        provider: &'static str,
+        method: &str,
+        path: String,
+        headers: &HeaderMap,
+    ) -> Self {
+        let kept = HEADERS_KEPT.iter().filter_map(|name| {
+            let value = headers.get(*name)?.to_str().ok()?;
+            Some(((*name).to_owned(), value.to_owned()))
+        });
+        Self {
+            seq: 0,
+            at: timestamp(now()),
+            provider,
+            account: None,
+            method: method.to_owned(),
+            path,
+            recipient: None,
+            accepted: false,
+            outcome: "refused",
+            code: None,
+            message_id: None,
+            text: None,
+            request: Value::Null,
+            response_status: None,
+            headers: kept.collect(),
+        }
+    }
+}
+
+/// Which calls to look at.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallFilter {
+    pub recipient: Option<String>,
+    pub accepted: Option<bool>,
+    /// Only calls with a higher `seq`.
+    pub after: Option<u64>,
+    /// The newest so many.
+    pub limit: Option<usize>,
+}
+
+/// The calls in the order they came.
+#[derive(Default)]
+pub(crate) struct Journal {
+    calls: VecDeque<Arc<Call>>,
+    last_seq: u64,
+    accepted: u64,
+}
+
+impl Journal {
+    pub(crate) fn record(&mut self, mut call: Call) {
+        self.last_seq += 1;
+        call.seq = self.last_seq;
+        self.accepted += u64::from(call.accepted);
+        if self.calls.len() == CALLS_KEPT {
+            self.calls.pop_front();
+        }
+        self.calls.push_back(Arc::new(call));
+    }
+
+    pub(crate) fn list(&self, filter: &CallFilter) -> Vec<Arc<Call>> {
+        let wanted = |call: &&Arc<Call>| {
+            filter
+                .recipient
+                .as_ref()
+                .is_none_or(|recipient| call.recipient.as_ref() == Some(recipient))
+                && filter
+                    .accepted
+                    .is_none_or(|accepted| call.accepted == accepted)
+                && filter.after.is_none_or(|after| call.seq > after)
+        };
+        let newest = self.calls.iter().rev().filter(wanted);
+        let mut calls: Vec<_> = newest
+            .take(filter.limit.unwrap_or(usize::MAX))
+            .cloned()
+            .collect();
+        calls.reverse();
+        calls
+    }
+
+    /// Messages accepted since the journal was last cleared, forgotten ones too.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.calls.clear();
+        self.accepted = 0;
+    }
+}
+
+/// Makes ids that look like the providers' and never repeat.
+pub(crate) struct Ids {
+    seed: u64,
+    count: AtomicU64,
+    updates: Mutex<HashMap<String, i64>>,
+}
+
+impl Ids {
+    fn new() -> Self {
+        Self {
+            seed: RandomState::new().hash_one(now().timestamp_micros()),
+            count: AtomicU64::new(0),
+            updates: Mutex::default(),
+        }
+    }
+
+    /// Fresh bytes, for ids without a meaning.
+    pub(crate) fn fresh(&self) -> [u8; 32] {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let mut hash = Sha256::new();
+        hash.update(self.seed.to_be_bytes());
+        hash.update(count.to_be_bytes());
+        hash.finalize().into()
+    }
+
+    /// The next `update_id` of a bot.
+    pub(crate) fn next_update(&self, bot: &str) -> i64 {
+        let mut updates = lock(&self.updates);
+        let last = updates.entry(bot.to_owned()).or_insert(850_000_000);
+        *last += 1;
+        *last
+    }
+}
+
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+pub(crate) fn timestamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Locks, also after a panic elsewhere: what is kept here is never left half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

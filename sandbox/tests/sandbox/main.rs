@@ -1,0 +1,5 @@
+mod common;
+mod control;
+mod faults;
+mod telegram;
+mod whatsapp;

@@ -1,0 +1,302 @@
+//! One adapter per provider, each a pure translation: a message becomes an HTTP
+//! request, a response or a webhook becomes values. No clients, no clock.
+//!
+//! A further channel is one folder, one `ChannelKind` and one line in `ADAPTERS`.
+
+mod lenient;
+mod meta;
+pub mod sign;
+mod telegram;
+mod whatsapp;
+
+use crate::model::channel::{Channel, ChannelKind, Credentials};
+use crate::model::contact::{Address, Identity, IdentityKind};
+use crate::model::content::Content;
+use crate::model::id::MessageId;
+use crate::model::message::DeliveryStatus;
+use crate::model::time::Timestamp;
+use bytes::Bytes;
+use http::{Request, Response};
+
+/// Every adapter there is.
+pub static ADAPTERS: &[&dyn Adapter] = &[&whatsapp::Adapter, &telegram::Adapter];
+
+/// The adapter of a channel type; `None` while the type is not built.
+#[must_use]
+pub fn adapter(kind: ChannelKind) -> Option<&'static dyn Adapter> {
+    ADAPTERS.iter().copied().find(|adapter| adapter.kind() == kind)
+}
+
+/// What a channel must know of its provider. Stateless.
+pub trait Adapter: Sync {
+    fn kind(&self) -> ChannelKind;
+
+    fn profile(&self) -> &'static Profile;
+
+    /// The credentials a channel of this type needs, by wire name.
+    fn credential_names(&self) -> &'static [&'static str];
+
+    /// Checks the form of the credentials beyond being there; nothing is asked
+    /// of the provider.
+    fn check_credentials(&self, _: &Credentials) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    /// The identifier of a channel connected without one.
+    fn default_identifier(&self, credentials: &Credentials) -> String;
+
+    /// The identifier as it is shown, such as `+15550100001`.
+    fn identifier(&self, raw: &str) -> Result<String, Invalid>;
+
+    /// Reads a recipient as a client writes it.
+    fn recipient(&self, raw: &str) -> Result<Address, Invalid>;
+
+    /// The kind of identity that its addresses are.
+    fn identity_kind(&self) -> IdentityKind;
+
+    /// The one HTTP request that sends a message.
+    fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError>;
+
+    /// Reads the provider's complete answer to `request`: the provider's id of
+    /// the message, or what went wrong.
+    fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError>;
+
+    /// Checks that a webhook comes from the provider, on its raw bytes. Fails
+    /// closed where the channel's secret is empty.
+    fn verify(&self, channel: &Channel, request: &Request<Bytes>) -> Result<(), Unverified>;
+
+    /// Reads a verified webhook. What is not understood is `Ignored` by name or
+    /// an `unsupported` message, never an error.
+    fn inbound(&self, body: &[u8]) -> Vec<Inbound>;
+
+    /// Answers a subscription handshake; `None` where the provider has none.
+    fn challenge(&self, _: &Channel, _: &Request<Bytes>) -> Option<Response<Bytes>> {
+        None
+    }
+}
+
+/// Where each provider answers. Overridable, so that an emulator can stand in.
+#[derive(Clone, Debug)]
+pub struct Origins {
+    /// With the version, such as `https://graph.facebook.com/v23.0`.
+    pub graph: String,
+    pub telegram: String,
+}
+
+/// What a channel can carry.
+#[derive(Debug)]
+pub struct Profile {
+    /// The longest text.
+    pub text: Limit,
+}
+
+impl Profile {
+    /// Checks a content against what the provider takes. Pointers are relative
+    /// to the content.
+    pub fn check(&self, content: &Content) -> Result<(), Invalid> {
+        match content {
+            Content::Text { text, .. } => {
+                if text.trim().is_empty() {
+                    return Err(Invalid::new("/text", "must not be empty"));
+                }
+                self.text.check("/text", text)
+            }
+            Content::Unsupported { .. } => {
+                Err(Invalid::new("/type", "unsupported is for inbound messages only"))
+            }
+        }
+    }
+}
+
+/// A length in the provider's own unit.
+#[derive(Clone, Copy, Debug)]
+pub enum Limit {
+    Characters(usize),
+}
+
+impl Limit {
+    fn check(self, pointer: &'static str, text: &str) -> Result<(), Invalid> {
+        let Limit::Characters(most) = self;
+        let length = text.chars().count();
+        if length <= most {
+            return Ok(());
+        }
+        Err(Invalid::new(
+            pointer,
+            format!("must be at most {most} characters; it has {length}"),
+        ))
+    }
+}
+
+/// A message on its way out, with what its request needs.
+#[derive(Debug)]
+pub struct Outbound<'a> {
+    pub message_id: MessageId,
+    pub channel: &'a Channel,
+    pub to: &'a Address,
+    pub content: &'a Content,
+    /// The provider's id of the message this one answers.
+    pub reply_to: Option<&'a str>,
+}
+
+/// A value that cannot be: where it stands and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// JSON pointer, relative to what was checked.
+    pub pointer: String,
+    pub detail: String,
+}
+
+impl Invalid {
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A webhook that does not prove to be from the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unverified;
+
+/// What the provider's own code says, kept for the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Ours, such as `provider_rejected`.
+    pub code: &'static str,
+    /// The provider's, as text.
+    pub provider_code: Option<String>,
+    pub message: String,
+}
+
+/// Why a send did not succeed, by what may be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// Too fast: wait, then send. Never a failure.
+    Throttled {
+        retry_after_ms: Option<i64>,
+        reason: Reason,
+    },
+    /// Certainly not sent, and worth another try.
+    Temporary(Reason),
+    /// The channel's token is refused.
+    Unauthorized(Reason),
+    /// Certainly not sent, and never will be.
+    Rejected(Reason),
+    /// May or may not have been sent.
+    Unclear(Reason),
+}
+
+/// Statuses with which Cloudflare says that the origin was never reached.
+const NEVER_REACHED: [u16; 5] = [521, 523, 525, 526, 530];
+
+impl SendError {
+    /// What an answer without the provider's own error code means.
+    #[must_use]
+    pub fn from_status(status: u16, retry_after_ms: Option<i64>) -> Self {
+        let reason = |code| Reason {
+            code,
+            provider_code: None,
+            message: format!("The provider answered HTTP {status} without an error code."),
+        };
+        match status {
+            429 => SendError::Throttled {
+                retry_after_ms,
+                reason: reason("rate_limited"),
+            },
+            401 => SendError::Unauthorized(reason("provider_unauthorized")),
+            status if NEVER_REACHED.contains(&status) => {
+                SendError::Temporary(reason("provider_unavailable"))
+            }
+            400 | 402..=407 | 409..=428 | 430..=499 => {
+                SendError::Rejected(reason("provider_rejected"))
+            }
+            _ => SendError::Unclear(reason("outcome_unknown")),
+        }
+    }
+}
+
+/// The wait of a `Retry-After` header in seconds.
+#[must_use]
+pub fn retry_after_ms<T>(response: &Response<T>) -> Option<i64> {
+    let seconds: i64 = response
+        .headers()
+        .get(http::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    (seconds >= 0).then(|| seconds.saturating_mul(1_000))
+}
+
+/// One thing a provider told us, in the form every channel shares.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Inbound {
+    Message(InboundMessage),
+    Status(StatusReport),
+    /// Understood well enough to leave alone; named for the log.
+    Ignored(String),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboundMessage {
+    pub provider_message_id: String,
+    pub from: Sender,
+    /// The provider's time; `None` when it gave none that can be.
+    pub sent_at: Option<Timestamp>,
+    pub content: Content,
+    /// The provider's id of the message this one answers.
+    pub reply_to: Option<String>,
+}
+
+/// Who wrote, and where an answer goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sender {
+    pub address: Address,
+    pub name: Option<String>,
+    /// Every identity the provider gave; the one of `address` first.
+    pub identities: Vec<Identity>,
+}
+
+/// How far a message has come, as the provider reports it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusReport {
+    pub provider_message_id: String,
+    /// Our own id, where the provider hands it back.
+    pub message_id: Option<MessageId>,
+    /// One of `sent`, `delivered`, `read`, `failed`.
+    pub status: DeliveryStatus,
+    pub at: Option<Timestamp>,
+    pub error: Option<Reason>,
+}
+
+/// Joins an origin and a path, whatever slashes either carries.
+fn join(origin: &str, path: &str) -> String {
+    format!("{}/{}", origin.trim_end_matches('/'), path.trim_start_matches('/'))
+}
+
+/// A POST of JSON; fails only where the origin or a header is not one.
+fn post_json(
+    url: &str,
+    bearer: Option<&str>,
+    body: &impl serde::Serialize,
+) -> Result<Request<Bytes>, SendError> {
+    let misconfigured = |message: &str| {
+        SendError::Rejected(Reason {
+            code: "channel_unavailable",
+            provider_code: None,
+            message: message.to_owned(),
+        })
+    };
+    let body = serde_json::to_vec(body)
+        .map_err(|_| misconfigured("The message cannot be written as JSON."))?;
+    let mut request = Request::post(url).header(http::header::CONTENT_TYPE, "application/json");
+    if let Some(token) = bearer {
+        request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    request.body(Bytes::from(body)).map_err(|_| {
+        misconfigured("The channel's credentials or the provider's origin cannot form a request.")
+    })
+}

@@ -1,0 +1,159 @@
+//! Telegram through the Bot API. <https://core.telegram.org/bots/api>
+
+mod wire;
+
+use super::{
+    Inbound, Invalid, Limit, Origins, Outbound, Profile, Reason, SendError, Unverified, join,
+    lenient, post_json, retry_after_ms, sign,
+};
+use crate::model::channel::{Channel, ChannelKind, Credentials};
+use crate::model::contact::{Address, IdentityKind};
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::Value;
+
+pub struct Adapter;
+
+static PROFILE: Profile = Profile {
+    text: Limit::Characters(4096),
+};
+
+impl super::Adapter for Adapter {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Telegram
+    }
+
+    fn profile(&self) -> &'static Profile {
+        &PROFILE
+    }
+
+    fn credential_names(&self) -> &'static [&'static str] {
+        &["botToken", "secretToken"]
+    }
+
+    fn check_credentials(&self, credentials: &Credentials) -> Result<(), Invalid> {
+        let (id, secret) = credentials.get("botToken").split_once(':').unwrap_or(("", ""));
+        let is_secret = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        };
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) || !is_secret(secret) {
+            return Err(Invalid::new("/botToken", "must be a bot token such as 123456:ABC-def"));
+        }
+        let token = credentials.get("secretToken");
+        if !is_secret(token) || token.len() > 256 {
+            return Err(Invalid::new(
+                "/secretToken",
+                "must be 1 to 256 letters, digits, underscores and hyphens",
+            ));
+        }
+        Ok(())
+    }
+
+    fn default_identifier(&self, credentials: &Credentials) -> String {
+        let token = credentials.get("botToken");
+        token.split(':').next().unwrap_or(token).to_owned()
+    }
+
+    fn identifier(&self, raw: &str) -> Result<String, Invalid> {
+        let name = raw.trim().trim_start_matches('@');
+        if is_username(name) {
+            Ok(name.to_owned())
+        } else {
+            Err(Invalid::new("", "must be the bot's username, such as my_shop_bot"))
+        }
+    }
+
+    /// A chat id (negative for groups), or `@name` of a public channel.
+    fn recipient(&self, raw: &str) -> Result<Address, Invalid> {
+        let raw = raw.trim();
+        let digits = raw.strip_prefix('-').unwrap_or(raw);
+        let is_chat = !digits.starts_with('0') && raw.parse::<i64>().is_ok_and(|id| id != 0);
+        let is_name = raw.strip_prefix('@').is_some_and(is_username);
+        if (is_chat && !raw.starts_with('+')) || is_name {
+            Ok(Address(raw.to_owned()))
+        } else {
+            Err(Invalid::new("", "must be a Telegram chat id, such as 5551234567"))
+        }
+    }
+
+    fn identity_kind(&self) -> IdentityKind {
+        IdentityKind::Telegram
+    }
+
+    fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
+        let body = wire::SendMessage::new(send);
+        let token = send.channel.credentials.get("botToken");
+        let path = format!("bot{token}/{}", wire::SendMessage::METHOD);
+        post_json(&join(&origins.telegram, &path), None, &body)
+    }
+
+    fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {
+        let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        match body.get("ok").and_then(Value::as_bool) {
+            Some(true) => Ok(body.get("result").and_then(wire::message_id)),
+            Some(false) => Err(error(response, &body)),
+            None => Err(SendError::from_status(
+                response.status().as_u16(),
+                retry_after_ms(response),
+            )),
+        }
+    }
+
+    /// Telegram does not sign; it repeats the secret given to `setWebhook`.
+    fn verify(&self, channel: &Channel, request: &Request<Bytes>) -> Result<(), Unverified> {
+        let given = request
+            .headers()
+            .get("x-telegram-bot-api-secret-token")
+            .and_then(|value| value.to_str().ok())
+            .ok_or(Unverified)?;
+        if sign::same_secret(channel.credentials.get("secretToken"), given) {
+            Ok(())
+        } else {
+            Err(Unverified)
+        }
+    }
+
+    fn inbound(&self, body: &[u8]) -> Vec<Inbound> {
+        wire::read(body)
+    }
+}
+
+/// Reads `{"ok":false,…}`. The description's text is no contract: the code decides,
+/// and the HTTP status where there is none.
+fn error(response: &Response<Bytes>, body: &Value) -> SendError {
+    let status = response.status().as_u16();
+    let given = lenient::integer(body.get("error_code"));
+    if given.is_none() && status >= 500 {
+        return SendError::from_status(status, retry_after_ms(response));
+    }
+    let code = given.unwrap_or(i64::from(status));
+    let reason = |ours| Reason {
+        code: ours,
+        provider_code: Some(code.to_string()),
+        message: lenient::text(body.get("description"))
+            .unwrap_or_else(|| "The provider gave no reason.".to_owned()),
+    };
+    match code {
+        429 => SendError::Throttled {
+            retry_after_ms: lenient::integer(body.pointer("/parameters/retry_after"))
+                .filter(|seconds| *seconds >= 0)
+                .map(|seconds| seconds.saturating_mul(1_000))
+                .or_else(|| retry_after_ms(response)),
+            reason: reason("rate_limited"),
+        },
+        401 | 404 => SendError::Unauthorized(reason("provider_unauthorized")),
+        409 | 500..=599 => SendError::Temporary(reason("provider_unavailable")),
+        _ => SendError::Rejected(reason("provider_rejected")),
+    }
+}
+
+/// Telegram's public names: 4 to 32 letters, digits and underscores.
+fn is_username(name: &str) -> bool {
+    (4..=32).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

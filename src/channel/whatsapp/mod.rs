@@ -1,0 +1,128 @@
+//! WhatsApp through Meta's Cloud API.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api>
+
+mod wire;
+
+use super::{
+    Inbound, Invalid, Limit, Origins, Outbound, Profile, SendError, Unverified, join, lenient,
+    meta, post_json,
+};
+use crate::model::channel::{Channel, ChannelKind, Credentials};
+use crate::model::contact::{Address, IdentityKind};
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::Value;
+
+pub struct Adapter;
+
+static PROFILE: Profile = Profile {
+    text: Limit::Characters(4096),
+};
+
+impl super::Adapter for Adapter {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Whatsapp
+    }
+
+    fn profile(&self) -> &'static Profile {
+        &PROFILE
+    }
+
+    fn credential_names(&self) -> &'static [&'static str] {
+        &["phoneNumberId", "wabaId", "accessToken", "appSecret", "verifyToken"]
+    }
+
+    fn check_credentials(&self, credentials: &Credentials) -> Result<(), Invalid> {
+        let is_id = |name: &str| credentials.get(name).bytes().all(|byte| byte.is_ascii_digit());
+        for name in ["phoneNumberId", "wabaId"] {
+            if !is_id(name) {
+                return Err(Invalid::new(format!("/{name}"), "must be the digits Meta shows"));
+            }
+        }
+        Ok(())
+    }
+
+    fn default_identifier(&self, credentials: &Credentials) -> String {
+        credentials.get("phoneNumberId").to_owned()
+    }
+
+    fn identifier(&self, raw: &str) -> Result<String, Invalid> {
+        let digits = phone_digits(raw).ok_or_else(|| {
+            Invalid::new("", "must be the business phone number, such as +15550100001")
+        })?;
+        Ok(format!("+{digits}"))
+    }
+
+    /// A phone number in digits, or a business-scoped user id such as
+    /// `US.13491208655302741918`.
+    fn recipient(&self, raw: &str) -> Result<Address, Invalid> {
+        let raw = raw.trim();
+        if is_user_id(raw) {
+            return Ok(Address(raw.to_owned()));
+        }
+        phone_digits(raw).map(Address).ok_or_else(|| {
+            Invalid::new("", "must be a phone number with country code, 7 to 15 digits")
+        })
+    }
+
+    fn identity_kind(&self) -> IdentityKind {
+        IdentityKind::Whatsapp
+    }
+
+    fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
+        let credentials = &send.channel.credentials;
+        let path = format!("{}/messages", credentials.get("phoneNumberId"));
+        let body = wire::Send::new(send);
+        post_json(
+            &join(&origins.graph, &path),
+            Some(credentials.get("accessToken")),
+            &body,
+        )
+    }
+
+    fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {
+        if !response.status().is_success() {
+            return Err(meta::error(response));
+        }
+        let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        match lenient::text(body.pointer("/messages/0/id")) {
+            Some(id) => Ok(Some(id)),
+            None => Err(meta::error(response)),
+        }
+    }
+
+    fn verify(&self, channel: &Channel, request: &Request<Bytes>) -> Result<(), Unverified> {
+        meta::verify(channel, request)
+    }
+
+    fn inbound(&self, body: &[u8]) -> Vec<Inbound> {
+        wire::read(body)
+    }
+
+    fn challenge(&self, channel: &Channel, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        Some(meta::challenge(channel, request))
+    }
+}
+
+/// The digits of an E.164 number, with or without `+` and the usual separators.
+fn phone_digits(raw: &str) -> Option<String> {
+    let bare = raw.trim();
+    let bare = bare.strip_prefix('+').unwrap_or(bare);
+    let is_phone = bare
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b" ()-.".contains(&byte));
+    let digits: String = bare.chars().filter(char::is_ascii_digit).collect();
+    (is_phone && (7..=15).contains(&digits.len())).then_some(digits)
+}
+
+/// Two capital letters, a dot, optionally `ENT.`, then letters and digits.
+fn is_user_id(raw: &str) -> bool {
+    let Some((country, rest)) = raw.split_once('.') else {
+        return false;
+    };
+    let rest = rest.strip_prefix("ENT.").unwrap_or(rest);
+    country.len() == 2
+        && country.bytes().all(|byte| byte.is_ascii_uppercase())
+        && (1..=128).contains(&rest.len())
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}

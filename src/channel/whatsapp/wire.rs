@@ -1,0 +1,198 @@
+//! The Cloud API's JSON: the body of a send, and webhooks.
+
+use super::super::{Inbound, InboundMessage, Outbound, Sender, StatusReport, lenient, meta};
+use super::is_user_id;
+use crate::model::contact::{Address, Identity, IdentityKind};
+use crate::model::content::Content;
+use crate::model::id::MessageId;
+use crate::model::message::DeliveryStatus;
+use serde::Serialize;
+use serde_json::Value;
+
+/// `POST /{phone number id}/messages`.
+#[derive(Serialize)]
+pub struct Send<'a> {
+    messaging_product: &'static str,
+    recipient_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    /// A business-scoped user id, for people without a phone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<Context<'a>>,
+    /// Comes back in every status, so that an unclear send settles itself.
+    biz_opaque_callback_data: MessageId,
+    #[serde(flatten)]
+    body: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Context<'a> {
+    message_id: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Body<'a> {
+    Text { text: Text<'a> },
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    body: &'a str,
+    preview_url: bool,
+}
+
+impl<'a> Send<'a> {
+    pub fn new(send: &'a Outbound<'_>) -> Self {
+        let address = send.to.0.as_str();
+        let has_phone = !is_user_id(address);
+        Self {
+            messaging_product: "whatsapp",
+            recipient_type: "individual",
+            to: has_phone.then_some(address),
+            recipient: (!has_phone).then_some(address),
+            context: send.reply_to.map(|message_id| Context { message_id }),
+            biz_opaque_callback_data: send.message_id,
+            body: match send.content {
+                Content::Text { text, preview_url } => Body::Text {
+                    text: Text {
+                        body: text,
+                        preview_url: preview_url.unwrap_or(false),
+                    },
+                },
+                // Refused before it is stored; an empty text is refused by the provider.
+                Content::Unsupported { .. } => Body::Text {
+                    text: Text {
+                        body: "",
+                        preview_url: false,
+                    },
+                },
+            },
+        }
+    }
+}
+
+/// Reads a webhook: every entry, change, message and status on its own, so that
+/// one that is not understood hides none of the others.
+pub fn read(body: &[u8]) -> Vec<Inbound> {
+    let Ok(payload) = serde_json::from_slice::<Value>(body) else {
+        return vec![Inbound::Ignored("not JSON".to_owned())];
+    };
+    let mut read = Vec::new();
+    for change in lenient::items(payload.get("entry"))
+        .flat_map(|entry| lenient::items(entry.get("changes")))
+    {
+        let field = lenient::text(change.get("field")).unwrap_or_default();
+        let Some(value) = change.get("value").filter(|_| field == "messages") else {
+            read.push(Inbound::Ignored(format!("field {}", short(&field))));
+            continue;
+        };
+        read.extend(lenient::items(value.get("messages")).map(|item| message(value, item)));
+        read.extend(lenient::items(value.get("statuses")).map(status));
+        if value.get("errors").is_some() {
+            read.push(Inbound::Ignored("value.errors".to_owned()));
+        }
+    }
+    if read.is_empty() {
+        read.push(Inbound::Ignored("nothing in it".to_owned()));
+    }
+    read
+}
+
+/// Kinds that are not messages of their own.
+const NOT_MESSAGES: [&str; 5] = ["reaction", "system", "edit", "revoke", "request_welcome"];
+
+fn message(value: &Value, item: &Value) -> Inbound {
+    let kind = lenient::text(item.get("type")).unwrap_or_else(|| "unknown".to_owned());
+    if NOT_MESSAGES.contains(&kind.as_str()) {
+        return Inbound::Ignored(format!("message {kind}"));
+    }
+    let Some(provider_message_id) = lenient::text(item.get("id")) else {
+        return Inbound::Ignored("message without id".to_owned());
+    };
+    let Some(from) = sender(value, item) else {
+        return Inbound::Ignored("message without sender".to_owned());
+    };
+    let content = match item.pointer("/text/body").and_then(Value::as_str) {
+        Some(text) if kind == "text" => Content::Text {
+            text: text.to_owned(),
+            preview_url: None,
+        },
+        Some(_) | None => Content::Unsupported {
+            provider_type: lenient::text(item.pointer("/unsupported/type")).unwrap_or(kind),
+        },
+    };
+    Inbound::Message(InboundMessage {
+        provider_message_id,
+        from,
+        sent_at: lenient::moment(item.get("timestamp")),
+        content,
+        reply_to: lenient::text(item.pointer("/context/id")),
+    })
+}
+
+/// The person who wrote. `from` and `wa_id` may be absent or empty for people
+/// who hide their number; then the business-scoped id is the address.
+fn sender(value: &Value, item: &Value) -> Option<Sender> {
+    let phone = lenient::text(item.get("from"));
+    let user_id = lenient::text(item.get("from_user_id"));
+    let is_theirs = |contact: &&Value| {
+        let wa_id = lenient::text(contact.get("wa_id"));
+        let id = lenient::text(contact.get("user_id"));
+        (wa_id.is_some() && wa_id == phone) || (id.is_some() && id == user_id)
+    };
+    let contacts: Vec<&Value> = lenient::items(value.get("contacts")).collect();
+    let only = match contacts.as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    };
+    let contact = contacts.iter().copied().find(is_theirs).or(only);
+    let field = |name: &str| contact.and_then(|contact| lenient::text(contact.get(name)));
+    let phone = phone.or_else(|| field("wa_id"));
+    let user_id = user_id.or_else(|| field("user_id"));
+    let identities: Vec<Identity> = [phone, user_id]
+        .into_iter()
+        .flatten()
+        .map(|value| Identity {
+            kind: IdentityKind::Whatsapp,
+            value,
+        })
+        .collect();
+    Some(Sender {
+        address: Address(identities.first()?.value.clone()),
+        name: contact.and_then(|contact| lenient::text(contact.pointer("/profile/name"))),
+        identities,
+    })
+}
+
+fn status(item: &Value) -> Inbound {
+    let name = lenient::text(item.get("status")).unwrap_or_default();
+    let status = match name.as_str() {
+        "sent" => DeliveryStatus::Sent,
+        "delivered" => DeliveryStatus::Delivered,
+        "read" | "played" => DeliveryStatus::Read,
+        "failed" => DeliveryStatus::Failed,
+        _ => return Inbound::Ignored(format!("status {}", short(&name))),
+    };
+    let Some(provider_message_id) = lenient::text(item.get("id")) else {
+        return Inbound::Ignored("status without id".to_owned());
+    };
+    Inbound::Status(StatusReport {
+        provider_message_id,
+        message_id: item
+            .get("biz_opaque_callback_data")
+            .and_then(Value::as_str)
+            .and_then(MessageId::parse),
+        status,
+        at: lenient::moment(item.get("timestamp")),
+        error: (status == DeliveryStatus::Failed)
+            .then(|| meta::reason(item.pointer("/errors/0").unwrap_or(&Value::Null))),
+    })
+}
+
+/// A provider's word, short enough for a log line.
+fn short(word: &str) -> String {
+    word.chars().take(40).collect()
+}

@@ -1,0 +1,289 @@
+//! Connecting senders, and opening their credentials for use.
+
+use super::keys::unfold;
+use super::{Error, Gateway, Page, Ports, next, view};
+use crate::channel::{Adapter, Invalid, adapter};
+use crate::model::access::Key;
+use crate::model::channel::{
+    Channel, ChannelKind, ChannelRecord, ChannelStatus, Credentials, Settings, match_key,
+};
+use crate::model::id::{ChannelId, WorkspaceId};
+use crate::model::time::Timestamp;
+use crate::store::channels::{self, Change, NewChannel};
+use serde::{Deserialize, Serialize};
+use std::rc::Rc;
+
+pub struct ConnectChannel {
+    pub kind: ChannelKind,
+    pub name: String,
+    pub identifier: Option<String>,
+    pub credentials: Credentials,
+    pub settings: Settings,
+}
+
+#[derive(Default)]
+pub struct ChannelPatch {
+    pub name: Option<String>,
+    pub credentials: Option<Credentials>,
+    pub settings: Option<Settings>,
+    pub status: Option<ChannelStatus>,
+}
+
+/// A channel as stored for use. Also its form in the cache: still sealed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Sealed {
+    pub id: ChannelId,
+    pub workspace_id: WorkspaceId,
+    #[serde(rename = "type")]
+    pub kind: ChannelKind,
+    pub identifier: String,
+    pub status: ChannelStatus,
+    pub settings: Settings,
+    pub credentials: Option<String>,
+    pub version: i64,
+}
+
+/// The place credentials are bound to.
+fn place(workspace: WorkspaceId, id: ChannelId) -> String {
+    format!("channel|{workspace}|{id}|credentials")
+}
+
+impl<P: Ports> Gateway<P> {
+    pub async fn connect_channel(
+        &self,
+        key: &Key,
+        connect: ConnectChannel,
+    ) -> Result<view::Channel, Error> {
+        let now = self.now();
+        let adapter = built(connect.kind)?;
+        check_credentials(adapter, &connect.credentials)?;
+        let identifier = match &connect.identifier {
+            Some(identifier) => adapter
+                .identifier(identifier)
+                .map_err(|invalid| Error::invalid("/identifier", invalid.detail))?,
+            None => adapter.default_identifier(&connect.credentials),
+        };
+        let id: ChannelId = self.fresh(now);
+        let credentials = self.seal_credentials(key.workspace_id, id, &connect.credentials)?;
+        let new = NewChannel {
+            id,
+            workspace_id: key.workspace_id,
+            kind: connect.kind,
+            name: &connect.name,
+            match_key: &match_key(&identifier),
+            identifier: &identifier,
+            settings: &connect.settings,
+            credentials: &credentials,
+        };
+        let rows = self.batch(vec![channels::create(&new, now)]).await?;
+        let stored: Vec<ChannelRecord> = next(&mut rows.into_iter()).records()?;
+        let Some(record) = stored.into_iter().next() else {
+            return Err(Error::Conflict {
+                detail: "a channel of this type and identifier is connected already",
+                pointer: Some("/identifier".to_owned()),
+            });
+        };
+        self.memory
+            .forget_identifier(key.workspace_id, new.match_key);
+        Ok(view::Channel::of(record, &self.config.public_url))
+    }
+
+    pub async fn channel(&self, key: &Key, id: ChannelId) -> Result<view::Channel, Error> {
+        let mut rows = self
+            .read(key, vec![channels::get(key.workspace_id, id)])
+            .await?;
+        let found: Vec<ChannelRecord> = next(&mut rows).records()?;
+        self.show_channel(found)
+    }
+
+    pub async fn list_channels(
+        &self,
+        key: &Key,
+        kind: Option<ChannelKind>,
+        after: &str,
+        limit: i64,
+    ) -> Result<Page<view::Channel>, Error> {
+        let statement = channels::list(key.workspace_id, kind, after, limit + 1);
+        let mut rows = self.read(key, vec![statement]).await?;
+        let found: Vec<ChannelRecord> = next(&mut rows).records()?;
+        let page = Page::of(found, limit, |channel| channel.id.to_string());
+        Ok(page.map(|record| view::Channel::of(record, &self.config.public_url)))
+    }
+
+    pub async fn patch_channel(
+        &self,
+        key: &Key,
+        id: ChannelId,
+        patch: ChannelPatch,
+    ) -> Result<view::Channel, Error> {
+        // 1. The channel as it is, for its type decides what credentials must be.
+        let current = self.channel(key, id).await?;
+        let adapter = built(current.kind)?;
+        // 2. What changes. New credentials connect a channel that waits for them.
+        let credentials = match &patch.credentials {
+            Some(credentials) => {
+                check_credentials(adapter, credentials)?;
+                Some(self.seal_credentials(key.workspace_id, id, credentials)?)
+            }
+            None => None,
+        };
+        let reconnects =
+            credentials.is_some() && current.status == ChannelStatus::NeedsReauth;
+        let change = Change {
+            name: patch.name.as_deref(),
+            settings: patch.settings.as_ref(),
+            credentials: credentials.as_deref(),
+            status: patch
+                .status
+                .or(reconnects.then_some(ChannelStatus::Connected)),
+        };
+        // 3. Written, and forgotten wherever it is remembered.
+        let rows = self
+            .batch(vec![channels::update(key.workspace_id, id, &change)])
+            .await?;
+        self.forget_channel(id).await;
+        self.show_channel(next(&mut rows.into_iter()).records()?)
+    }
+
+    pub async fn delete_channel(&self, key: &Key, id: ChannelId) -> Result<(), Error> {
+        let statement = channels::delete(key.workspace_id, id, self.now());
+        let rows = self.batch(vec![statement]).await?;
+        self.forget_channel(id).await;
+        if next(&mut rows.into_iter()).0.is_empty() {
+            return Err(Error::not_found("channel"));
+        }
+        Ok(())
+    }
+
+    fn show_channel(&self, found: Vec<ChannelRecord>) -> Result<view::Channel, Error> {
+        let record = found.into_iter().next().ok_or(Error::not_found("channel"))?;
+        Ok(view::Channel::of(record, &self.config.public_url))
+    }
+
+    fn seal_credentials(
+        &self,
+        workspace: WorkspaceId,
+        id: ChannelId,
+        credentials: &Credentials,
+    ) -> Result<String, Error> {
+        let plain = serde_json::to_string(credentials).map_err(|_| Error::Internal)?;
+        self.config
+            .vault
+            .seal(&plain, &place(workspace, id), self.random())
+            .ok_or(Error::Internal)
+    }
+
+    /// Opens a stored channel. Credentials that do not open are empty: nothing
+    /// verifies or sends with them.
+    pub(super) fn open_channel(&self, sealed: Sealed) -> Rc<Channel> {
+        let opened = sealed
+            .credentials
+            .as_deref()
+            .and_then(|text| {
+                let place = place(sealed.workspace_id, sealed.id);
+                self.config.vault.open(text, &place)
+            })
+            .and_then(|plain| serde_json::from_str(&plain).ok());
+        if opened.is_none() {
+            self.ports.log(
+                "channel.sealed",
+                serde_json::json!({ "channel": sealed.id }),
+            );
+        }
+        Rc::new(Channel {
+            id: sealed.id,
+            workspace_id: sealed.workspace_id,
+            kind: sealed.kind,
+            identifier: sealed.identifier,
+            settings: sealed.settings,
+            credentials: opened.unwrap_or_default(),
+            version: sealed.version,
+        })
+    }
+
+    /// Reads the answer of a query for sealed channels.
+    pub(super) fn read_sealed(&self, rows: crate::store::Rows) -> Result<Vec<Sealed>, Error> {
+        let mut rows = rows;
+        for row in &mut rows.0 {
+            unfold(row, "settings");
+        }
+        Ok(rows.read()?)
+    }
+
+    /// A channel for a provider's webhook: remembered, cached, or read.
+    pub(super) async fn find_channel(
+        &self,
+        id: ChannelId,
+        now: Timestamp,
+    ) -> Result<Option<Rc<Channel>>, Error> {
+        if let Some(channel) = self.memory.channel(id, now) {
+            return Ok(Some(channel));
+        }
+        let cached = self.ports.cached(&format!("channel:{id}")).await;
+        let cached = cached.and_then(|json| serde_json::from_str::<Sealed>(&json).ok());
+        if let Some(sealed) = cached {
+            let channel = self.open_channel(sealed);
+            self.memory.keep_channel(channel.clone(), now);
+            return Ok(Some(channel));
+        }
+        self.find_channel_now(id, now).await
+    }
+
+    /// A channel as the database has it.
+    pub(super) async fn find_channel_now(
+        &self,
+        id: ChannelId,
+        now: Timestamp,
+    ) -> Result<Option<Rc<Channel>>, Error> {
+        let rows = self.batch(vec![channels::sealed(id)]).await?;
+        let found = self.read_sealed(next(&mut rows.into_iter()))?;
+        let Some(sealed) = found.into_iter().next() else {
+            self.memory.forget_channel(id);
+            return Ok(None);
+        };
+        if let Ok(json) = serde_json::to_string(&sealed) {
+            self.ports.cache(&format!("channel:{id}"), json).await;
+        }
+        let channel = self.open_channel(sealed);
+        self.memory.keep_channel(channel.clone(), now);
+        Ok(Some(channel))
+    }
+
+    pub(super) async fn forget_channel(&self, id: ChannelId) {
+        self.memory.forget_channel(id);
+        self.ports.uncache(&format!("channel:{id}")).await;
+    }
+}
+
+/// The adapter of a type, or that there is none yet.
+fn built(kind: ChannelKind) -> Result<&'static dyn Adapter, Error> {
+    adapter(kind).ok_or_else(|| {
+        Error::invalid(
+            "/type",
+            format!("{} channels cannot be connected yet", kind.name()),
+        )
+    })
+}
+
+/// Every credential of the type is there, and none is empty.
+fn check_credentials(adapter: &dyn Adapter, credentials: &Credentials) -> Result<(), Error> {
+    let missing: Vec<Invalid> = adapter
+        .credential_names()
+        .iter()
+        .filter(|name| credentials.get(name).trim().is_empty())
+        .map(|name| Invalid::new(format!("/credentials/{name}"), "is required"))
+        .collect();
+    if !missing.is_empty() {
+        return Err(Error::Invalid(missing));
+    }
+    let is_header = |value: &String| value.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+    if let Some((name, _)) = credentials.0.iter().find(|(_, value)| !is_header(value)) {
+        return Err(Error::invalid(
+            format!("/credentials/{name}"),
+            "must be printable ASCII without spaces",
+        ));
+    }
+    adapter.check_credentials(credentials).map_err(|invalid| {
+        Error::invalid(format!("/credentials{}", invalid.pointer), invalid.detail)
+    })
+}

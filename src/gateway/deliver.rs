@@ -1,0 +1,440 @@
+//! Sending what was accepted: claim late and few, call the provider, record once.
+
+use super::channels::Sealed;
+use super::keys::unfold;
+use super::outcome::{Attempted, Situation, Step, no_answer, step};
+use super::publish::DeliveryHint;
+use super::{Gateway, Ports, Push, Queue};
+use crate::channel::{Outbound, SendError, adapter};
+use crate::model::channel::ChannelStatus;
+use crate::model::contact::Address;
+use crate::model::content::Content;
+use crate::model::event::EventType;
+use crate::model::id::{ChannelId, ConversationId, EventId, MessageId, WorkspaceId};
+use crate::model::message::DeliveryStatus;
+use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
+use crate::store::inbound::{self, Report};
+use crate::store::outbox::{self, Candidates, Outcome};
+use crate::store::{DatabaseError, Rows, Statement, channels};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// As many as the runtime opens connections at a time.
+const AT_ONCE: usize = 6;
+/// Longer than any provider call may take.
+const LEASE_MS: i64 = 30 * SECOND_MS;
+/// A consumer hands the rest back to the queue after this long.
+const LONGEST_RUN_MS: i64 = 20 * SECOND_MS;
+
+/// What the outbound queue carries: ids, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Hint {
+    Message {
+        workspace: WorkspaceId,
+        message: MessageId,
+        /// Deliveries made with the message, to be passed on: one push for both.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        deliveries: Vec<DeliveryHint>,
+    },
+    Conversation { conversation: ConversationId },
+}
+
+impl Hint {
+    #[must_use]
+    pub fn message(
+        workspace: WorkspaceId,
+        message: MessageId,
+        deliveries: Vec<DeliveryHint>,
+    ) -> Self {
+        Hint::Message {
+            workspace,
+            message,
+            deliveries,
+        }
+    }
+
+    /// Reads a queue message; `None` when it is not one of ours.
+    #[must_use]
+    pub fn parse(body: &str) -> Option<Self> {
+        serde_json::from_str(body).ok()
+    }
+
+    #[must_use]
+    pub fn push(&self, delay_s: u32) -> Push {
+        Push {
+            body: serde_json::to_string(self).unwrap_or_default(),
+            delay_s,
+        }
+    }
+}
+
+/// A claimed message with what its send needs.
+#[derive(Deserialize)]
+pub(super) struct Job {
+    workspace_id: WorkspaceId,
+    id: MessageId,
+    conversation_id: ConversationId,
+    content: String,
+    attempt: i64,
+    created_at: i64,
+    expires_at: Option<i64>,
+    address: Address,
+    reply_to: Option<String>,
+    channel_deleted_at: Option<i64>,
+    channel_status: ChannelStatus,
+    #[serde(skip)]
+    channel: Option<Sealed>,
+}
+
+/// A parked report's columns.
+#[derive(Deserialize)]
+pub(super) struct Parked {
+    pub workspace_id: WorkspaceId,
+    pub channel_id: ChannelId,
+    pub provider_message_id: String,
+    pub status: DeliveryStatus,
+    pub at: i64,
+    pub error_code: Option<String>,
+    pub error_message: Option<String>,
+    pub error_provider_code: Option<String>,
+}
+
+/// An attempt that is over, before it is recorded.
+struct Done {
+    job: Job,
+    started_at: Timestamp,
+    attempted: Attempted,
+}
+
+impl<P: Ports> Gateway<P> {
+    /// Sends what the hints point at and what follows it in its conversations.
+    ///
+    /// 1. Claim up to six, one per conversation, each its conversation's next.
+    /// 2. Call the providers side by side.
+    /// 3. Record, tell subscribers, and claim the next six, in one batch.
+    ///
+    /// Run twice, the second finds nothing left to claim. A crash leaves a lease
+    /// that the sweep settles.
+    pub async fn deliver(&self, hints: Vec<Hint>) -> Result<(), DatabaseError> {
+        let started = self.now();
+        let mut waiting = Candidates::default();
+        let mut told = Vec::new();
+        for hint in hints {
+            match hint {
+                Hint::Message {
+                    workspace,
+                    message,
+                    deliveries,
+                } => {
+                    waiting.messages.push((workspace, message));
+                    told.extend(deliveries);
+                }
+                Hint::Conversation { conversation } => waiting.conversations.push(conversation),
+            }
+        }
+        self.push_deliveries(told).await;
+        let token = self.token();
+        let claim = self.claim(&waiting, &token);
+        let mut jobs = read_jobs(self.batch(claim).await?.into_iter().nth(1))?;
+        while !jobs.is_empty() {
+            let claimed: Vec<MessageId> = jobs.iter().map(|job| job.id).collect();
+            waiting.messages.retain(|(_, id)| !claimed.contains(id));
+            let done: Vec<Done> = futures_util::stream::iter(jobs)
+                .map(|job| self.attempt(job))
+                .buffer_unordered(AT_ONCE)
+                .collect()
+                .await;
+            waiting.conversations = done.iter().map(|done| done.job.conversation_id).collect();
+            let goes_on = self.now().ms() - started.ms() < LONGEST_RUN_MS;
+            jobs = self.record(done, goes_on.then_some(&waiting)).await?;
+            if !goes_on {
+                self.hand_back(&waiting).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn claim(&self, candidates: &Candidates, token: &str) -> Vec<Statement> {
+        vec![
+            outbox::claim(candidates, token, self.now(), LEASE_MS),
+            outbox::claimed(candidates, token),
+        ]
+    }
+
+    async fn hand_back(&self, waiting: &Candidates) {
+        let messages = waiting
+            .messages
+            .iter()
+            .map(|(workspace, id)| Hint::message(*workspace, *id, vec![]));
+        let conversations = waiting
+            .conversations
+            .iter()
+            .map(|id| Hint::Conversation { conversation: *id });
+        let hints = conversations.chain(messages).map(|hint| hint.push(0)).collect();
+        self.push(Queue::Outbound, hints).await;
+    }
+
+    async fn attempt(&self, job: Job) -> Done {
+        let started_at = self.now();
+        let attempted = self.try_send(&job, started_at).await;
+        Done {
+            job,
+            started_at,
+            attempted,
+        }
+    }
+
+    async fn try_send(&self, job: &Job, now: Timestamp) -> Attempted {
+        if job.expires_at.is_some_and(|at| at <= now.ms()) {
+            return Attempted::Expired;
+        }
+        let is_gone = job.channel_deleted_at.is_some();
+        let Some(sealed) = job.channel.as_ref().filter(|_| !is_gone) else {
+            return Attempted::ChannelUnavailable;
+        };
+        match job.channel_status {
+            ChannelStatus::Connected => {}
+            ChannelStatus::NeedsReauth => return Attempted::ChannelWaits,
+            ChannelStatus::Disabled => return Attempted::ChannelUnavailable,
+        }
+        let Some(adapter) = adapter(sealed.kind) else {
+            return Attempted::ChannelUnavailable;
+        };
+        let Ok(content) = serde_json::from_str::<Content>(&job.content) else {
+            return Attempted::ChannelUnavailable;
+        };
+        let channel = self.open_channel(sealed.clone());
+        let outbound = Outbound {
+            message_id: job.id,
+            channel: &channel,
+            to: &job.address,
+            content: &content,
+            reply_to: job.reply_to.as_deref(),
+        };
+        let request = match adapter.request(&self.config.origins, &outbound) {
+            Ok(request) => request,
+            Err(error) => return Attempted::Refused(error),
+        };
+        let deadline = self.config.provider_timeout_ms;
+        let Ok(response) = self.ports.fetch(request, deadline).await else {
+            return Attempted::Refused(no_answer());
+        };
+        match adapter.accepted(&response) {
+            Ok(provider_message_id) => Attempted::Accepted { provider_message_id },
+            Err(error) => Attempted::Refused(error),
+        }
+    }
+
+    /// Records what became of a group, and claims the next from `waiting`.
+    async fn record(
+        &self,
+        done: Vec<Done>,
+        waiting: Option<&Candidates>,
+    ) -> Result<Vec<Job>, DatabaseError> {
+        let now = self.now();
+        let mut batch = Vec::new();
+        let mut retries = Vec::new();
+        let mut outcomes = Vec::new();
+        for done in done {
+            if let (Some(statement), Some(sealed)) = (refused_token(&done, now), &done.job.channel) {
+                batch.push(statement);
+                self.forget_channel(sealed.id).await;
+            }
+            let outcome = self.settle(&done, now);
+            self.log_attempt(&outcome);
+            if let Some(due_at) = outcome.due_at.filter(|at| at - now.ms() <= DAY_MS) {
+                let delay_s = u32::try_from((due_at - now.ms()).max(0).div_ceil(SECOND_MS));
+                let hint = Hint::message(outcome.workspace, outcome.message, vec![]);
+                retries.push(hint.push(delay_s.unwrap_or(0)));
+            }
+            outcomes.push(outcome);
+        }
+        let recorded_at = batch.len();
+        batch.extend(outbox::record(&outcomes, &self.token(), now));
+        if let Some(waiting) = waiting {
+            batch.extend(self.claim(waiting, &self.token()));
+        }
+        let mut rows = self.batch(batch).await?.into_iter().skip(recorded_at + 3);
+        let told = rows.next().unwrap_or_default();
+        let parked: Vec<Parked> = rows.next().unwrap_or_default().read()?;
+        rows.next();
+        let jobs = read_jobs(rows.next())?;
+        self.push_deliveries(told.read()?).await;
+        self.push(Queue::Outbound, retries).await;
+        self.apply_parked(&parked, now).await?;
+        Ok(jobs)
+    }
+
+    fn settle(&self, done: &Done, now: Timestamp) -> Outcome {
+        let [jitter] = self.random();
+        let job = &done.job;
+        let situation = Situation {
+            now,
+            created_at: Timestamp::from_ms(job.created_at),
+            expires_at: job.expires_at.map(Timestamp::from_ms),
+            attempt: job.attempt,
+            on_unknown_outcome: job
+                .channel
+                .as_ref()
+                .map(|channel| channel.settings.on_unknown_outcome)
+                .unwrap_or_default(),
+            jitter,
+        };
+        let event_id: EventId = self.fresh(now);
+        let mut outcome = Outcome {
+            workspace: job.workspace_id,
+            message: job.id,
+            attempt: job.attempt,
+            status: "sent",
+            outcome: attempt_name(&done.attempted),
+            provider_message_id: None,
+            code: None,
+            detail: None,
+            provider_code: None,
+            started_at: done.started_at.ms(),
+            due_at: None,
+            event_type: None,
+            event_id: event_id.to_string(),
+        };
+        let (status, event, reason) = match step(done.attempted.clone(), situation) {
+            Step::Sent { provider_message_id } => {
+                outcome.provider_message_id = provider_message_id;
+                outcome.event_type = Some(EventType::MessageSent.name());
+                return outcome;
+            }
+            Step::Retry { at, reason } => {
+                outcome.due_at = Some(at.ms());
+                ("accepted", None, reason)
+            }
+            Step::Unknown(reason) => ("unknown", Some(EventType::MessageUnknown), reason),
+            Step::Failed(reason) => ("failed", Some(EventType::MessageFailed), reason),
+            Step::Expired(reason) => ("expired", Some(EventType::MessageFailed), reason),
+        };
+        outcome.status = status;
+        outcome.event_type = event.map(EventType::name);
+        outcome.code = Some(reason.code.to_owned());
+        outcome.detail = Some(reason.message.chars().take(500).collect());
+        outcome.provider_code = reason.provider_code;
+        outcome
+    }
+
+    fn log_attempt(&self, outcome: &Outcome) {
+        self.ports.log(
+            "message.attempted",
+            json!({
+                "message": outcome.message, "attempt": outcome.attempt, "outcome": outcome.outcome,
+                "status": outcome.status, "providerCode": outcome.provider_code,
+                "dueAt": outcome.due_at,
+            }),
+        );
+    }
+
+    /// Settles messages whose sender died: nobody knows whether they were sent.
+    pub(super) async fn settle_abandoned(&self, limit: i64) -> Result<usize, DatabaseError> {
+        let rows = self.batch(vec![outbox::abandoned(self.now(), limit)]).await?;
+        let jobs = read_jobs(rows.into_iter().next())?;
+        let count = jobs.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let heads = jobs.iter().map(|job| Hint::Conversation {
+            conversation: job.conversation_id,
+        });
+        let heads: Vec<Push> = heads.map(|hint| hint.push(0)).collect();
+        let done = jobs
+            .into_iter()
+            .map(|job| Done {
+                started_at: self.now(),
+                attempted: Attempted::Refused(no_answer()),
+                job,
+            })
+            .collect();
+        self.record(done, None).await?;
+        self.push(Queue::Outbound, heads).await;
+        Ok(count)
+    }
+
+    /// Applies reports that came before the provider's answer did, a channel at a
+    /// time.
+    pub(super) async fn apply_parked(
+        &self,
+        parked: &[Parked],
+        now: Timestamp,
+    ) -> Result<(), DatabaseError> {
+        let mut channels: Vec<_> = parked
+            .iter()
+            .map(|report| (report.workspace_id, report.channel_id))
+            .collect();
+        channels.sort_unstable();
+        channels.dedup();
+        for (workspace, channel) in channels {
+            let reports: Vec<Report> = parked
+                .iter()
+                .filter(|report| report.channel_id == channel)
+                .map(|report| Report {
+                    provider_message_id: report.provider_message_id.clone(),
+                    message: None,
+                    status: report.status,
+                    at: report.at,
+                    code: report.error_code.clone(),
+                    detail: report.error_message.clone(),
+                    provider_code: report.error_provider_code.clone(),
+                    event: self.fresh::<EventId>(now).to_string(),
+                })
+                .collect();
+            let mut batch = inbound::reports(workspace, channel, &reports, &self.token(), now);
+            let told = batch.len() - 1;
+            batch.push(inbound::unpark(channel, &reports));
+            let rows = self.batch(batch).await?.into_iter().nth(told);
+            self.push_deliveries(rows.unwrap_or_default().read()?).await;
+        }
+        Ok(())
+    }
+}
+
+fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
+    let mut rows = rows.unwrap_or_default();
+    let mut channels = Vec::new();
+    for row in &mut rows.0 {
+        unfold(row, "settings");
+        // The channel's columns stand in the same row under their own names.
+        let mut channel = row.clone();
+        if let (Some(id), Some(status)) = (row.get("channel_id"), row.get("channel_status")) {
+            channel["id"] = id.clone();
+            channel["status"] = status.clone();
+        }
+        channels.push(serde_json::from_value(channel).map_err(|error| DatabaseError::new(&error))?);
+    }
+    let mut jobs: Vec<Job> = rows.read()?;
+    for (job, channel) in jobs.iter_mut().zip(channels) {
+        job.channel = Some(channel);
+    }
+    Ok(jobs)
+}
+
+/// Records that the provider refuses the channel's token.
+fn refused_token(done: &Done, now: Timestamp) -> Option<Statement> {
+    let Attempted::Refused(SendError::Unauthorized(reason)) = &done.attempted else {
+        return None;
+    };
+    let channel = done.job.channel.as_ref()?;
+    let code = reason.provider_code.as_deref().unwrap_or(reason.code);
+    Some(channels::needs_reauth(channel.id, channel.version, Some(code), now))
+}
+
+/// The word under which an attempt is kept.
+fn attempt_name(attempted: &Attempted) -> &'static str {
+    match attempted {
+        Attempted::Accepted { .. } => "sent",
+        Attempted::Refused(SendError::Throttled { .. }) => "throttled",
+        Attempted::Refused(SendError::Temporary(_)) => "temporary",
+        Attempted::Refused(SendError::Unauthorized(_)) => "unauthorized",
+        Attempted::Refused(SendError::Rejected(_)) => "rejected",
+        Attempted::Refused(SendError::Unclear(_)) => "unknown",
+        Attempted::Expired => "expired",
+        Attempted::ChannelUnavailable => "channel_unavailable",
+        Attempted::ChannelWaits => "channel_waits",
+    }
+}

@@ -1,0 +1,215 @@
+//! Who is asking, and the administrator's workspaces and first keys.
+
+use super::{Error, Gateway, Page, Ports, next};
+use crate::channel::sign::same_secret;
+use crate::model::access::{Environment, Key, KeySecret, Scope};
+use crate::model::id::{KeyId, WorkspaceId};
+use crate::model::time::{self, Timestamp};
+use crate::store::{self, Rows, Statement};
+use serde::{Deserialize, Serialize};
+
+/// A key to be made.
+pub struct NewApiKey {
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    pub environment: Environment,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key just made: the one time its secret is shown.
+pub struct IssuedKey {
+    pub id: KeyId,
+    pub secret: KeySecret,
+    pub key: NewApiKey,
+    pub created_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all(serialize = "camelCase"))]
+pub struct Workspace {
+    pub id: WorkspaceId,
+    pub name: String,
+    #[serde(deserialize_with = "time::column::deserialize")]
+    pub created_at: Timestamp,
+}
+
+/// How much must be true of a key before its request begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// May be minutes old: what follows checks the key in its own batch.
+    Remembered,
+    /// Read from the database now.
+    Now,
+}
+
+impl<P: Ports> Gateway<P> {
+    /// The key of a secret.
+    pub async fn authenticate(
+        &self,
+        secret: &KeySecret,
+        freshness: Freshness,
+    ) -> Result<Key, Error> {
+        let now = self.now();
+        let hash = secret.hash();
+        if freshness == Freshness::Remembered
+            && let Some(key) = self.remembered_key(&hash, now).await
+        {
+            return Ok(key);
+        }
+        let rows = self.batch(vec![store::keys::key_by_hash(&hash)]).await?;
+        let key = self.learn_key(&hash, next(&mut rows.into_iter()), now)?;
+        self.cache_key(&hash, &key).await;
+        Ok(key)
+    }
+
+    async fn remembered_key(&self, hash: &str, now: Timestamp) -> Option<Key> {
+        if let Some(key) = self.memory.key(hash, now) {
+            return (!key.is_expired(now)).then_some(key);
+        }
+        let cached = self.ports.cached(&format!("key:{hash}")).await?;
+        let key: Key = serde_json::from_str(&cached).ok()?;
+        if key.is_expired(now) {
+            return None;
+        }
+        self.memory.keep_key(hash, key.clone(), now);
+        Some(key)
+    }
+
+    async fn cache_key(&self, hash: &str, key: &Key) {
+        if let Ok(json) = serde_json::to_string(key) {
+            self.ports.cache(&format!("key:{hash}"), json).await;
+        }
+    }
+
+    /// Takes in the answer to `key_by_hash`.
+    pub(super) fn learn_key(&self, hash: &str, rows: Rows, now: Timestamp) -> Result<Key, Error> {
+        let mut rows = rows;
+        for row in &mut rows.0 {
+            unfold(row, "scopes");
+        }
+        let Some(key) = rows.first::<Key>()? else {
+            self.memory.forget_key(hash);
+            return Err(Error::InvalidKey);
+        };
+        if key.is_expired(now) {
+            return Err(Error::ExpiredKey);
+        }
+        self.memory.keep_key(hash, key.clone(), now);
+        Ok(key)
+    }
+
+    /// Reads, with the key checked in the same batch.
+    pub(super) async fn read(
+        &self,
+        key: &Key,
+        statements: Vec<Statement>,
+    ) -> Result<std::vec::IntoIter<Rows>, Error> {
+        let mut batch = vec![store::keys::key_is_live(key.id, self.now())];
+        batch.extend(statements);
+        let mut rows = self.batch(batch).await?.into_iter();
+        if next(&mut rows).0.is_empty() {
+            return Err(Error::InvalidKey);
+        }
+        Ok(rows)
+    }
+
+    /// Whether this is the administrator.
+    #[must_use]
+    pub fn is_admin(&self, token: &str) -> bool {
+        same_secret(&self.config.admin_token, token)
+    }
+
+    pub async fn create_workspace(&self, name: &str) -> Result<Workspace, Error> {
+        let now = self.now();
+        let id: WorkspaceId = self.fresh(now);
+        self.batch(vec![store::keys::create_workspace(id, name, now)])
+            .await?;
+        Ok(Workspace {
+            id,
+            name: name.to_owned(),
+            created_at: now,
+        })
+    }
+
+    pub async fn list_workspaces(&self, after: &str, limit: i64) -> Result<Page<Workspace>, Error> {
+        let rows = self
+            .batch(vec![store::keys::list_workspaces(after, limit + 1)])
+            .await?;
+        let found: Vec<Workspace> = next(&mut rows.into_iter()).read()?;
+        Ok(Page::of(found, limit, |workspace| workspace.id.to_string()))
+    }
+
+    /// The key's own workspace.
+    pub async fn workspace(&self, key: &Key) -> Result<Workspace, Error> {
+        let mut rows = self
+            .read(key, vec![store::keys::workspace(key.workspace_id)])
+            .await?;
+        next(&mut rows).first()?.ok_or(Error::not_found("workspace"))
+    }
+
+    /// Makes a key in a workspace. A repeat makes another.
+    pub async fn issue_key(
+        &self,
+        workspace_id: WorkspaceId,
+        key: NewApiKey,
+    ) -> Result<IssuedKey, Error> {
+        let now = self.now();
+        if key.expires_at.is_some_and(|at| at <= now) {
+            return Err(Error::invalid("/expiresAt", "must lie in the future"));
+        }
+        let secret = KeySecret::fresh(key.environment, &self.random()).ok_or(Error::Internal)?;
+        let id: KeyId = self.fresh(now);
+        let new = store::keys::NewKey {
+            id,
+            workspace_id,
+            hash: secret.hash(),
+            name: &key.name,
+            prefix: secret.prefix(),
+            scopes: &key.scopes,
+            environment: key.environment,
+            expires_at: key.expires_at,
+        };
+        let rows = self.batch(vec![store::keys::create_key(&new, now)]).await?;
+        if next(&mut rows.into_iter()).0.is_empty() {
+            return Err(Error::not_found("workspace"));
+        }
+        Ok(IssuedKey {
+            id,
+            secret,
+            key,
+            created_at: now,
+        })
+    }
+
+    /// What is missing for the gateway to work; empty when nothing is.
+    pub async fn problems(&self) -> Vec<String> {
+        #[derive(Deserialize)]
+        struct Row {
+            version: Option<i64>,
+        }
+        let found = match self.batch(vec![store::keys::schema_version()]).await {
+            Ok(rows) => next(&mut rows.into_iter()).first::<Row>(),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(row) if row.and_then(|row| row.version) >= Some(store::SCHEMA_VERSION) => vec![],
+            Ok(_) => vec![format!(
+                "The database is behind: apply the migrations up to {:04}.",
+                store::SCHEMA_VERSION
+            )],
+            Err(_) => vec![
+                "The database does not answer, or its migrations were never applied.".to_owned(),
+            ],
+        }
+    }
+}
+
+/// Turns a column that holds JSON as text into the JSON itself.
+pub(super) fn unfold(row: &mut serde_json::Value, column: &str) {
+    if let Some(value) = row.get_mut(column)
+        && let Some(text) = value.as_str()
+        && let Ok(json) = serde_json::from_str(text)
+    {
+        *value = json;
+    }
+}

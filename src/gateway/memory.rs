@@ -1,0 +1,151 @@
+//! What one isolate remembers for minutes: keys, channels, and which channel a
+//! conversation is on. Plain data. The guards in SQL make staleness harmless: it
+//! can only cost a second round trip.
+
+use crate::model::access::Key;
+use crate::model::channel::Channel;
+use crate::model::id::{ChannelId, ConversationId, WorkspaceId};
+use crate::model::time::{MINUTE_MS, Timestamp};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::rc::Rc;
+
+const KEPT_MS: i64 = 5 * MINUTE_MS;
+const MOST: usize = 2_000;
+
+/// A bounded map whose entries grow old.
+struct Kept<K, V>(RefCell<HashMap<K, (Timestamp, V)>>);
+
+impl<K: Eq + Hash, V: Clone> Kept<K, V> {
+    fn new() -> Self {
+        Self(RefCell::new(HashMap::new()))
+    }
+
+    fn get(&self, key: &K, now: Timestamp) -> Option<V> {
+        let map = self.0.borrow();
+        let (at, value) = map.get(key)?;
+        (now.ms() - at.ms() < KEPT_MS).then(|| value.clone())
+    }
+
+    fn put(&self, key: K, value: V, now: Timestamp) {
+        let mut map = self.0.borrow_mut();
+        if map.len() >= MOST {
+            map.retain(|_, (at, _)| now.ms() - at.ms() < KEPT_MS);
+        }
+        if map.len() >= MOST {
+            map.clear();
+        }
+        map.insert(key, (now, value));
+    }
+
+    fn forget(&self, key: &K) {
+        self.0.borrow_mut().remove(key);
+    }
+}
+
+pub struct Memory {
+    /// By the hash of the secret.
+    keys: Kept<String, Key>,
+    channels: Kept<ChannelId, Rc<Channel>>,
+    /// By workspace and the form in which identifiers are compared.
+    identifiers: Kept<(WorkspaceId, String), ChannelId>,
+    conversations: Kept<(WorkspaceId, ConversationId), ChannelId>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            keys: Kept::new(),
+            channels: Kept::new(),
+            identifiers: Kept::new(),
+            conversations: Kept::new(),
+        }
+    }
+}
+
+impl Memory {
+    pub fn key(&self, hash: &str, now: Timestamp) -> Option<Key> {
+        self.keys.get(&hash.to_owned(), now)
+    }
+
+    pub fn keep_key(&self, hash: &str, key: Key, now: Timestamp) {
+        self.keys.put(hash.to_owned(), key, now);
+    }
+
+    pub fn forget_key(&self, hash: &str) {
+        self.keys.forget(&hash.to_owned());
+    }
+
+    pub fn channel(&self, id: ChannelId, now: Timestamp) -> Option<Rc<Channel>> {
+        self.channels.get(&id, now)
+    }
+
+    pub fn keep_channel(&self, channel: Rc<Channel>, now: Timestamp) {
+        self.channels.put(channel.id, channel, now);
+    }
+
+    pub fn forget_channel(&self, id: ChannelId) {
+        self.channels.forget(&id);
+    }
+
+    pub fn identifier(
+        &self,
+        workspace: WorkspaceId,
+        match_key: &str,
+        now: Timestamp,
+    ) -> Option<ChannelId> {
+        self.identifiers.get(&(workspace, match_key.to_owned()), now)
+    }
+
+    pub fn keep_identifier(
+        &self,
+        workspace: WorkspaceId,
+        match_key: String,
+        channel: ChannelId,
+        now: Timestamp,
+    ) {
+        self.identifiers.put((workspace, match_key), channel, now);
+    }
+
+    pub fn forget_identifier(&self, workspace: WorkspaceId, match_key: &str) {
+        self.identifiers.forget(&(workspace, match_key.to_owned()));
+    }
+
+    pub fn conversation(
+        &self,
+        workspace: WorkspaceId,
+        id: ConversationId,
+        now: Timestamp,
+    ) -> Option<ChannelId> {
+        self.conversations.get(&(workspace, id), now)
+    }
+
+    pub fn keep_conversation(
+        &self,
+        workspace: WorkspaceId,
+        id: ConversationId,
+        channel: ChannelId,
+        now: Timestamp,
+    ) {
+        self.conversations.put((workspace, id), channel, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_grows_old_and_stays_bounded() {
+        let kept = Kept::new();
+        let start = Timestamp::from_ms(1_000);
+        kept.put(1, "one", start);
+        assert_eq!(kept.get(&1, start.plus_ms(KEPT_MS - 1)), Some("one"));
+        assert_eq!(kept.get(&1, start.plus_ms(KEPT_MS)), None);
+        for key in 0..10_000 {
+            kept.put(key, "any", start);
+        }
+        assert!(kept.0.borrow().len() <= MOST);
+    }
+}

@@ -1,0 +1,183 @@
+//! What Patchbay does, each use case a method of `Gateway`, over ports that the
+//! runtime (or a test) provides. Nothing here knows HTTP routes or Workers.
+
+mod channels;
+mod conversations;
+mod deliver;
+mod endpoints;
+mod error;
+mod keys;
+mod memory;
+mod outcome;
+mod publish;
+mod receive;
+mod send;
+mod sweep;
+mod vault;
+pub mod view;
+
+pub use channels::{ChannelPatch, ConnectChannel};
+pub use conversations::{ConversationFilter, ConversationPatch, MessageFilter, Page};
+pub use deliver::Hint;
+pub use endpoints::NewSubscriber;
+pub use error::Error;
+pub use keys::NewApiKey;
+pub use memory::Memory;
+pub use publish::DeliveryHint;
+pub use receive::Reception;
+pub use send::{Accepted, Idempotency, Send};
+pub use vault::Vault;
+
+use crate::channel::Origins;
+use crate::model::id::Fresh;
+use crate::model::time::Timestamp;
+use crate::store::{Database, DatabaseError, Rows, Statement};
+use bytes::Bytes;
+use http::{Request, Response};
+use std::rc::Rc;
+
+/// What the runtime configures.
+#[derive(Debug)]
+pub struct Config {
+    /// Where this deployment is reached, without a trailing slash.
+    pub public_url: String,
+    pub admin_token: String,
+    pub vault: Vault,
+    pub origins: Origins,
+    /// How long a provider may take to answer.
+    pub provider_timeout_ms: u32,
+    pub retention_days: i64,
+    /// Local development only: http and private hosts for subscribers.
+    pub allow_insecure_webhooks: bool,
+}
+
+/// The two queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    Outbound,
+    Events,
+}
+
+/// A queue message: text of ids, and how long it waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    pub body: String,
+    pub delay_s: u32,
+}
+
+/// The queue did not take it. Nothing is lost: the sweep pushes again.
+#[derive(Clone, Debug)]
+pub struct QueueError(pub String);
+
+/// No complete answer came: refused, reset, cut off, too large or too late. The
+/// runtime cannot tell which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAnswer;
+
+/// Everything the outside world does for us.
+#[expect(async_fn_in_trait, reason = "the runtime has one thread; futures need not be Send")]
+pub trait Ports {
+    type Database: Database;
+
+    fn database(&self) -> &Self::Database;
+
+    fn now(&self) -> Timestamp;
+
+    /// Fills with unpredictable bytes.
+    fn random(&self, bytes: &mut [u8]);
+
+    /// Makes one HTTP request, follows no redirect, and gives up at the deadline.
+    async fn fetch(
+        &self,
+        request: Request<Bytes>,
+        deadline_ms: u32,
+    ) -> Result<Response<Bytes>, NoAnswer>;
+
+    /// Pushes up to 100 hints.
+    async fn push(&self, queue: Queue, hints: Vec<Push>) -> Result<(), QueueError>;
+
+    /// A cached text; `None` when there is none or the cache does not answer.
+    async fn cached(&self, key: &str) -> Option<String>;
+
+    /// Caches a text for five minutes, if it can.
+    async fn cache(&self, key: &str, value: String);
+
+    async fn uncache(&self, key: &str);
+
+    /// Writes one line of JSON. Ids, codes and counts only.
+    fn log(&self, event: &str, fields: serde_json::Value);
+}
+
+/// The product: ports, configuration, and what this isolate remembers.
+pub struct Gateway<P> {
+    pub ports: P,
+    pub config: Rc<Config>,
+    pub memory: Rc<Memory>,
+}
+
+impl<P: Ports> Gateway<P> {
+    pub fn new(ports: P, config: Rc<Config>, memory: Rc<Memory>) -> Self {
+        Self {
+            ports,
+            config,
+            memory,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.ports.now()
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.ports.random(&mut bytes);
+        bytes
+    }
+
+    fn fresh<T: Fresh>(&self, now: Timestamp) -> T {
+        T::fresh(now, self.random())
+    }
+
+    /// A token by which a batch recognises its own work when it runs twice.
+    fn token(&self) -> String {
+        hex::encode(self.random::<12>())
+    }
+
+    /// Runs a batch, and once more if it failed: every batch may run twice.
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError> {
+        match self.ports.database().batch(statements.clone()).await {
+            Ok(rows) => Ok(rows),
+            Err(error) => {
+                self.log_database_error(&error);
+                self.ports
+                    .database()
+                    .batch(statements)
+                    .await
+                    .inspect_err(|error| self.log_database_error(error))
+            }
+        }
+    }
+
+    fn log_database_error(&self, error: &DatabaseError) {
+        self.ports
+            .log("database.failed", serde_json::json!({ "error": error.0 }));
+    }
+
+    /// Pushes hints, a hundred at a time. What the queue does not take is pushed
+    /// again by the sweep: the rows are the truth.
+    async fn push(&self, queue: Queue, hints: Vec<Push>) {
+        for chunk in hints.chunks(100) {
+            if let Err(error) = self.ports.push(queue, chunk.to_vec()).await {
+                self.ports.log(
+                    "queue.refused",
+                    serde_json::json!({ "hints": chunk.len(), "error": error.0 }),
+                );
+            }
+        }
+    }
+}
+
+/// The next rows of a batch's answer.
+fn next(rows: &mut std::vec::IntoIter<Rows>) -> Rows {
+    rows.next().unwrap_or_default()
+}

@@ -1,0 +1,206 @@
+//! The shapes clients and subscribers see: API and events speak alike.
+
+use crate::model::channel::{ChannelKind, ChannelRecord, ChannelStatus, Settings};
+use crate::model::content::Content;
+use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
+use crate::model::id::{ChannelId, ContactId, ConversationId, MessageId};
+use crate::model::message::{
+    AttemptRecord, DeliveryStatus, Direction, MessageError, MessageRecord,
+};
+use crate::model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub channel_id: ChannelId,
+    pub channel_type: ChannelKind,
+    pub contact_id: ContactId,
+    pub direction: Direction,
+    pub status: DeliveryStatus,
+    pub content: Content,
+    pub reply_to: Option<String>,
+    pub provider_message_id: Option<String>,
+    pub error: Option<MessageError>,
+    pub status_history: Vec<StatusAt>,
+    pub metadata: Option<Box<RawValue>>,
+    pub scheduled_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Vec<Attempt>>,
+}
+
+#[derive(Serialize)]
+pub struct StatusAt {
+    pub status: DeliveryStatus,
+    pub at: Timestamp,
+}
+
+/// One call to the provider.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    pub number: i64,
+    pub outcome: String,
+    pub provider_code: Option<String>,
+    pub detail: Option<String>,
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+}
+
+impl From<AttemptRecord> for Attempt {
+    fn from(record: AttemptRecord) -> Self {
+        Self {
+            number: record.number,
+            outcome: record.outcome,
+            provider_code: record.provider_code,
+            detail: record.detail,
+            started_at: record.started_at,
+            ended_at: record.ended_at,
+        }
+    }
+}
+
+impl From<MessageRecord> for Message {
+    fn from(record: MessageRecord) -> Self {
+        Self {
+            id: record.id,
+            conversation_id: record.conversation_id,
+            channel_id: record.channel_id,
+            channel_type: record.channel_type,
+            contact_id: record.contact_id,
+            direction: record.direction,
+            status: record.status,
+            error: record.error(),
+            status_history: record
+                .history()
+                .into_iter()
+                .map(|(status, at)| StatusAt { status, at })
+                .collect(),
+            content: record.content,
+            reply_to: record.reply_to,
+            provider_message_id: record.provider_message_id,
+            metadata: record.metadata,
+            scheduled_at: record.times.scheduled_at,
+            expires_at: record.times.expires_at,
+            created_at: record.times.created_at,
+            attempts: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conversation {
+    pub id: ConversationId,
+    pub channel_id: ChannelId,
+    pub channel_type: ChannelKind,
+    pub contact: Contact,
+    pub status: ConversationStatus,
+    pub mode: Mode,
+    pub assignee: Option<String>,
+    pub unread_count: i64,
+    pub last_inbound_at: Option<Timestamp>,
+    pub last_outbound_at: Option<Timestamp>,
+    pub window_expires_at: Option<Timestamp>,
+    pub can_send_free_form: bool,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Contact {
+    pub id: ContactId,
+    pub name: Option<String>,
+    pub address: String,
+}
+
+impl Conversation {
+    #[must_use]
+    pub fn of(record: ConversationRecord, now: Timestamp) -> Self {
+        let window = record.window();
+        Self {
+            id: record.id,
+            channel_id: record.channel_id,
+            channel_type: record.channel_type,
+            contact: Contact {
+                id: record.contact_id,
+                name: record.contact_name,
+                address: record.address,
+            },
+            status: record.status,
+            mode: record.mode,
+            assignee: record.assignee,
+            unread_count: record.unread_count,
+            last_inbound_at: record.last_inbound_at,
+            last_outbound_at: record.last_outbound_at,
+            window_expires_at: window.closes_at(record.last_inbound_at),
+            can_send_free_form: window.is_open(record.last_inbound_at, now),
+            created_at: record.created_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Channel {
+    pub id: ChannelId,
+    #[serde(rename = "type")]
+    pub kind: ChannelKind,
+    pub name: String,
+    pub identifier: String,
+    pub status: ChannelStatus,
+    pub inbound_url: String,
+    pub settings: Settings,
+    pub last_inbound_at: Option<Timestamp>,
+    pub last_error: Option<LastError>,
+    pub created_at: Timestamp,
+}
+
+#[derive(Serialize)]
+pub struct LastError {
+    pub code: String,
+    pub at: Timestamp,
+}
+
+impl Channel {
+    #[must_use]
+    pub fn of(record: ChannelRecord, public_url: &str) -> Self {
+        let last_error = record
+            .last_error_code
+            .zip(record.last_error_at)
+            .map(|(code, at)| LastError { code, at });
+        Self {
+            inbound_url: format!("{public_url}/inbound/{}", record.id),
+            id: record.id,
+            kind: record.kind,
+            name: record.name,
+            identifier: record.identifier,
+            status: record.status,
+            settings: record.settings,
+            last_inbound_at: record.last_inbound_at,
+            last_error,
+            created_at: record.created_at,
+        }
+    }
+}
+
+/// What an event keeps: the records as they stood in its transaction.
+#[derive(Deserialize)]
+pub struct Snapshot {
+    pub channel: ChannelSummary,
+    pub conversation: ConversationRecord,
+    pub message: Option<MessageRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct ChannelSummary {
+    pub id: ChannelId,
+    #[serde(rename = "type")]
+    pub kind: ChannelKind,
+    pub name: String,
+    pub identifier: String,
+}

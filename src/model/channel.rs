@@ -1,0 +1,174 @@
+//! Connected senders.
+
+use super::id::{ChannelId, WorkspaceId};
+use super::time::{self, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A provider family. The registry in `channel` maps each to its adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelKind {
+    Whatsapp,
+    Instagram,
+    Messenger,
+    Telegram,
+    Sms,
+    Webchat,
+}
+
+impl ChannelKind {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ChannelKind::Whatsapp => "whatsapp",
+            ChannelKind::Instagram => "instagram",
+            ChannelKind::Messenger => "messenger",
+            ChannelKind::Telegram => "telegram",
+            ChannelKind::Sms => "sms",
+            ChannelKind::Webchat => "webchat",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::from(name)).ok()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelStatus {
+    Connected,
+    NeedsReauth,
+    Disabled,
+}
+
+impl ChannelStatus {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ChannelStatus::Connected => "connected",
+            ChannelStatus::NeedsReauth => "needs_reauth",
+            ChannelStatus::Disabled => "disabled",
+        }
+    }
+}
+
+/// What to do when a send may or may not have reached the provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnknownOutcome {
+    /// Leave it `unknown`: at most once.
+    #[default]
+    Hold,
+    /// Send it again: at least once.
+    Resend,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    /// Refuse free-form content outside the provider's service window.
+    pub enforce_window: bool,
+    pub on_unknown_outcome: OnUnknownOutcome,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            enforce_window: true,
+            on_unknown_outcome: OnUnknownOutcome::Hold,
+        }
+    }
+}
+
+/// A channel's secrets by their wire names, such as `accessToken`. Encrypted at
+/// rest, never shown and never logged.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Credentials(pub BTreeMap<String, String>);
+
+impl Credentials {
+    /// The named secret; the empty text when there is none. Every check against
+    /// an empty secret must fail.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
+/// A channel as adapters and use cases see it, credentials opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channel {
+    pub id: ChannelId,
+    pub workspace_id: WorkspaceId,
+    pub kind: ChannelKind,
+    pub identifier: String,
+    pub settings: Settings,
+    pub credentials: Credentials,
+    /// Grows with every change; a send planned on an older one is planned again.
+    pub version: i64,
+}
+
+/// A channel as clients see it, without its credentials. Row of `channel`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChannelRecord {
+    pub id: ChannelId,
+    #[serde(rename = "type")]
+    pub kind: ChannelKind,
+    pub name: String,
+    pub identifier: String,
+    pub status: ChannelStatus,
+    pub settings: Settings,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub last_inbound_at: Option<Timestamp>,
+    pub last_error_code: Option<String>,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub last_error_at: Option<Timestamp>,
+    #[serde(deserialize_with = "time::column::deserialize")]
+    pub created_at: Timestamp,
+}
+
+/// The form in which identifiers are compared: no leading `@` or `+`, no
+/// case, and of phone numbers the digits alone.
+#[must_use]
+pub fn match_key(identifier: &str) -> String {
+    let bare = identifier.trim().trim_start_matches(['@', '+']);
+    let is_phone = bare.bytes().any(|byte| byte.is_ascii_digit())
+        && bare
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b" ()-.".contains(&byte));
+    if is_phone {
+        bare.chars().filter(char::is_ascii_digit).collect()
+    } else {
+        bare.to_lowercase()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_match_with_or_without_their_marks() {
+        assert_eq!(match_key("+1 (555) 010-0001"), match_key("15550100001"));
+        assert_eq!(match_key("@Patchbay_Bot"), match_key("patchbay_bot"));
+        assert_ne!(match_key("patchbay_bot2"), match_key("patchbay_bot"));
+    }
+
+    #[test]
+    fn credentials_do_not_show_themselves() {
+        let secret = Credentials([("appSecret".to_owned(), "hush".to_owned())].into());
+        assert!(!format!("{secret:?}").contains("hush"));
+        assert_eq!(secret.get("appSecret"), "hush");
+        assert_eq!(secret.get("verifyToken"), "");
+    }
+}

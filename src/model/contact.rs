@@ -1,0 +1,28 @@
+//! People and the addresses they are known by.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of address an identity is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdentityKind {
+    Phone,
+    Whatsapp,
+    Instagram,
+    Messenger,
+    Telegram,
+    Visitor,
+}
+
+/// One way a contact is known, as the provider spells it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    pub kind: IdentityKind,
+    pub value: String,
+}
+
+/// A recipient in the form its provider wants: WhatsApp digits without `+` or a
+/// business-scoped user id, a Telegram chat id, and so on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Address(pub String);

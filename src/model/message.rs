@@ -1,0 +1,260 @@
+//! Messages and how far each has come.
+
+use super::channel::ChannelKind;
+use super::content::Content;
+use super::id::{ChannelId, ContactId, ConversationId, MessageId};
+use super::time::{self, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// Who wrote an outbound message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Actor {
+    #[default]
+    Bot,
+    Human,
+}
+
+/// How far a message has come. Declared in order of rank; `Received` is the one
+/// status of inbound messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryStatus {
+    Received,
+    Scheduled,
+    Accepted,
+    Sending,
+    Unknown,
+    Sent,
+    Failed,
+    Canceled,
+    Expired,
+    Delivered,
+    Read,
+}
+
+impl DeliveryStatus {
+    pub const ALL: [DeliveryStatus; 11] = [
+        DeliveryStatus::Received,
+        DeliveryStatus::Scheduled,
+        DeliveryStatus::Accepted,
+        DeliveryStatus::Sending,
+        DeliveryStatus::Unknown,
+        DeliveryStatus::Sent,
+        DeliveryStatus::Failed,
+        DeliveryStatus::Canceled,
+        DeliveryStatus::Expired,
+        DeliveryStatus::Delivered,
+        DeliveryStatus::Read,
+    ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            DeliveryStatus::Received => "received",
+            DeliveryStatus::Scheduled => "scheduled",
+            DeliveryStatus::Accepted => "accepted",
+            DeliveryStatus::Sending => "sending",
+            DeliveryStatus::Unknown => "unknown",
+            DeliveryStatus::Sent => "sent",
+            DeliveryStatus::Failed => "failed",
+            DeliveryStatus::Canceled => "canceled",
+            DeliveryStatus::Expired => "expired",
+            DeliveryStatus::Delivered => "delivered",
+            DeliveryStatus::Read => "read",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether a report of `self` may take the place of `current`.
+    ///
+    /// A status never moves back. `failed`, `canceled` and `expired` are final,
+    /// except that proof of arrival (`delivered`, `read`) replaces `failed`,
+    /// which itself never replaces those two.
+    #[must_use]
+    pub fn replaces(self, current: DeliveryStatus) -> bool {
+        match current {
+            DeliveryStatus::Received | DeliveryStatus::Canceled | DeliveryStatus::Expired => false,
+            DeliveryStatus::Failed => {
+                matches!(self, DeliveryStatus::Delivered | DeliveryStatus::Read)
+            }
+            DeliveryStatus::Scheduled
+            | DeliveryStatus::Accepted
+            | DeliveryStatus::Sending
+            | DeliveryStatus::Unknown
+            | DeliveryStatus::Sent
+            | DeliveryStatus::Delivered
+            | DeliveryStatus::Read => self > current,
+        }
+    }
+}
+
+/// Why a message failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageError {
+    /// Ours, such as `provider_rejected`.
+    pub code: String,
+    pub message: String,
+    /// The provider's own, as text, such as `131026`.
+    pub provider_code: Option<String>,
+}
+
+/// A message as stored. Row of the view `message_record`, which is also what
+/// an event keeps of it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MessageRecord {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub channel_id: ChannelId,
+    pub channel_type: ChannelKind,
+    pub contact_id: ContactId,
+    pub direction: Direction,
+    pub status: DeliveryStatus,
+    pub content: Content,
+    pub reply_to: Option<String>,
+    pub provider_message_id: Option<String>,
+    pub error: RecordedError,
+    pub metadata: Option<Box<RawValue>>,
+    pub seq: i64,
+    pub times: Times,
+}
+
+/// The columns of an error; all empty where there was none.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RecordedError {
+    pub code: Option<String>,
+    pub message: Option<String>,
+    pub provider_code: Option<String>,
+}
+
+/// When a message reached each of its statuses.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Times {
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub scheduled_at: Option<Timestamp>,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub expires_at: Option<Timestamp>,
+    #[serde(deserialize_with = "time::column::deserialize")]
+    pub created_at: Timestamp,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub sending_at: Option<Timestamp>,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub unknown_at: Option<Timestamp>,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub sent_at: Option<Timestamp>,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub delivered_at: Option<Timestamp>,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub read_at: Option<Timestamp>,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub failed_at: Option<Timestamp>,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    pub expired_at: Option<Timestamp>,
+}
+
+impl MessageRecord {
+    /// Every status the message has had, oldest first, with the moment of each.
+    #[must_use]
+    pub fn history(&self) -> Vec<(DeliveryStatus, Timestamp)> {
+        let times = &self.times;
+        if self.direction == Direction::Inbound {
+            return vec![(DeliveryStatus::Received, times.created_at)];
+        }
+        let mut history = vec![(DeliveryStatus::Accepted, times.created_at)];
+        let later = [
+            (DeliveryStatus::Sending, times.sending_at),
+            (DeliveryStatus::Unknown, times.unknown_at),
+            (DeliveryStatus::Sent, times.sent_at),
+            (DeliveryStatus::Failed, times.failed_at),
+            (DeliveryStatus::Expired, times.expired_at),
+            (DeliveryStatus::Delivered, times.delivered_at),
+            (DeliveryStatus::Read, times.read_at),
+        ];
+        history.extend(later.iter().filter_map(|(status, at)| Some((*status, (*at)?))));
+        history
+    }
+
+    /// The error, while the message stands as ended by it.
+    #[must_use]
+    pub fn error(&self) -> Option<MessageError> {
+        let has_ended = matches!(
+            self.status,
+            DeliveryStatus::Failed | DeliveryStatus::Expired | DeliveryStatus::Unknown
+        );
+        if !has_ended {
+            return None;
+        }
+        Some(MessageError {
+            code: self.error.code.clone()?,
+            message: self.error.message.clone().unwrap_or_default(),
+            provider_code: self.error.provider_code.clone(),
+        })
+    }
+
+    /// The message as it stood when it was accepted: what a replay answers.
+    #[must_use]
+    pub fn as_accepted(mut self) -> Self {
+        self.status = DeliveryStatus::Accepted;
+        self.provider_message_id = None;
+        self.times = Times {
+            sending_at: None,
+            unknown_at: None,
+            sent_at: None,
+            delivered_at: None,
+            read_at: None,
+            failed_at: None,
+            expired_at: None,
+            ..self.times
+        };
+        self
+    }
+}
+
+/// One call to the provider. Row of `attempt`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    pub number: i64,
+    pub outcome: String,
+    pub provider_code: Option<String>,
+    pub detail: Option<String>,
+    #[serde(deserialize_with = "time::column::deserialize")]
+    pub started_at: Timestamp,
+    #[serde(deserialize_with = "time::column::deserialize")]
+    pub ended_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DeliveryStatus as S;
+
+    #[test]
+    fn reports_only_move_a_message_forward() {
+        assert!(S::Delivered.replaces(S::Sent));
+        assert!(!S::Sent.replaces(S::Delivered));
+        assert!(!S::Delivered.replaces(S::Delivered));
+        assert!(S::Sent.replaces(S::Unknown));
+    }
+
+    #[test]
+    fn proof_of_arrival_outlives_a_failure_and_nothing_else_does() {
+        assert!(S::Delivered.replaces(S::Failed) && S::Read.replaces(S::Failed));
+        assert!(!S::Sent.replaces(S::Failed));
+        assert!(!S::Failed.replaces(S::Delivered) && !S::Failed.replaces(S::Read));
+        assert!(S::Failed.replaces(S::Sent));
+        assert!(!S::Read.replaces(S::Expired) && !S::Read.replaces(S::Canceled));
+    }
+}

@@ -1,0 +1,12 @@
+//! The vocabulary: plain values every other module speaks in. Nothing here
+//! knows a provider, a database or HTTP.
+
+pub mod access;
+pub mod channel;
+pub mod contact;
+pub mod content;
+pub mod conversation;
+pub mod event;
+pub mod id;
+pub mod message;
+pub mod time;

@@ -1,0 +1,216 @@
+//! Channels. Credentials arrive here already encrypted.
+
+use super::{Statement, values};
+use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
+use crate::model::id::{ChannelId, WorkspaceId};
+use crate::model::time::Timestamp;
+
+/// Columns of `ChannelRecord`.
+const RECORD: &str = "json_object('id', id, 'type', type, 'name', name, 'identifier', identifier,
+    'status', status, 'settings', json(settings), 'last_inbound_at', last_inbound_at,
+    'last_error_code', last_error_code, 'last_error_at', last_error_at, 'created_at', created_at) AS record";
+
+/// Columns of a channel as it is used: with its sealed credentials.
+const SEALED: &str = "id, workspace_id, type, identifier, status, settings, credentials, version";
+
+pub struct NewChannel<'a> {
+    pub id: ChannelId,
+    pub workspace_id: WorkspaceId,
+    pub kind: ChannelKind,
+    pub name: &'a str,
+    pub identifier: &'a str,
+    pub match_key: &'a str,
+    pub settings: &'a Settings,
+    pub credentials: &'a str,
+}
+
+/// Stores a channel unless a living one of its type has the identifier. A row comes
+/// back only if it is stored.
+pub fn create(channel: &NewChannel<'_>, now: Timestamp) -> Statement {
+    Statement::new(
+        format!(
+            "INSERT INTO channel (id, workspace_id, type, name, identifier, match_key, status, settings, credentials, version, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'connected', ?7, ?8, 1, ?9)
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name
+             ON CONFLICT DO NOTHING
+             RETURNING {RECORD}"
+        ),
+        values![
+            channel.id,
+            channel.workspace_id,
+            channel.kind.name(),
+            channel.name,
+            channel.identifier,
+            channel.match_key,
+            serde_json::json!(channel.settings),
+            channel.credentials,
+            now,
+        ],
+    )
+}
+
+pub fn get(workspace: WorkspaceId, id: ChannelId) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {RECORD} FROM channel
+             WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL"
+        ),
+        values![workspace, id],
+    )
+}
+
+/// A page of a workspace's channels, oldest first, after an id.
+pub fn list(
+    workspace: WorkspaceId,
+    kind: Option<ChannelKind>,
+    after: &str,
+    limit: i64,
+) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {RECORD} FROM channel
+             WHERE workspace_id = ?1 AND deleted_at IS NULL AND id > ?2 AND (?3 IS NULL OR type = ?3)
+             ORDER BY id LIMIT ?4"
+        ),
+        values![workspace, after, kind.map(ChannelKind::name), limit],
+    )
+}
+
+/// A channel for use by its id, whatever its workspace: provider webhooks name no other.
+pub fn sealed(id: ChannelId) -> Statement {
+    Statement::new(
+        format!("SELECT {SEALED} FROM channel WHERE id = ?1 AND deleted_at IS NULL"),
+        values![id],
+    )
+}
+
+/// The channels that `from` may mean in the workspace of a key (by its hash): one
+/// by id, or those whose identifier matches, at most two.
+pub fn sealed_from(key_hash: &str, id: Option<ChannelId>, match_key: &str) -> Statement {
+    let by = match id {
+        Some(_) => "h.id = ?2",
+        None => "h.match_key = ?2",
+    };
+    let wanted = id.map_or_else(|| match_key.to_owned(), |id| id.to_string());
+    Statement::new(
+        format!(
+            "SELECT {SEALED} FROM channel h
+             WHERE {by} AND h.deleted_at IS NULL
+               AND h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
+             LIMIT 2"
+        ),
+        values![key_hash, wanted],
+    )
+}
+
+/// The channel of a conversation, of the workspace of a key (by its hash): the
+/// conversation of that id, else the newest of the contact of that id, on the
+/// channel that `from` means if it is given. Also gives `conversation_id`.
+pub fn sealed_of_recipient(
+    key_hash: &str,
+    conversation_or_contact: &str,
+    from: Option<(Option<ChannelId>, &str)>,
+) -> Statement {
+    let (from_id, from_key) = match from {
+        Some((id, key)) => (id, id.is_none().then_some(key)),
+        None => (None, None),
+    };
+    Statement::new(
+        format!(
+            "WITH k AS (SELECT workspace_id FROM api_key WHERE hash = ?1)
+             SELECT {SEALED}, conversation_id FROM (
+               SELECT h.*, c.id AS conversation_id FROM k
+               JOIN conversation c ON c.workspace_id = k.workspace_id AND c.id = ?2
+               JOIN channel h ON h.id = c.channel_id
+               UNION ALL
+               SELECT * FROM (
+                 SELECT h.*, c.id AS conversation_id FROM k
+                 JOIN conversation c ON c.workspace_id = k.workspace_id AND c.contact_id = ?2
+                 JOIN channel h ON h.id = c.channel_id AND h.deleted_at IS NULL
+                   AND (?3 IS NULL OR h.id = ?3) AND (?4 IS NULL OR h.match_key = ?4)
+                 ORDER BY c.last_activity_at DESC, c.id DESC LIMIT 1)
+             ) LIMIT 1"
+        ),
+        values![key_hash, conversation_or_contact, from_id, from_key],
+    )
+}
+
+/// The addresses of a contact, of the workspace of a key (by its hash), as
+/// `kind`, `value`; one row of NULLs for a contact without any.
+pub fn contact_addresses(key_hash: &str, contact: &str) -> Statement {
+    Statement::new(
+        "SELECT i.kind, i.value FROM api_key k
+         JOIN contact p ON p.workspace_id = k.workspace_id AND p.id = ?2
+         LEFT JOIN identity i ON i.workspace_id = p.workspace_id AND i.contact_id = p.id
+         WHERE k.hash = ?1
+         ORDER BY i.kind, i.value LIMIT 50",
+        values![key_hash, contact],
+    )
+}
+
+/// What a change may set; `None` leaves it as it is.
+#[derive(Default)]
+pub struct Change<'a> {
+    pub name: Option<&'a str>,
+    pub settings: Option<&'a Settings>,
+    pub credentials: Option<&'a str>,
+    pub status: Option<ChannelStatus>,
+}
+
+/// Changes a channel. New credentials clear the last error.
+pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Statement {
+    Statement::new(
+        format!(
+            "UPDATE channel SET
+               name = COALESCE(?3, name), settings = COALESCE(?4, settings),
+               credentials = COALESCE(?5, credentials), status = COALESCE(?6, status),
+               last_error_code = CASE WHEN ?5 IS NULL THEN last_error_code END,
+               last_error_at = CASE WHEN ?5 IS NULL THEN last_error_at END,
+               version = version + 1
+             WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL
+             RETURNING {RECORD}"
+        ),
+        values![
+            workspace,
+            id,
+            change.name,
+            change.settings.map(|settings| serde_json::json!(settings)),
+            change.credentials,
+            change.status.map(ChannelStatus::name),
+        ],
+    )
+}
+
+/// Deletes a channel: its row stays for the history, its credentials do not.
+pub fn delete(workspace: WorkspaceId, id: ChannelId, now: Timestamp) -> Statement {
+    Statement::new(
+        "UPDATE channel SET deleted_at = ?3, status = 'disabled', credentials = NULL, version = version + 1
+         WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL
+         RETURNING id",
+        values![workspace, id, now],
+    )
+}
+
+/// Records that the provider refuses the channel's token, unless the channel was
+/// changed since it was used.
+pub fn needs_reauth(
+    id: ChannelId,
+    version: i64,
+    provider_code: Option<&str>,
+    now: Timestamp,
+) -> Statement {
+    Statement::new(
+        "UPDATE channel SET status = 'needs_reauth', last_error_code = ?3, last_error_at = ?4, version = version + 1
+         WHERE id = ?1 AND version = ?2 AND status = 'connected'",
+        values![id, version, provider_code, now],
+    )
+}
+
+/// Notes that a channel is heard from, at most once a minute.
+pub fn heard(id: ChannelId, now: Timestamp) -> Statement {
+    Statement::new(
+        "UPDATE channel SET last_inbound_at = ?2
+         WHERE id = ?1 AND (last_inbound_at IS NULL OR last_inbound_at < ?2 - 60000)",
+        values![id, now],
+    )
+}

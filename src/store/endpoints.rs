@@ -1,0 +1,69 @@
+//! Subscribers' endpoints. Secrets arrive here already encrypted.
+
+use super::{Statement, values};
+use crate::model::id::{ChannelId, EndpointId, WorkspaceId};
+use crate::model::time::Timestamp;
+
+const RECORD: &str = "json_object('id', id, 'url', url, 'events', json(events), 'channel_id', channel_id,
+    'style', style, 'headers', json(headers), 'status', status, 'created_at', created_at) AS record";
+
+pub struct NewEndpoint<'a> {
+    pub id: EndpointId,
+    pub workspace_id: WorkspaceId,
+    pub channel_id: Option<ChannelId>,
+    pub url: &'a str,
+    pub events: &'a [String],
+    pub style: &'a str,
+    pub headers: serde_json::Value,
+    pub secret: &'a str,
+}
+
+/// Stores an endpoint where its channel, if any, is the workspace's own.
+pub fn create(endpoint: &NewEndpoint<'_>, now: Timestamp) -> Statement {
+    Statement::new(
+        format!(
+            "INSERT INTO endpoint (workspace_id, id, channel_id, url, events, style, headers, status, secret, created_at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'enabled', ?8, ?9
+             WHERE ?3 IS NULL OR EXISTS (
+               SELECT 1 FROM channel WHERE id = ?3 AND workspace_id = ?1 AND deleted_at IS NULL)
+             ON CONFLICT (workspace_id, id) DO UPDATE SET url = excluded.url
+             RETURNING {RECORD}"
+        ),
+        values![
+            endpoint.workspace_id,
+            endpoint.id,
+            endpoint.channel_id,
+            endpoint.url,
+            serde_json::json!(endpoint.events),
+            endpoint.style,
+            endpoint.headers.clone(),
+            endpoint.secret,
+            now,
+        ],
+    )
+}
+
+pub fn get(workspace: WorkspaceId, id: EndpointId) -> Statement {
+    Statement::new(
+        format!("SELECT {RECORD} FROM endpoint WHERE workspace_id = ?1 AND id = ?2"),
+        values![workspace, id],
+    )
+}
+
+/// A page of endpoints, oldest first, after an id.
+pub fn list(workspace: WorkspaceId, after: &str, limit: i64) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {RECORD} FROM endpoint WHERE workspace_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+        ),
+        values![workspace, after, limit],
+    )
+}
+
+/// Deletes an endpoint; what is still due to it ends when it is next looked at.
+pub fn delete(workspace: WorkspaceId, id: EndpointId) -> Statement {
+    Statement::new(
+        "DELETE FROM endpoint WHERE workspace_id = ?1 AND id = ?2 RETURNING id",
+        values![workspace, id],
+    )
+}

@@ -1,0 +1,185 @@
+//! Events and their deliveries: written in the transaction of the change they
+//! tell of, from what that change really did.
+
+use super::{Statement, Value, values};
+use crate::model::id::{ChannelId, WorkspaceId};
+use crate::model::time::Timestamp;
+
+/// The snapshot an event keeps, of a `message_record m` and a `conversation_record c`.
+const MESSAGE_DATA: &str = "json_object('channel', json(c.channel), 'conversation', json(c.record), 'message', json(m.record))";
+const CONVERSATION_DATA: &str =
+    "json_object('channel', json(c.channel), 'conversation', json(c.record), 'message', NULL)";
+
+/// Whether endpoint `w` wants an event of `type` on `channel`.
+fn is_wanted(workspace: &str, channel: &str, kind: &str) -> String {
+    format!(
+        "w.workspace_id = {workspace} AND w.status = 'enabled'
+         AND (w.channel_id IS NULL OR w.channel_id = {channel})
+         AND EXISTS (SELECT 1 FROM json_each(w.events) f
+           WHERE f.value IN ('*', {kind}, substr({kind}, 1, instr({kind}, '.')) || '*'))"
+    )
+}
+
+/// Writes an event about each message that `source` yields, once per message and
+/// type, where some endpoint wants it. `source` is a query of the columns
+/// `workspace_id`, `message_id`, `type`, `event_id` over the parameters given.
+pub fn of_messages(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
+    let wanted = is_wanted("m.workspace_id", "m.channel_id", "s.type");
+    Statement::new(
+        format!(
+            "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
+             SELECT m.workspace_id, m.id, s.type, s.event_id, m.channel_id, {MESSAGE_DATA}, ?{at_parameter}
+             FROM ({source}) s
+             JOIN message_record m ON m.workspace_id = s.workspace_id AND m.id = s.message_id
+             JOIN conversation_record c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
+             WHERE s.event_id IS NOT NULL AND EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
+             ON CONFLICT DO NOTHING"
+        ),
+        values,
+    )
+}
+
+/// Writes an event about each conversation that `source` yields: columns
+/// `workspace_id`, `conversation_id`, `subject`, `type`, `event_id`.
+pub fn of_conversations(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
+    let wanted = is_wanted("c.workspace_id", "c.channel_id", "s.type");
+    Statement::new(
+        format!(
+            "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
+             SELECT c.workspace_id, s.subject, s.type, s.event_id, c.channel_id, {CONVERSATION_DATA}, ?{at_parameter}
+             FROM ({source}) s
+             JOIN conversation_record c ON c.workspace_id = s.workspace_id AND c.id = s.conversation_id
+             WHERE EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
+             ON CONFLICT DO NOTHING"
+        ),
+        values,
+    )
+}
+
+/// Fans events out: one delivery per event and endpoint that wants it. `ids` is a
+/// JSON array of `[workspace, subject, event id]`; only events written under
+/// that very id are fanned out, so a repeat adds none. Gives back
+/// `endpoint_id`, `event_id` of each.
+pub fn fan_out(ids: &serde_json::Value, now: Timestamp) -> Statement {
+    fan_out_from(
+        "SELECT json_extract(value, '$[0]') AS workspace_id, json_extract(value, '$[1]') AS subject,
+           json_extract(value, '$[2]') AS event_id FROM json_each(?1)",
+        2,
+        values![ids.clone(), now],
+    )
+}
+
+/// The same for events about messages that were reported on; `reported` is a query
+/// over reports `?1` of channel `?2`.
+pub fn fan_out_reported(
+    reported: &str,
+    reports: &serde_json::Value,
+    channel: ChannelId,
+    now: Timestamp,
+) -> Statement {
+    fan_out_from(
+        &format!("SELECT workspace_id, message_id AS subject, event_id FROM ({reported})"),
+        3,
+        values![reports.clone(), channel, now],
+    )
+}
+
+fn fan_out_from(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
+    let wanted = is_wanted("e.workspace_id", "e.channel_id", "e.type");
+    let at = at_parameter;
+    Statement::new(
+        format!(
+            "INSERT INTO delivery (workspace_id, endpoint_id, event_id, subject, type, status, due_at, pushed_at, created_at)
+             SELECT e.workspace_id, w.id, e.id, e.subject, e.type, 'pending', ?{at}, ?{at}, ?{at}
+             FROM ({source}) s
+             JOIN event e ON e.workspace_id = s.workspace_id AND e.subject = s.subject AND e.id = s.event_id
+             JOIN endpoint w ON {wanted}
+             WHERE true
+             ON CONFLICT DO NOTHING
+             RETURNING endpoint_id, event_id"
+        ),
+        values,
+    )
+}
+
+/// Takes up to six of the deliveries hinted at: JSON array of `[endpoint, event]`.
+pub fn claim(hints: &serde_json::Value, token: &str, now: Timestamp, lease_ms: i64) -> Statement {
+    Statement::new(
+        "UPDATE delivery SET attempt = attempt + 1, claim = ?2, lease_until = ?3 + ?4
+         WHERE (endpoint_id, event_id) IN (
+           SELECT DISTINCT d.endpoint_id, d.event_id FROM json_each(?1) s
+           JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
+             AND d.event_id = json_extract(s.value, '$[1]')
+           WHERE d.due_at <= ?3 AND (d.lease_until IS NULL OR d.lease_until <= ?3)
+           LIMIT 6)",
+        values![hints.clone(), token, now, lease_ms],
+    )
+}
+
+/// What was claimed under a token, with the event and the endpoint as they are.
+pub fn claimed(hints: &serde_json::Value, token: &str) -> Statement {
+    Statement::new(
+        "SELECT DISTINCT d.workspace_id, d.endpoint_id, d.event_id, d.type, d.attempt, e.data, e.created_at,
+           w.url, w.secret, w.headers, w.style, w.status AS endpoint_status
+         FROM json_each(?1) s
+         JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
+           AND d.event_id = json_extract(s.value, '$[1]')
+         JOIN event e ON e.workspace_id = d.workspace_id AND e.subject = d.subject AND e.type = d.type
+         LEFT JOIN endpoint w ON w.workspace_id = d.workspace_id AND w.id = d.endpoint_id
+         WHERE d.claim = ?2 AND d.lease_until IS NOT NULL",
+        values![hints.clone(), token],
+    )
+}
+
+/// Records attempts: JSON array of `{endpoint, event, attempt, status, dueAt,
+/// responseStatus, detail}`; a result of an attempt that was overtaken is dropped.
+pub fn record(results: &serde_json::Value, now: Timestamp) -> Statement {
+    Statement::new(
+        "UPDATE delivery SET
+           status = r.status, due_at = r.due_at, lease_until = NULL,
+           pushed_at = ?2, response_status = r.response_status, response_detail = r.detail,
+           ended_at = CASE WHEN r.due_at IS NULL THEN ?2 END
+         FROM (
+           SELECT value ->> '$.endpoint' AS endpoint_id, value ->> '$.event' AS event_id,
+             value ->> '$.attempt' AS attempt, value ->> '$.status' AS status,
+             value ->> '$.dueAt' AS due_at, value ->> '$.responseStatus' AS response_status,
+             value ->> '$.detail' AS detail
+           FROM json_each(?1)
+         ) r
+         WHERE delivery.endpoint_id = r.endpoint_id AND delivery.event_id = r.event_id
+           AND delivery.attempt = r.attempt AND delivery.due_at IS NOT NULL",
+        values![results.clone(), now],
+    )
+}
+
+/// Stamps deliveries that are due and not pushed of late; gives back which.
+pub fn push_again(now: Timestamp, stale_before: Timestamp, limit: i64) -> Statement {
+    Statement::new(
+        "UPDATE delivery SET pushed_at = ?1 WHERE (endpoint_id, event_id) IN (
+           SELECT endpoint_id, event_id FROM delivery
+           WHERE due_at <= ?1 AND pushed_at <= ?2 AND (lease_until IS NULL OR lease_until <= ?1)
+           ORDER BY due_at LIMIT ?3)
+         RETURNING endpoint_id, event_id",
+        values![now, stale_before, limit],
+    )
+}
+
+/// Removes ended deliveries and their events past retention, a few at a time.
+pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 2] {
+    [
+        Statement::new(
+            "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
+               SELECT d.endpoint_id, d.event_id FROM endpoint w
+               JOIN delivery d ON d.endpoint_id = w.id AND d.event_id < ?2
+               WHERE w.workspace_id = ?1 AND d.due_at IS NULL LIMIT ?3)",
+            values![workspace, before, limit],
+        ),
+        Statement::new(
+            "DELETE FROM event WHERE (workspace_id, subject, type) IN (
+               SELECT workspace_id, subject, type FROM event
+               WHERE workspace_id = ?1 AND subject < ?2 AND id < ?2 LIMIT ?3)",
+            values![workspace, before, limit],
+        ),
+    ]
+}
+

@@ -1,0 +1,290 @@
+//! What providers tell us, written in one batch however much it is. A repeat
+//! writes nothing.
+
+use super::events;
+use super::{Statement, values};
+use crate::model::id::{ChannelId, WorkspaceId};
+use crate::model::message::DeliveryStatus;
+use crate::model::time::Timestamp;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+/// Someone who wrote, with the ids they get if they are new.
+#[derive(Clone, Debug, Serialize)]
+pub struct Person {
+    pub address: String,
+    pub name: Option<String>,
+    /// `[kind, value]` each; that of the address first.
+    pub identities: Vec<(&'static str, String)>,
+    pub contact: String,
+    pub conversation: String,
+    pub event: String,
+}
+
+/// A message as received.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Received {
+    pub id: String,
+    pub provider_message_id: String,
+    pub address: String,
+    pub content: String,
+    pub reply_to: Option<String>,
+    /// Unix milliseconds by the provider's clock, never later than ours.
+    pub at: i64,
+    pub event: String,
+}
+
+/// Makes sure that everybody who wrote has an identity, a contact and a conversation.
+pub fn people(
+    workspace: WorkspaceId,
+    channel: ChannelId,
+    people: &[Person],
+    now: Timestamp,
+) -> Vec<Statement> {
+    let json = json!(people);
+    let subjects: Json = people
+        .iter()
+        .map(|person| json!([workspace, person.conversation, person.event]))
+        .collect();
+    vec![
+        Statement::new(
+            "INSERT INTO identity (workspace_id, kind, value, contact_id)
+             SELECT ?1, json_extract(n.value, '$[0]'), json_extract(n.value, '$[1]'),
+               COALESCE(
+                 (SELECT contact_id FROM conversation WHERE channel_id = ?2 AND address = p.value ->> '$.address'),
+                 (SELECT i.contact_id FROM json_each(p.value, '$.identities') k
+                  JOIN identity i ON i.workspace_id = ?1 AND i.kind = json_extract(k.value, '$[0]')
+                    AND i.value = json_extract(k.value, '$[1]') LIMIT 1),
+                 p.value ->> '$.contact')
+             FROM json_each(?3) p, json_each(p.value, '$.identities') n
+             WHERE true
+             ON CONFLICT DO NOTHING",
+            values![workspace, channel, json.clone()],
+        ),
+        Statement::new(
+            "INSERT INTO contact (workspace_id, id, name, created_at)
+             SELECT ?1, i.contact_id, p.value ->> '$.name', ?2
+             FROM json_each(?3) p
+             JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
+               AND i.value = p.value ->> '$.identities[0][1]'
+             WHERE true
+             ON CONFLICT (workspace_id, id) DO UPDATE SET name = excluded.name
+             WHERE contact.name IS NULL AND excluded.name IS NOT NULL",
+            values![workspace, now, json.clone()],
+        ),
+        Statement::new(
+            "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
+               unread_count, last_seq, last_activity_at, created_at)
+             SELECT ?1, p.value ->> '$.conversation', ?2, i.contact_id, p.value ->> '$.address', 'open', 'ai',
+               0, 0, ?4, ?4
+             FROM json_each(?3) p
+             JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
+               AND i.value = p.value ->> '$.identities[0][1]'
+             WHERE true
+             ON CONFLICT DO NOTHING",
+            values![workspace, channel, json.clone(), now],
+        ),
+        events::of_conversations(
+            "SELECT ?1 AS workspace_id, value ->> '$.conversation' AS conversation_id,
+               value ->> '$.conversation' AS subject, 'conversation.created' AS type,
+               value ->> '$.event' AS event_id
+             FROM json_each(?2)",
+            3,
+            values![workspace, json, now],
+        ),
+        events::fan_out(&subjects, now),
+    ]
+}
+
+/// Stores messages, moves their conversations, and tells subscribers.
+///
+/// Unread counts come from what was really inserted: messages whose `seq` the
+/// conversation has not counted yet. A customer's message reopens a conversation.
+pub fn messages(
+    workspace: WorkspaceId,
+    channel: ChannelId,
+    received: &[Received],
+    now: Timestamp,
+) -> Vec<Statement> {
+    let json = json!(received);
+    let subjects: Json = received
+        .iter()
+        .map(|message| json!([workspace, message.id, message.event]))
+        .collect();
+    vec![
+        Statement::new(
+            "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
+               content, reply_to, provider_message_id, seq, created_at)
+             SELECT ?1, p.value ->> '$.id', c.id, ?2, c.contact_id, 'inbound', 'received',
+               p.value ->> '$.content',
+               (SELECT r.id FROM message r WHERE r.channel_id = ?2
+                  AND r.provider_message_id = p.value ->> '$.replyTo'),
+               p.value ->> '$.providerMessageId',
+               c.last_seq + ROW_NUMBER() OVER (PARTITION BY c.id ORDER BY p.value ->> '$.at', p.key),
+               p.value ->> '$.at'
+             FROM json_each(?3) p
+             JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
+             WHERE true
+             ON CONFLICT DO NOTHING",
+            values![workspace, channel, json.clone()],
+        ),
+        Statement::new(
+            "UPDATE conversation SET
+               last_seq = n.seq,
+               unread_count = unread_count + n.count,
+               last_inbound_at = MAX(COALESCE(last_inbound_at, 0), n.at),
+               last_activity_at = MAX(last_activity_at, ?3),
+               status = CASE WHEN status = 'pending_agent' THEN status ELSE 'open' END
+             FROM (
+               SELECT m.conversation_id, MAX(m.seq) AS seq, COUNT(*) AS count, MAX(m.created_at) AS at
+               FROM json_each(?2) p
+               JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'
+               JOIN conversation c ON c.workspace_id = ?1 AND c.id = m.conversation_id
+               WHERE m.seq > c.last_seq
+               GROUP BY m.conversation_id
+             ) n
+             WHERE conversation.workspace_id = ?1 AND conversation.id = n.conversation_id",
+            values![workspace, json.clone(), now],
+        ),
+        events::of_messages(
+            "SELECT m.workspace_id, m.id AS message_id, 'message.received' AS type, p.value ->> '$.event' AS event_id
+             FROM json_each(?2) p JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'",
+            3,
+            values![workspace, json, now],
+        ),
+        events::fan_out(&subjects, now),
+    ]
+}
+
+/// A report of how far a message has come.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub provider_message_id: String,
+    /// Our own id, where the provider gives it back.
+    pub message: Option<String>,
+    pub status: DeliveryStatus,
+    pub at: i64,
+    pub code: Option<String>,
+    pub detail: Option<String>,
+    pub provider_code: Option<String>,
+    pub event: String,
+}
+
+/// Reads `?1` as reports on channel `?2`, each joined to its message.
+const REPORTED: &str = "
+    SELECT m.workspace_id, m.id AS message_id, p.value ->> '$.status' AS status, p.value ->> '$.at' AS at,
+      p.value ->> '$.code' AS code, p.value ->> '$.detail' AS detail,
+      p.value ->> '$.providerCode' AS provider_code, p.value ->> '$.event' AS event_id
+    FROM json_each(?1) p
+    JOIN message m ON m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId'
+    WHERE m.direction = 'outbound'";
+
+/// Applies reports: parks those whose message is not known, then walks the
+/// statuses in order of rank, so that any order of arrival ends alike.
+///
+/// A status that may not replace what stands only fills in its missing time.
+/// `token` marks the rows whose status really changed; events follow those.
+pub fn reports(
+    workspace: WorkspaceId,
+    channel: ChannelId,
+    reports: &[Report],
+    token: &str,
+    now: Timestamp,
+) -> Vec<Statement> {
+    let json = json!(reports);
+    let mut statements = vec![
+        // A send whose answer was lost is recognised by our own id.
+        Statement::new(
+            "UPDATE message SET provider_message_id = p.pmid
+             FROM (SELECT value ->> '$.message' AS id, value ->> '$.providerMessageId' AS pmid
+                   FROM json_each(?1) WHERE value ->> '$.message' IS NOT NULL
+                   GROUP BY value ->> '$.providerMessageId') p
+             WHERE message.workspace_id = ?3 AND message.id = p.id AND message.channel_id = ?2
+               AND message.direction = 'outbound' AND message.provider_message_id IS NULL
+               AND NOT EXISTS (SELECT 1 FROM message x WHERE x.channel_id = ?2 AND x.provider_message_id = p.pmid)",
+            values![json.clone(), channel, workspace],
+        ),
+        Statement::new(
+            "INSERT INTO parked_report (channel_id, provider_message_id, status, at, error_code, error_message, error_provider_code, parked_at)
+             SELECT ?2, p.value ->> '$.providerMessageId', p.value ->> '$.status', p.value ->> '$.at',
+               p.value ->> '$.code', p.value ->> '$.detail', p.value ->> '$.providerCode', ?3
+             FROM json_each(?1) p
+             WHERE NOT EXISTS (SELECT 1 FROM message m
+               WHERE m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId')
+             ON CONFLICT DO NOTHING",
+            values![json.clone(), channel, now],
+        ),
+    ];
+    for (status, column) in [
+        (DeliveryStatus::Sent, "sent_at"),
+        (DeliveryStatus::Delivered, "delivered_at"),
+        (DeliveryStatus::Read, "read_at"),
+        (DeliveryStatus::Failed, "failed_at"),
+    ] {
+        if reports.iter().any(|report| report.status == status) {
+            statements.extend(apply(status, column, &json, channel, token, now));
+        }
+    }
+    statements.push(events::fan_out_reported(REPORTED, &json, channel, now));
+    statements
+}
+
+/// One status of `reports`.
+fn apply(
+    status: DeliveryStatus,
+    column: &str,
+    json: &Json,
+    channel: ChannelId,
+    token: &str,
+    now: Timestamp,
+) -> [Statement; 2] {
+    let name = status.name();
+    let replaceable = DeliveryStatus::ALL
+        .into_iter()
+        .filter(|current| status.replaces(*current))
+        .map(|current| format!("'{}'", current.name()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let is_failure = if status == DeliveryStatus::Failed { "1" } else { "0" };
+    let moves = format!("message.status IN ({replaceable})");
+    [
+        Statement::new(
+            format!(
+                "UPDATE message SET
+                   {column} = COALESCE(message.{column}, r.at),
+                   turn = CASE WHEN {moves} THEN NULL ELSE turn END,
+                   due_at = CASE WHEN {moves} THEN NULL ELSE due_at END,
+                   claim = CASE WHEN {moves} THEN ?3 ELSE claim END,
+                   error_code = CASE WHEN {is_failure} AND {moves} THEN r.code ELSE error_code END,
+                   error_message = CASE WHEN {is_failure} AND {moves} THEN r.detail ELSE error_message END,
+                   error_provider_code = CASE WHEN {is_failure} AND {moves} THEN r.provider_code ELSE error_provider_code END,
+                   status = CASE WHEN {moves} THEN '{name}' ELSE message.status END
+                 FROM ({REPORTED} AND p.value ->> '$.status' = '{name}') r
+                 WHERE message.workspace_id = r.workspace_id AND message.id = r.message_id
+                   AND ({moves} OR message.{column} IS NULL)"
+            ),
+            values![json.clone(), channel, format!("{token}:{name}")],
+        ),
+        events::of_messages(
+            &format!(
+                "SELECT r.workspace_id, r.message_id, 'message.{name}' AS type, r.event_id
+                 FROM ({REPORTED} AND p.value ->> '$.status' = '{name}') r
+                 JOIN message x ON x.workspace_id = r.workspace_id AND x.id = r.message_id
+                 WHERE x.claim = ?3 AND x.status = '{name}'"
+            ),
+            4,
+            values![json.clone(), channel, format!("{token}:{name}"), now],
+        ),
+    ]
+}
+
+/// Takes reports off the park: they are applied in the same batch.
+pub fn unpark(channel: ChannelId, reports: &[Report]) -> Statement {
+    Statement::new(
+        "DELETE FROM parked_report WHERE (channel_id, provider_message_id, status) IN (
+           SELECT ?1, value ->> '$.providerMessageId', value ->> '$.status' FROM json_each(?2))",
+        values![channel, json!(reports)],
+    )
+}

@@ -1,0 +1,85 @@
+//! Workspaces and API keys.
+
+use super::{Statement, values};
+use crate::model::access::{Environment, Scope};
+use crate::model::id::{KeyId, WorkspaceId};
+use crate::model::time::Timestamp;
+
+/// The newest migration that is in.
+pub fn schema_version() -> Statement {
+    Statement::new("SELECT MAX(version) AS version FROM schema_version", vec![])
+}
+
+pub fn create_workspace(id: WorkspaceId, name: &str, now: Timestamp) -> Statement {
+    Statement::new(
+        "INSERT INTO workspace (id, name, created_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO NOTHING",
+        values![id, name, now],
+    )
+}
+
+/// One workspace as `{id, name, created_at}`.
+pub fn workspace(id: WorkspaceId) -> Statement {
+    Statement::new(
+        "SELECT id, name, created_at FROM workspace WHERE id = ?1",
+        values![id],
+    )
+}
+
+/// A page of workspaces, oldest first, after an id.
+pub fn list_workspaces(after: &str, limit: i64) -> Statement {
+    Statement::new(
+        "SELECT id, name, created_at FROM workspace WHERE id > ?1 ORDER BY id LIMIT ?2",
+        values![after, limit],
+    )
+}
+
+pub struct NewKey<'a> {
+    pub id: KeyId,
+    pub workspace_id: WorkspaceId,
+    pub hash: String,
+    pub name: &'a str,
+    pub prefix: &'a str,
+    pub scopes: &'a [Scope],
+    pub environment: Environment,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Stores a key where its workspace exists; gives back its id if so.
+pub fn create_key(key: &NewKey<'_>, now: Timestamp) -> Statement {
+    Statement::new(
+        "INSERT INTO api_key (id, workspace_id, hash, name, prefix, scopes, environment, created_at, expires_at)
+         SELECT ?1, w.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM workspace w WHERE w.id = ?2
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name
+         RETURNING id",
+        values![
+            key.id,
+            key.workspace_id,
+            key.hash.clone(),
+            key.name,
+            key.prefix,
+            serde_json::json!(key.scopes),
+            key.environment.name(),
+            now,
+            key.expires_at,
+        ],
+    )
+}
+
+/// The living key with this hash, as the columns of `Key`.
+pub fn key_by_hash(hash: &str) -> Statement {
+    Statement::new(
+        "SELECT id, workspace_id, json(scopes) AS scopes, environment, expires_at AS expires_at_ms
+         FROM api_key WHERE hash = ?1 AND revoked_at IS NULL",
+        values![hash],
+    )
+}
+
+/// One row if the key may still be used; rides in the batch of whatever it guards.
+pub fn key_is_live(id: KeyId, now: Timestamp) -> Statement {
+    Statement::new(
+        "SELECT 1 AS live FROM api_key
+         WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+        values![id, now],
+    )
+}

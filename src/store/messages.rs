@@ -1,0 +1,378 @@
+//! Accepting a message: one batch in which the message row carries every guard
+//! and everything after it hangs on that row. And reading messages back.
+
+use super::{Statement, Value, values};
+use crate::model::contact::{Address, IdentityKind};
+use crate::model::id::{
+    ChannelId, ContactId, ConversationId, KeyId, MessageId, WorkspaceId, lower_bound,
+};
+use crate::model::message::{Actor, DeliveryStatus};
+use crate::model::time::{DAY_MS, Timestamp};
+
+/// The most rows a filtered page looks at.
+pub const SCAN: i64 = 2_000;
+
+/// Where a message goes.
+#[derive(Clone, Debug)]
+pub enum Target {
+    Conversation(ConversationId),
+    /// An address, which may be new: then these ids are given to its contact
+    /// and conversation.
+    Address {
+        address: Address,
+        kind: IdentityKind,
+        new_conversation: ConversationId,
+        new_contact: ContactId,
+    },
+}
+
+/// A message as planned, with what must hold for it to be accepted.
+#[derive(Clone, Debug)]
+pub struct Accept {
+    pub id: MessageId,
+    pub workspace_id: WorkspaceId,
+    pub key_id: KeyId,
+    pub channel_id: ChannelId,
+    /// The channel's version that the plan was made with.
+    pub channel_version: i64,
+    pub target: Target,
+    pub content: String,
+    pub actor: Actor,
+    pub reply_to: Option<MessageId>,
+    pub metadata: Option<String>,
+    pub client_message_id: Option<String>,
+    pub fingerprint: String,
+    pub expires_at: Option<Timestamp>,
+    /// How long ago the customer's last message may lie; `None` any time.
+    pub window_ms: Option<i64>,
+    /// Method, path and idempotency key.
+    pub scope: Option<String>,
+    pub now: Timestamp,
+}
+
+impl Accept {
+    fn address(&self) -> Option<(&Address, IdentityKind, ConversationId, ContactId)> {
+        match &self.target {
+            Target::Conversation(_) => None,
+            Target::Address {
+                address,
+                kind,
+                new_conversation,
+                new_contact,
+            } => Some((address, *kind, *new_conversation, *new_contact)),
+        }
+    }
+}
+
+/// The wire name of an identity kind.
+pub fn kind_name(kind: IdentityKind) -> &'static str {
+    match kind {
+        IdentityKind::Phone => "phone",
+        IdentityKind::Whatsapp => "whatsapp",
+        IdentityKind::Instagram => "instagram",
+        IdentityKind::Messenger => "messenger",
+        IdentityKind::Telegram => "telegram",
+        IdentityKind::Visitor => "visitor",
+    }
+}
+
+/// The message row, if every guard holds.
+pub fn insert(accept: &Accept) -> Statement {
+    let source = match &accept.target {
+        Target::Conversation(_) => {
+            "JOIN conversation c ON c.workspace_id = h.workspace_id AND c.id = ?18 AND c.channel_id = h.id
+             LEFT JOIN identity i ON 0"
+        }
+        Target::Address { .. } => {
+            "LEFT JOIN conversation c ON c.channel_id = h.id AND c.address = ?18
+             LEFT JOIN identity i ON c.id IS NULL AND i.workspace_id = h.workspace_id AND i.kind = ?19 AND i.value = ?18"
+        }
+    };
+    let address = accept.address();
+    let (found_by, kind) = match &accept.target {
+        Target::Conversation(id) => (Value::from(*id), None),
+        Target::Address { address, kind, .. } => {
+            (
+                Value::from(address.0.as_str()),
+                Some(Value::from(kind_name(*kind))),
+            )
+        }
+    };
+    let sql = format!(
+        "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
+           content, actor, reply_to, metadata, client_message_id, fingerprint, seq, turn, due_at, pushed_at,
+           expires_at, created_at)
+         SELECT h.workspace_id, ?1, COALESCE(c.id, ?16), h.id, COALESCE(c.contact_id, i.contact_id, ?17),
+           'outbound', 'accepted', ?5, ?6, ?7, ?8, ?9, ?10,
+           COALESCE(c.last_seq, 0) + 1, COALESCE(c.last_seq, 0) + 1, ?11, ?11, ?12, ?11
+         FROM channel h
+         JOIN api_key k ON k.id = ?3 AND k.workspace_id = h.workspace_id
+         {source}
+         WHERE h.id = ?4 AND h.workspace_id = ?2 AND h.version = ?13 AND h.status = 'connected'
+           AND h.deleted_at IS NULL
+           AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?11)
+           AND (?14 IS NULL OR c.last_inbound_at > ?11 - ?14)
+           AND (?7 IS NULL OR EXISTS (
+             SELECT 1 FROM message r WHERE r.workspace_id = ?2 AND r.id = ?7 AND r.conversation_id = c.id))
+           AND (?15 IS NULL OR NOT EXISTS (
+             SELECT 1 FROM idempotency d
+             WHERE d.workspace_id = ?2 AND d.scope = ?15 AND d.created_at > ?11 - {DAY_MS}))
+         ON CONFLICT DO NOTHING"
+    );
+    let mut statement = Statement::new(
+        sql,
+        values![
+            accept.id,
+            accept.workspace_id,
+            accept.key_id,
+            accept.channel_id,
+            accept.content.as_str(),
+            match accept.actor {
+                Actor::Bot => "bot",
+                Actor::Human => "human",
+            },
+            accept.reply_to,
+            accept.metadata.as_deref(),
+            accept.client_message_id.as_deref(),
+            accept.fingerprint.as_str(),
+            accept.now,
+            accept.expires_at,
+            accept.channel_version,
+            accept.window_ms,
+            accept.scope.as_deref(),
+            address.map(|(_, _, conversation, _)| conversation),
+            address.map(|(_, _, _, contact)| contact),
+            found_by,
+        ],
+    );
+    statement.values.extend(kind);
+    statement
+}
+
+/// What hangs on the message row: contact, identity, conversation, idempotency.
+pub fn follow(accept: &Accept) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    if let Some((address, kind, conversation, contact)) = accept.address() {
+        statements.push(Statement::new(
+            "INSERT INTO contact (workspace_id, id, created_at)
+             SELECT workspace_id, contact_id, created_at FROM message
+             WHERE workspace_id = ?1 AND id = ?2 AND contact_id = ?3
+             ON CONFLICT DO NOTHING",
+            values![accept.workspace_id, accept.id, contact],
+        ));
+        statements.push(Statement::new(
+            "INSERT INTO identity (workspace_id, kind, value, contact_id)
+             SELECT workspace_id, ?4, ?5, contact_id FROM message
+             WHERE workspace_id = ?1 AND id = ?2 AND conversation_id = ?3
+             ON CONFLICT DO NOTHING",
+            values![
+                accept.workspace_id,
+                accept.id,
+                conversation,
+                kind_name(kind),
+                address.0.as_str(),
+            ],
+        ));
+        statements.push(Statement::new(
+            "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
+               unread_count, last_seq, last_outbound_at, last_activity_at, created_at)
+             SELECT workspace_id, conversation_id, channel_id, contact_id, ?4, 'open', 'ai', 0, seq,
+               created_at, created_at, created_at
+             FROM message WHERE workspace_id = ?1 AND id = ?2 AND conversation_id = ?3
+             ON CONFLICT DO NOTHING",
+            values![accept.workspace_id, accept.id, conversation, address.0.as_str()],
+        ));
+    }
+    // The highest seq, not one more: the batch may run twice.
+    statements.push(Statement::new(
+        "UPDATE conversation SET
+           last_seq = MAX(last_seq, m.seq),
+           last_outbound_at = MAX(COALESCE(last_outbound_at, 0), m.created_at),
+           last_activity_at = MAX(last_activity_at, m.created_at)
+         FROM (SELECT workspace_id, conversation_id, seq, created_at FROM message
+               WHERE workspace_id = ?1 AND id = ?2) m
+         WHERE conversation.workspace_id = m.workspace_id AND conversation.id = m.conversation_id
+           AND conversation.last_seq < m.seq",
+        values![accept.workspace_id, accept.id],
+    ));
+    if let Some(scope) = &accept.scope {
+        statements.push(Statement::new(
+            format!(
+                "INSERT INTO idempotency (workspace_id, scope, fingerprint, message_id, created_at)
+                 SELECT workspace_id, ?3, fingerprint, id, created_at FROM message
+                 WHERE workspace_id = ?1 AND id = ?2
+                 ON CONFLICT (workspace_id, scope) DO UPDATE SET
+                   fingerprint = excluded.fingerprint, message_id = excluded.message_id,
+                   created_at = excluded.created_at
+                 WHERE idempotency.created_at <= excluded.created_at - {DAY_MS}"
+            ),
+            values![accept.workspace_id, accept.id, scope.as_str()],
+        ));
+    }
+    statements
+}
+
+/// One message, as `MessageRecord`.
+pub fn get(workspace: WorkspaceId, id: MessageId) -> Statement {
+    Statement::new(
+        "SELECT record FROM message_record WHERE workspace_id = ?1 AND id = ?2",
+        values![workspace, id],
+    )
+}
+
+/// The message that a key or a client's id made before, with the fingerprint of
+/// the request that made it. Columns `by`, `id`, `fingerprint`, `record`.
+pub fn earlier(
+    workspace: WorkspaceId,
+    scope: Option<&str>,
+    client_message_id: Option<&str>,
+    now: Timestamp,
+) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT 'key' AS by, d.message_id AS id, d.fingerprint, r.record
+             FROM idempotency d JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.message_id
+             WHERE d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?4 - {DAY_MS}
+             UNION ALL
+             SELECT 'client' AS by, m.id, m.fingerprint, r.record
+             FROM message m JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
+             WHERE m.workspace_id = ?1 AND m.client_message_id = ?3"
+        ),
+        values![workspace, scope, client_message_id, now],
+    )
+}
+
+/// Why a message was not accepted: the state of everything the guards look at.
+pub fn explain(accept: &Accept) -> Statement {
+    let (found, by) = match &accept.target {
+        Target::Conversation(id) => ("c.workspace_id = ?1 AND c.id = ?4", id.to_string()),
+        Target::Address { address, .. } => {
+            ("c.channel_id = h.id AND c.address = ?4", address.0.clone())
+        }
+    };
+    Statement::new(
+        format!(
+            "SELECT
+               EXISTS (SELECT 1 FROM api_key k WHERE k.id = ?3 AND k.workspace_id = ?1 AND k.revoked_at IS NULL
+                 AND (k.expires_at IS NULL OR k.expires_at > ?6)) AS key_is_live,
+               h.version AS channel_version, h.status AS channel_status, h.deleted_at AS channel_deleted_at,
+               c.id AS conversation_id, c.last_inbound_at,
+               (?5 IS NULL OR EXISTS (SELECT 1 FROM message r
+                 WHERE r.workspace_id = ?1 AND r.id = ?5 AND r.conversation_id = c.id)) AS reply_is_known
+             FROM (SELECT 1)
+             LEFT JOIN channel h ON h.id = ?2 AND h.workspace_id = ?1
+             LEFT JOIN conversation c ON {found}"
+        ),
+        values![
+            accept.workspace_id,
+            accept.channel_id,
+            accept.key_id,
+            by,
+            accept.reply_to,
+            accept.now,
+        ],
+    )
+}
+
+#[derive(Default)]
+pub struct Filter {
+    pub status: Option<DeliveryStatus>,
+    pub channel_id: Option<ChannelId>,
+    pub since: Option<Timestamp>,
+}
+
+impl Filter {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.status.is_none() && self.channel_id.is_none()
+    }
+}
+
+/// A page of a workspace's messages before an id, newest first, among the next
+/// `SCAN` rows.
+pub fn list(workspace: WorkspaceId, filter: &Filter, before: &str, limit: i64) -> Statement {
+    Statement::new(
+        "SELECT r.record FROM (
+           SELECT workspace_id, id, status, channel_id FROM message
+           WHERE workspace_id = ?1 AND id < ?2 AND id >= ?3
+           ORDER BY id DESC LIMIT ?4
+         ) m JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
+         WHERE (?5 IS NULL OR m.status = ?5) AND (?6 IS NULL OR m.channel_id = ?6)
+         ORDER BY m.id DESC LIMIT ?7",
+        values![
+            workspace,
+            before,
+            since(filter),
+            SCAN,
+            filter.status.map(DeliveryStatus::name),
+            filter.channel_id,
+            limit,
+        ],
+    )
+}
+
+/// The last id that a filtered page looks at, if there are as many.
+pub fn scan_end(workspace: WorkspaceId, filter: &Filter, before: &str) -> Statement {
+    Statement::new(
+        "SELECT id FROM message WHERE workspace_id = ?1 AND id < ?2 AND id >= ?3
+         ORDER BY id DESC LIMIT 1 OFFSET ?4",
+        values![workspace, before, since(filter), SCAN - 1],
+    )
+}
+
+fn since(filter: &Filter) -> String {
+    filter.since.map(lower_bound).unwrap_or_default()
+}
+
+/// A page of one conversation's messages before a seq, newest first, among the
+/// next `SCAN` rows.
+pub fn list_conversation(
+    workspace: WorkspaceId,
+    conversation: ConversationId,
+    filter: &Filter,
+    before_seq: i64,
+    limit: i64,
+) -> Statement {
+    Statement::new(
+        "SELECT r.record FROM (
+           SELECT workspace_id, id, seq, status, channel_id, created_at FROM message
+           WHERE conversation_id = ?2 AND seq < ?3 AND workspace_id = ?1
+           ORDER BY seq DESC LIMIT ?4
+         ) m JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
+         WHERE (?5 IS NULL OR m.status = ?5) AND (?6 IS NULL OR m.channel_id = ?6)
+           AND (?7 IS NULL OR m.created_at >= ?7)
+         ORDER BY m.seq DESC LIMIT ?8",
+        values![
+            workspace,
+            conversation,
+            before_seq,
+            SCAN,
+            filter.status.map(DeliveryStatus::name),
+            filter.channel_id,
+            filter.since,
+            limit,
+        ],
+    )
+}
+
+/// The last seq that a filtered page of a conversation looks at, if there are as many.
+pub fn conversation_scan_end(
+    workspace: WorkspaceId,
+    conversation: ConversationId,
+    before_seq: i64,
+) -> Statement {
+    Statement::new(
+        "SELECT seq FROM message WHERE conversation_id = ?2 AND seq < ?3 AND workspace_id = ?1
+         ORDER BY seq DESC LIMIT 1 OFFSET ?4",
+        values![workspace, conversation, before_seq, SCAN - 1],
+    )
+}
+
+/// The calls made to send a message, as `AttemptRecord`, oldest first.
+pub fn attempts(workspace: WorkspaceId, id: MessageId) -> Statement {
+    Statement::new(
+        "SELECT number, outcome, provider_code, detail, started_at, ended_at FROM attempt
+         WHERE workspace_id = ?1 AND message_id = ?2 ORDER BY number LIMIT 200",
+        values![workspace, id],
+    )
+}

@@ -1,0 +1,165 @@
+//! SQL, and nothing but: one function per effect, each a value that runs on D1 in
+//! the worker and on SQLite in tests. Any batch may run twice.
+
+pub mod channels;
+pub mod conversations;
+pub mod endpoints;
+pub mod events;
+pub mod inbound;
+pub mod keys;
+pub mod messages;
+pub mod outbox;
+pub mod sweep;
+
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::fmt;
+
+/// The newest migration this code needs.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// A bound parameter. Integers must stay within ±2^53: D1 counts in doubles.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Null,
+    Integer(i64),
+    Text(String),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Value::Integer(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Value::Integer(i64::from(value))
+    }
+}
+
+impl From<crate::model::time::Timestamp> for Value {
+    fn from(value: crate::model::time::Timestamp) -> Self {
+        Value::Integer(value.ms())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Value::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Value::Text(value)
+    }
+}
+
+impl From<serde_json::Value> for Value {
+    fn from(value: serde_json::Value) -> Self {
+        Value::Text(value.to_string())
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Null, Into::into)
+    }
+}
+
+macro_rules! id_values {
+    ($($id:ident),+) => {$(
+        impl From<crate::model::id::$id> for Value {
+            fn from(value: crate::model::id::$id) -> Self {
+                Value::Text(value.to_string())
+            }
+        }
+    )+};
+}
+id_values!(WorkspaceId, KeyId, ChannelId, ContactId, ConversationId, MessageId, EventId, EndpointId);
+
+/// One SQL statement with its parameters `?1`, `?2`, ….
+#[derive(Clone, Debug)]
+pub struct Statement {
+    pub sql: Cow<'static, str>,
+    pub values: Vec<Value>,
+}
+
+impl Statement {
+    pub fn new(sql: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Self {
+        Self {
+            sql: sql.into(),
+            values,
+        }
+    }
+}
+
+/// The values of a statement, each converted.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::Value::from($value)),*] };
+}
+pub(crate) use values;
+
+/// The rows one statement gave, each a JSON object of its columns.
+#[derive(Clone, Debug, Default)]
+pub struct Rows(pub Vec<serde_json::Value>);
+
+impl Rows {
+    /// Reads every row.
+    pub fn read<T: DeserializeOwned>(self) -> Result<Vec<T>, DatabaseError> {
+        self.0
+            .into_iter()
+            .map(|row| serde_json::from_value(row).map_err(|error| DatabaseError::new(&error)))
+            .collect()
+    }
+
+    /// Reads the first row, if there is one.
+    pub fn first<T: DeserializeOwned>(self) -> Result<Option<T>, DatabaseError> {
+        let row = self.0.into_iter().next();
+        row.map(|row| serde_json::from_value(row).map_err(|error| DatabaseError::new(&error)))
+            .transpose()
+    }
+
+    /// Reads the column `record`, which holds a row of a view as JSON.
+    pub fn records<T: DeserializeOwned>(self) -> Result<Vec<T>, DatabaseError> {
+        #[derive(serde::Deserialize)]
+        struct Row {
+            record: String,
+        }
+        self.read::<Row>()?
+            .iter()
+            .map(|row| record(&row.record))
+            .collect()
+    }
+}
+
+/// Reads one record's JSON.
+pub fn record<T: DeserializeOwned>(json: &str) -> Result<T, DatabaseError> {
+    serde_json::from_str(json).map_err(|error| DatabaseError::new(&error))
+}
+
+/// The database did not do what was asked, or did not say. Whether a batch was
+/// committed is then not known; running it again is safe.
+#[derive(Clone, Debug)]
+pub struct DatabaseError(pub String);
+
+impl DatabaseError {
+    pub fn new(source: &dyn fmt::Display) -> Self {
+        Self(source.to_string().lines().next().unwrap_or("").to_owned())
+    }
+}
+
+/// Where statements run. A batch is one transaction.
+#[expect(async_fn_in_trait, reason = "the runtime has one thread; futures need not be Send")]
+pub trait Database {
+    /// Runs all statements or none; one `Rows` for each.
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError>;
+
+    /// Runs one statement.
+    async fn rows(&self, statement: Statement) -> Result<Rows, DatabaseError> {
+        let rows = self.batch(vec![statement]).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+}
+

@@ -1,0 +1,218 @@
+//! What is still to be sent: claimed late and few, recorded once.
+
+use super::events;
+use super::{Statement, values};
+use crate::model::id::{ConversationId, MessageId, WorkspaceId};
+use crate::model::time::Timestamp;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+/// Messages that may be ready, and conversations whose next one may be.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    pub messages: Vec<(WorkspaceId, MessageId)>,
+    pub conversations: Vec<ConversationId>,
+}
+
+impl Candidates {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.conversations.is_empty()
+    }
+
+    fn messages(&self) -> Json {
+        self.messages.iter().map(|(workspace, id)| json!([workspace, id])).collect()
+    }
+
+    fn conversations(&self) -> Json {
+        self.conversations.iter().map(|id| json!(id)).collect()
+    }
+}
+
+/// The rows `?1` (messages) and `?2` (conversations) may mean, next heads first.
+const CANDIDATES: &str = "
+    SELECT m.* FROM (
+      SELECT h.workspace_id, h.id FROM json_each(?2) s
+      JOIN message h ON h.conversation_id = s.value
+        AND h.turn = (SELECT MIN(turn) FROM message WHERE conversation_id = s.value AND turn IS NOT NULL)
+      UNION ALL
+      SELECT json_extract(s.value, '$[0]'), json_extract(s.value, '$[1]') FROM json_each(?1) s
+    ) o JOIN message m ON m.workspace_id = o.workspace_id AND m.id = o.id";
+
+/// Takes up to six messages that are due and first in their conversation.
+pub fn claim(candidates: &Candidates, token: &str, now: Timestamp, lease_ms: i64) -> Statement {
+    Statement::new(
+        format!(
+            "UPDATE message SET status = 'sending', attempt = attempt + 1, claim = ?3, lease_until = ?4 + ?5,
+               sending_at = COALESCE(sending_at, ?4)
+             WHERE status = 'accepted' AND (workspace_id, id) IN (
+               SELECT DISTINCT m.workspace_id, m.id FROM ({CANDIDATES}) m
+               WHERE m.status = 'accepted' AND m.due_at <= ?4
+                 AND NOT EXISTS (SELECT 1 FROM message e
+                   WHERE e.conversation_id = m.conversation_id AND e.turn < m.turn)
+               LIMIT 6)"
+        ),
+        values![
+            candidates.messages(),
+            candidates.conversations(),
+            token,
+            now,
+            lease_ms,
+        ],
+    )
+}
+
+/// What a send needs, as columns of a job.
+const JOB: &str = "m.workspace_id, m.id, m.conversation_id, m.channel_id, m.content, m.attempt,
+    m.created_at, m.expires_at, c.address, r.provider_message_id AS reply_to,
+    h.type, h.identifier, h.status AS channel_status, h.settings, h.credentials, h.version,
+    h.deleted_at AS channel_deleted_at";
+
+const JOB_JOINS: &str = "
+    JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
+    JOIN channel h ON h.id = m.channel_id
+    LEFT JOIN message r ON r.workspace_id = m.workspace_id AND r.id = m.reply_to";
+
+/// What was claimed under a token: also after a claim whose answer was lost.
+pub fn claimed(candidates: &Candidates, token: &str) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT DISTINCT {JOB} FROM ({CANDIDATES}) m {JOB_JOINS}
+             WHERE m.claim = ?3 AND m.status = 'sending'"
+        ),
+        values![candidates.messages(), candidates.conversations(), token],
+    )
+}
+
+/// Messages whose sender died: still `sending` after their lease.
+pub fn abandoned(now: Timestamp, limit: i64) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {JOB} FROM (
+               SELECT * FROM message WHERE due_at <= ?1 AND status = 'sending' AND lease_until <= ?1
+               ORDER BY due_at LIMIT ?2
+             ) m {JOB_JOINS}"
+        ),
+        values![now, limit],
+    )
+}
+
+/// How one attempt ended.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    pub workspace: WorkspaceId,
+    pub message: MessageId,
+    pub attempt: i64,
+    /// `sent`, `failed`, `expired`, `unknown`, or `accepted` for another try.
+    pub status: &'static str,
+    /// What the attempt came to, for its own row.
+    pub outcome: &'static str,
+    pub provider_message_id: Option<String>,
+    pub code: Option<String>,
+    pub detail: Option<String>,
+    pub provider_code: Option<String>,
+    pub started_at: i64,
+    /// When to try again; none at an end.
+    pub due_at: Option<i64>,
+    pub event_type: Option<&'static str>,
+    pub event_id: String,
+}
+
+/// Reads `?1` as outcomes.
+const OUTCOMES: &str = "
+    SELECT value ->> '$.workspace' AS workspace_id, value ->> '$.message' AS message_id,
+      value ->> '$.attempt' AS attempt, value ->> '$.status' AS status, value ->> '$.outcome' AS outcome,
+      value ->> '$.providerMessageId' AS provider_message_id, value ->> '$.code' AS code,
+      value ->> '$.detail' AS detail, value ->> '$.providerCode' AS provider_code,
+      value ->> '$.startedAt' AS started_at, value ->> '$.dueAt' AS due_at,
+      value ->> '$.eventType' AS type, value ->> '$.eventId' AS event_id
+    FROM json_each(?1)";
+
+/// Records outcomes, each only where its attempt is still the message's last.
+///
+/// A late success or failure also settles `unknown`; a late wish to try again
+/// does not, for what came after it in the conversation may have gone.
+/// `token` marks the rows that really changed; events follow those.
+pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statement> {
+    let json = json!(outcomes);
+    let subjects: Json = outcomes
+        .iter()
+        .filter(|outcome| outcome.event_type.is_some())
+        .map(|outcome| json!([outcome.workspace, outcome.message, outcome.event_id]))
+        .collect();
+    let known: Json = outcomes
+        .iter()
+        .filter(|outcome| outcome.provider_message_id.is_some())
+        .map(|outcome| json!([outcome.workspace, outcome.message]))
+        .collect();
+    vec![
+        Statement::new(
+            format!(
+                "INSERT INTO attempt (workspace_id, message_id, number, outcome, provider_code, detail, started_at, ended_at)
+                 SELECT workspace_id, message_id, attempt, outcome, provider_code, detail, started_at, ?2
+                 FROM ({OUTCOMES}) WHERE true
+                 ON CONFLICT (workspace_id, message_id, number) DO UPDATE SET
+                   outcome = excluded.outcome, provider_code = excluded.provider_code,
+                   detail = excluded.detail, ended_at = excluded.ended_at
+                 WHERE attempt.outcome = 'unknown' AND excluded.outcome <> 'unknown'"
+            ),
+            values![json.clone(), now],
+        ),
+        Statement::new(
+            format!(
+                "UPDATE message SET
+                   status = r.status, claim = ?3, lease_until = NULL, pushed_at = ?2,
+                   turn = CASE WHEN r.due_at IS NULL THEN NULL ELSE turn END,
+                   due_at = r.due_at,
+                   provider_message_id = COALESCE(message.provider_message_id, CASE WHEN NOT EXISTS (
+                     SELECT 1 FROM message x WHERE x.channel_id = message.channel_id
+                       AND x.provider_message_id = r.provider_message_id) THEN r.provider_message_id END),
+                   error_code = r.code, error_message = r.detail, error_provider_code = r.provider_code,
+                   sent_at = CASE WHEN r.status = 'sent' THEN COALESCE(sent_at, ?2) ELSE sent_at END,
+                   unknown_at = CASE WHEN r.status = 'unknown' THEN COALESCE(unknown_at, ?2) ELSE unknown_at END,
+                   failed_at = CASE WHEN r.status = 'failed' THEN COALESCE(failed_at, ?2) ELSE failed_at END,
+                   expired_at = CASE WHEN r.status = 'expired' THEN COALESCE(expired_at, ?2) ELSE expired_at END
+                 FROM ({OUTCOMES}) r
+                 WHERE message.workspace_id = r.workspace_id AND message.id = r.message_id
+                   AND message.attempt = r.attempt
+                   AND (message.status = 'sending'
+                     OR (message.status = 'unknown' AND r.status IN ('sent', 'failed')))"
+            ),
+            values![json.clone(), now, token],
+        ),
+        events::of_messages(
+            &format!(
+                "SELECT o.workspace_id, o.message_id, o.type, o.event_id FROM ({OUTCOMES}) o
+                 JOIN message x ON x.workspace_id = o.workspace_id AND x.id = o.message_id
+                 WHERE x.claim = ?3 AND x.status = o.status AND o.type IS NOT NULL"
+            ),
+            2,
+            values![json, now, token],
+        ),
+        events::fan_out(&subjects, now),
+        // Reports that came before the provider's answer did.
+        Statement::new(
+            "SELECT m.workspace_id, m.channel_id, p.provider_message_id, p.status, p.at, p.error_code, p.error_message, p.error_provider_code
+             FROM json_each(?1) s
+             JOIN message m ON m.workspace_id = json_extract(s.value, '$[0]') AND m.id = json_extract(s.value, '$[1]')
+             JOIN parked_report p ON p.channel_id = m.channel_id AND p.provider_message_id = m.provider_message_id",
+            values![known],
+        ),
+    ]
+}
+
+/// Stamps messages that are due, first in their conversation and not pushed of
+/// late; gives back which.
+pub fn push_again(now: Timestamp, stale_before: Timestamp, limit: i64) -> Statement {
+    Statement::new(
+        "UPDATE message SET pushed_at = ?1 WHERE (workspace_id, id) IN (
+           SELECT m.workspace_id, m.id FROM message m
+           WHERE m.due_at <= ?1 AND m.status = 'accepted' AND m.pushed_at <= ?2
+             AND NOT EXISTS (SELECT 1 FROM message e
+               WHERE e.conversation_id = m.conversation_id AND e.turn < m.turn)
+           ORDER BY m.due_at LIMIT ?3)
+         RETURNING workspace_id, id",
+        values![now, stale_before, limit],
+    )
+}
