@@ -5,12 +5,14 @@
 CREATE TABLE schema_version (version INTEGER PRIMARY KEY) STRICT;
 INSERT INTO schema_version (version) VALUES (1);
 
--- A tenant.
+-- A tenant. A deleted one keeps its row until the sweep has cleared all it had.
 CREATE TABLE workspace (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
-  created_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL,
+  deleted_at INTEGER
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX workspace_deleted ON workspace (deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- A key is found by the SHA-256 of its secret, which itself is stored nowhere.
 CREATE TABLE api_key (
@@ -48,7 +50,7 @@ CREATE TABLE channel (
   deleted_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX channel_identifier ON channel (workspace_id, match_key, type) WHERE deleted_at IS NULL;
-CREATE INDEX channel_workspace ON channel (workspace_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX channel_workspace ON channel (workspace_id, id);
 
 -- A person.
 CREATE TABLE contact (
@@ -180,7 +182,8 @@ CREATE TABLE parked_report (
   UNIQUE (channel_id, provider_message_id, status)
 ) STRICT;
 
--- A subscriber.
+-- A subscriber. A deleted one keeps its row, without its secret, until its
+-- deliveries are gone.
 CREATE TABLE endpoint (
   workspace_id TEXT NOT NULL REFERENCES workspace (id) DEFERRABLE INITIALLY DEFERRED,
   id TEXT NOT NULL,

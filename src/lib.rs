@@ -17,7 +17,9 @@
     )
 )]
 
+pub mod api;
 pub mod channel;
+pub mod gateway;
 pub mod model;
 pub mod store;
 pub mod webhook;

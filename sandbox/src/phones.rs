@@ -25,6 +25,8 @@ pub struct Phone {
     #[serde(skip)]
     changed: u64,
     #[serde(skip)]
+    first_message_id: i64,
+    #[serde(skip)]
     last_message_id: i64,
 }
 
@@ -80,7 +82,7 @@ impl Phone {
 
     /// Whether a message of this Telegram chat has that id.
     pub(crate) fn has_message(&self, id: i64) -> bool {
-        (1..=self.last_message_id).contains(&id)
+        (self.first_message_id..=self.last_message_id).contains(&id)
     }
 
     /// The next message id of this chat, as Telegram counts.
@@ -91,13 +93,22 @@ impl Phone {
 }
 
 /// All chats by account and person.
-#[derive(Default)]
 pub(crate) struct Phones {
     chats: HashMap<(String, String), Phone>,
     changes: u64,
+    first_message_id: i64,
 }
 
 impl Phones {
+    /// No chats yet; each will count its messages from `first_message_id`.
+    pub(crate) fn new(first_message_id: i64) -> Self {
+        Self {
+            chats: HashMap::new(),
+            changes: 0,
+            first_message_id,
+        }
+    }
+
     pub(crate) fn get(&self, account: &str, person: &str) -> Option<&Phone> {
         self.chats.get(&(account.to_owned(), person.to_owned()))
     }
@@ -119,7 +130,8 @@ impl Phones {
             last_inbound: None,
             messages: VecDeque::new(),
             changed: 0,
-            last_message_id: 0,
+            first_message_id: self.first_message_id,
+            last_message_id: self.first_message_id - 1,
         });
         chat.changed = self.changes;
         chat

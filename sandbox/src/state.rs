@@ -42,14 +42,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new() -> Result<Self, reqwest::Error> {
+        let started = now();
         Ok(Self {
             accounts: Accounts::default(),
-            phones: Mutex::default(),
+            phones: Mutex::new(Phones::new(first_message_id(started))),
             journal: Mutex::default(),
             faults: Faults::default(),
             subscribers: Subscribers::default(),
             poster: Poster::new()?,
-            ids: Ids::new(),
+            ids: Ids::new(started),
         })
     }
 }
@@ -227,14 +228,16 @@ impl Journal {
 pub(crate) struct Ids {
     seed: u64,
     count: AtomicU64,
+    first_update: i64,
     updates: Mutex<HashMap<String, i64>>,
 }
 
 impl Ids {
-    fn new() -> Self {
+    fn new(started: DateTime<Utc>) -> Self {
         Self {
-            seed: RandomState::new().hash_one(now().timestamp_micros()),
+            seed: RandomState::new().hash_one(started.timestamp_micros()),
             count: AtomicU64::new(0),
+            first_update: started.timestamp_millis(),
             updates: Mutex::default(),
         }
     }
@@ -251,10 +254,17 @@ impl Ids {
     /// The next `update_id` of a bot.
     pub(crate) fn next_update(&self, bot: &str) -> i64 {
         let mut updates = lock(&self.updates);
-        let last = updates.entry(bot.to_owned()).or_insert(850_000_000);
-        *last += 1;
-        *last
+        let next = updates.entry(bot.to_owned()).or_insert(self.first_update);
+        let update = *next;
+        *next += 1;
+        update
     }
+}
+
+/// Where each chat begins to count: the gateway remembers the ids of the sandbox's earlier lives, so a new
+/// life begins above them. Sixteen ids a second fit below 2³⁰ for two years, then start over.
+fn first_message_id(started: DateTime<Utc>) -> i64 {
+    1 + started.timestamp_millis() / 64 % (1 << 30)
 }
 
 pub(crate) fn now() -> DateTime<Utc> {

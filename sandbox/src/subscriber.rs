@@ -141,6 +141,11 @@ impl Subscribers {
         behaviour
     }
 
+    /// The number of the last event.
+    fn last(&self, name: &str) -> u64 {
+        lock(&self.boxes).get(name).map_or(0, |inbox| inbox.last)
+    }
+
     /// Newest first, only those after `after`.
     pub(crate) fn events(&self, name: &str, after: u64, limit: usize) -> Vec<Arc<Event>> {
         let boxes = lock(&self.boxes);
@@ -219,8 +224,8 @@ async fn receive(
 
 #[derive(Deserialize)]
 struct Wanted {
-    #[serde(default)]
-    after: u64,
+    /// Absent: all events, or with `wait` only those yet to come.
+    after: Option<u64>,
     limit: Option<usize>,
     /// Seconds.
     #[serde(default)]
@@ -234,11 +239,16 @@ async fn events(
 ) -> Json<Value> {
     let patience = Duration::from_secs_f64(wanted.wait.clamp(0.0, 300.0));
     let limit = wanted.limit.unwrap_or(usize::MAX);
-    let events = shared
-        .subscribers
-        .wait(&name, wanted.after, limit, patience);
-    let data: Vec<_> = events.await;
-    let data: Vec<&Event> = data.iter().map(AsRef::as_ref).collect();
+    let subscribers = &shared.subscribers;
+    let after = wanted.after.unwrap_or_else(|| {
+        if patience.is_zero() {
+            0
+        } else {
+            subscribers.last(&name)
+        }
+    });
+    let events = subscribers.wait(&name, after, limit, patience).await;
+    let data: Vec<&Event> = events.iter().map(AsRef::as_ref).collect();
     Json(json!({"data": data}))
 }
 

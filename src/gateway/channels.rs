@@ -30,7 +30,7 @@ pub struct ChannelPatch {
 }
 
 /// A channel as stored for use. Also its form in the cache: still sealed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Sealed {
     pub id: ChannelId,
     pub workspace_id: WorkspaceId,

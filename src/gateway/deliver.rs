@@ -245,9 +245,8 @@ impl<P: Ports> Gateway<P> {
             let outcome = self.settle(&done, now);
             self.log_attempt(&outcome);
             if let Some(due_at) = outcome.due_at.filter(|at| at - now.ms() <= DAY_MS) {
-                let delay_s = u32::try_from((due_at - now.ms()).max(0).div_ceil(SECOND_MS));
                 let hint = Hint::message(outcome.workspace, outcome.message, vec![]);
-                retries.push(hint.push(delay_s.unwrap_or(0)));
+                retries.push(hint.push(now.seconds_until(due_at)));
             }
             outcomes.push(outcome);
         }

@@ -3,7 +3,7 @@
 use super::{Error, Gateway, Page, Ports, next};
 use crate::channel::sign::same_secret;
 use crate::model::access::{Environment, Key, KeySecret, Scope};
-use crate::model::id::{KeyId, WorkspaceId};
+use crate::model::id::{ChannelId, KeyId, WorkspaceId};
 use crate::model::time::{self, Timestamp};
 use crate::store::{self, Rows, Statement};
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,24 @@ impl<P: Ports> Gateway<P> {
         Ok(Page::of(found, limit, |workspace| workspace.id.to_string()))
     }
 
+    /// Ends a workspace and all it has.
+    pub async fn delete_workspace(&self, id: WorkspaceId) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        struct Row {
+            id: ChannelId,
+        }
+        let statements = store::keys::delete_workspace(id, self.now());
+        let mut rows = self.batch(statements).await?.into_iter();
+        if next(&mut rows).0.is_empty() {
+            return Err(Error::not_found("workspace"));
+        }
+        let channels: Vec<Row> = rows.nth(1).unwrap_or_default().read()?;
+        for channel in channels {
+            self.forget_channel(channel.id).await;
+        }
+        Ok(())
+    }
+
     /// The key's own workspace.
     pub async fn workspace(&self, key: &Key) -> Result<Workspace, Error> {
         let mut rows = self
@@ -187,20 +205,19 @@ impl<P: Ports> Gateway<P> {
         struct Row {
             version: Option<i64>,
         }
-        let found = match self.batch(vec![store::keys::schema_version()]).await {
-            Ok(rows) => next(&mut rows.into_iter()).first::<Row>(),
-            Err(error) => Err(error),
-        };
-        match found {
-            Ok(row) if row.and_then(|row| row.version) >= Some(store::SCHEMA_VERSION) => vec![],
-            Ok(_) => vec![format!(
-                "The database is behind: apply the migrations up to {:04}.",
-                store::SCHEMA_VERSION
-            )],
-            Err(_) => vec![
+        let rows = self.batch(vec![store::keys::schema_version()]).await;
+        let Ok(row) = rows.and_then(|rows| next(&mut rows.into_iter()).first::<Row>()) else {
+            return vec![
                 "The database does not answer, or its migrations were never applied.".to_owned(),
-            ],
+            ];
+        };
+        if row.and_then(|row| row.version) >= Some(store::SCHEMA_VERSION) {
+            return vec![];
         }
+        vec![format!(
+            "The database is behind: apply the migrations up to {:04}.",
+            store::SCHEMA_VERSION
+        )]
     }
 }
 

@@ -44,6 +44,13 @@ impl Timestamp {
         Self::from_ms(self.0.saturating_add(ms))
     }
 
+    /// Whole seconds until a moment in milliseconds, rounded up; 0 when it is past.
+    #[must_use]
+    pub fn seconds_until(self, ms: i64) -> u32 {
+        let left = ms.saturating_sub(self.0).max(0);
+        u32::try_from(left.saturating_add(SECOND_MS - 1) / SECOND_MS).unwrap_or(u32::MAX)
+    }
+
     /// RFC 3339 in UTC, such as `2026-11-20T08:00:00.000Z`.
     #[must_use]
     pub fn to_rfc3339(self) -> String {

@@ -45,7 +45,8 @@ pub fn create(endpoint: &NewEndpoint<'_>, now: Timestamp) -> Statement {
 
 pub fn get(workspace: WorkspaceId, id: EndpointId) -> Statement {
     Statement::new(
-        format!("SELECT {RECORD} FROM endpoint WHERE workspace_id = ?1 AND id = ?2"),
+        format!("SELECT {RECORD} FROM endpoint
+             WHERE workspace_id = ?1 AND id = ?2 AND status <> 'deleted'"),
         values![workspace, id],
     )
 }
@@ -54,7 +55,8 @@ pub fn get(workspace: WorkspaceId, id: EndpointId) -> Statement {
 pub fn list(workspace: WorkspaceId, after: &str, limit: i64) -> Statement {
     Statement::new(
         format!(
-            "SELECT {RECORD} FROM endpoint WHERE workspace_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+            "SELECT {RECORD} FROM endpoint
+             WHERE workspace_id = ?1 AND id > ?2 AND status <> 'deleted' ORDER BY id LIMIT ?3"
         ),
         values![workspace, after, limit],
     )
@@ -63,7 +65,8 @@ pub fn list(workspace: WorkspaceId, after: &str, limit: i64) -> Statement {
 /// Deletes an endpoint; what is still due to it ends when it is next looked at.
 pub fn delete(workspace: WorkspaceId, id: EndpointId) -> Statement {
     Statement::new(
-        "DELETE FROM endpoint WHERE workspace_id = ?1 AND id = ?2 RETURNING id",
+        "UPDATE endpoint SET status = 'deleted', secret = '', headers = '{}', url = ''
+         WHERE workspace_id = ?1 AND id = ?2 AND status <> 'deleted' RETURNING id",
         values![workspace, id],
     )
 }

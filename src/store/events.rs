@@ -165,14 +165,20 @@ pub fn push_again(now: Timestamp, stale_before: Timestamp, limit: i64) -> Statem
 }
 
 /// Removes ended deliveries and their events past retention, a few at a time.
-pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 2] {
+pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 3] {
     [
         Statement::new(
             "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
                SELECT d.endpoint_id, d.event_id FROM endpoint w
-               JOIN delivery d ON d.endpoint_id = w.id AND d.event_id < ?2
+               JOIN delivery d ON d.endpoint_id = w.id
+                 AND d.event_id < CASE w.status WHEN 'deleted' THEN 'g' ELSE ?2 END
                WHERE w.workspace_id = ?1 AND d.due_at IS NULL LIMIT ?3)",
             values![workspace, before, limit],
+        ),
+        Statement::new(
+            "DELETE FROM endpoint WHERE workspace_id = ?1 AND status = 'deleted'
+               AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.endpoint_id = endpoint.id)",
+            values![workspace],
         ),
         Statement::new(
             "DELETE FROM event WHERE (workspace_id, subject, type) IN (

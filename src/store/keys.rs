@@ -21,7 +21,7 @@ pub fn create_workspace(id: WorkspaceId, name: &str, now: Timestamp) -> Statemen
 /// One workspace as `{id, name, created_at}`.
 pub fn workspace(id: WorkspaceId) -> Statement {
     Statement::new(
-        "SELECT id, name, created_at FROM workspace WHERE id = ?1",
+        "SELECT id, name, created_at FROM workspace WHERE id = ?1 AND deleted_at IS NULL",
         values![id],
     )
 }
@@ -29,9 +29,35 @@ pub fn workspace(id: WorkspaceId) -> Statement {
 /// A page of workspaces, oldest first, after an id.
 pub fn list_workspaces(after: &str, limit: i64) -> Statement {
     Statement::new(
-        "SELECT id, name, created_at FROM workspace WHERE id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT id, name, created_at FROM workspace
+         WHERE id > ?1 AND deleted_at IS NULL ORDER BY id LIMIT ?2",
         values![after, limit],
     )
+}
+
+/// Ends a workspace: its keys, channels and endpoints stop at once. What it stored
+/// goes with the sweep. The first statement gives back its id if it was living.
+pub fn delete_workspace(id: WorkspaceId, now: Timestamp) -> Vec<Statement> {
+    vec![
+        Statement::new(
+            "UPDATE workspace SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL RETURNING id",
+            values![id, now],
+        ),
+        Statement::new(
+            "UPDATE api_key SET revoked_at = ?2 WHERE workspace_id = ?1 AND revoked_at IS NULL",
+            values![id, now],
+        ),
+        Statement::new(
+            "UPDATE channel SET deleted_at = ?2, status = 'disabled', credentials = NULL, version = version + 1
+             WHERE workspace_id = ?1 AND deleted_at IS NULL RETURNING id",
+            values![id, now],
+        ),
+        Statement::new(
+            "UPDATE endpoint SET status = 'deleted', secret = '', headers = '{}', url = ''
+             WHERE workspace_id = ?1 AND status <> 'deleted'",
+            values![id],
+        ),
+    ]
 }
 
 pub struct NewKey<'a> {
@@ -49,7 +75,8 @@ pub struct NewKey<'a> {
 pub fn create_key(key: &NewKey<'_>, now: Timestamp) -> Statement {
     Statement::new(
         "INSERT INTO api_key (id, workspace_id, hash, name, prefix, scopes, environment, created_at, expires_at)
-         SELECT ?1, w.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM workspace w WHERE w.id = ?2
+         SELECT ?1, w.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM workspace w
+         WHERE w.id = ?2 AND w.deleted_at IS NULL
          ON CONFLICT (id) DO UPDATE SET name = excluded.name
          RETURNING id",
         values![

@@ -1,6 +1,7 @@
 //! What the cron run clears away, a few rows at a time. Deletes are billed writes.
 
 use super::{Statement, values};
+use crate::model::id::WorkspaceId;
 use crate::model::time::{DAY_MS, Timestamp};
 
 /// Idempotency rows older than a day; the oldest come first by rowid.
@@ -34,10 +35,78 @@ pub fn parked_but_known(limit: i64) -> Statement {
     )
 }
 
-/// Some workspaces, for the purge to look at; over time, all.
-pub fn workspaces(limit: i64) -> Statement {
+/// The workspaces from an id on, around to the first.
+pub fn workspaces(start: &str, limit: i64) -> Statement {
     Statement::new(
-        "SELECT id FROM workspace ORDER BY random() LIMIT ?1",
-        values![limit],
+        "SELECT id FROM (SELECT id FROM workspace WHERE id >= ?1 ORDER BY id LIMIT ?2)
+         UNION SELECT id FROM (SELECT id FROM workspace ORDER BY id LIMIT ?2)
+         LIMIT 2 * ?2",
+        values![start, limit],
     )
+}
+
+/// A deleted workspace that still has rows.
+pub fn deleted_workspace() -> Statement {
+    Statement::new(
+        "SELECT id FROM workspace WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT 1",
+        vec![],
+    )
+}
+
+/// Clears a deleted workspace, some rows of each table; in the end its own.
+pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
+    let keyed = |table: &str, key: &str, condition: &str| {
+        Statement::new(
+            format!(
+                "DELETE FROM {table} WHERE ({key}) IN (
+                   SELECT {key} FROM {table} t WHERE workspace_id = ?1 {condition} LIMIT ?2)"
+            ),
+            values![workspace, limit],
+        )
+    };
+    vec![
+        keyed("attempt", "workspace_id, message_id, number", ""),
+        keyed("message", "workspace_id, id", ""),
+        keyed(
+            "conversation",
+            "workspace_id, id",
+            "AND NOT EXISTS (SELECT 1 FROM message m WHERE m.conversation_id = t.id)",
+        ),
+        keyed("identity", "workspace_id, kind, value", ""),
+        keyed(
+            "contact",
+            "workspace_id, id",
+            "AND NOT EXISTS (SELECT 1 FROM conversation c WHERE c.workspace_id = t.workspace_id AND c.contact_id = t.id)
+             AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.workspace_id = t.workspace_id AND i.contact_id = t.id)",
+        ),
+        keyed("idempotency", "workspace_id, scope", ""),
+        keyed("event", "workspace_id, subject, type", ""),
+        Statement::new(
+            "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
+               SELECT d.endpoint_id, d.event_id FROM endpoint w JOIN delivery d ON d.endpoint_id = w.id
+               WHERE w.workspace_id = ?1 LIMIT ?2)",
+            values![workspace, limit],
+        ),
+        keyed(
+            "endpoint",
+            "workspace_id, id",
+            "AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.endpoint_id = t.id)",
+        ),
+        keyed("api_key", "id", ""),
+        keyed(
+            "channel",
+            "id",
+            "AND NOT EXISTS (SELECT 1 FROM conversation c WHERE c.channel_id = t.id)",
+        ),
+        Statement::new(
+            "DELETE FROM workspace WHERE id = ?1
+               AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM channel WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM api_key WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM endpoint WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM event WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM idempotency WHERE workspace_id = ?1)",
+            values![workspace],
+        ),
+    ]
 }

@@ -113,6 +113,28 @@ async fn one_may_wait_for_an_event_to_arrive() {
 }
 
 #[tokio::test]
+async fn waiting_without_a_number_shows_only_what_comes_next() {
+    let sandbox = sandbox().await;
+    let url = sandbox.subscriber_url("shop");
+    let post = |body: &'static str| reqwest::Client::new().post(&url).body(body).send();
+    post(r#"{"type":"old"}"#).await.unwrap();
+
+    let news = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            post(r#"{"type":"new"}"#).await.unwrap();
+        }
+    };
+    let events = tokio::select! {
+        events = look(&sandbox, "/subscriber/shop?wait=5") => events,
+        never = news => never,
+    };
+
+    assert_eq!(events["data"].as_array().unwrap().len(), 1);
+    assert_eq!(events["data"][0]["type"], "new");
+}
+
+#[tokio::test]
 async fn only_loopback_addresses_are_served() {
     let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
 

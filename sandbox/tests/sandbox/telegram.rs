@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::common::*;
 use patchbay_sandbox::{CallFilter, Inbound};
 use serde_json::{Value, json};
@@ -56,7 +58,26 @@ async fn message_ids_count_up_in_each_chat() {
         ids.push(body["result"]["message_id"].as_i64().unwrap());
     }
 
-    assert_eq!(ids, [2, 2, 3]);
+    assert_eq!(ids, [ids[0], ids[0], ids[0] + 1]);
+}
+
+#[tokio::test]
+async fn a_new_sandbox_gives_higher_ids_than_an_earlier_one() {
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let sandbox = started_bot().await;
+        let inbound = Inbound::new(BOT, CHAT, "Hi");
+        let played = sandbox.inbound(inbound).await.unwrap();
+        let update: Value = serde_json::from_str(&played.body).unwrap();
+        let id = |pointer| update.pointer(pointer).and_then(Value::as_i64).unwrap();
+        ids.push((id("/update_id"), id("/message/message_id")));
+        // The next life begins later, as lives do.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+
+    let (earlier, later) = (ids[0], ids[1]);
+    assert!(earlier.0 < later.0 && later.0 < 1 << 52, "{ids:?}");
+    assert!(earlier.1 < later.1 && later.1 < 1 << 31, "{ids:?}");
 }
 
 #[tokio::test]
@@ -108,7 +129,14 @@ async fn parameters_that_break_the_rules_are_bad_requests() {
 async fn a_form_is_read_like_json() {
     let sandbox = started_bot().await;
     let url = format!("{}/bot{BOT}/sendMessage", sandbox.telegram_base());
-    let body = format!("chat_id={CHAT}&text=Hi&reply_parameters=%7B%22message_id%22%3A1%7D");
+    let (_, earlier) = method(
+        &sandbox,
+        "sendMessage",
+        &json!({"chat_id": CHAT, "text": "Hi"}),
+    )
+    .await;
+    let id = &earlier["result"]["message_id"];
+    let body = format!("chat_id={CHAT}&text=Hi&reply_parameters=%7B%22message_id%22%3A{id}%7D");
 
     let response = reqwest::Client::new()
         .post(url)
@@ -119,7 +147,7 @@ async fn a_form_is_read_like_json() {
         .unwrap();
 
     let body: Value = response.json().await.unwrap();
-    assert_eq!(body["result"]["reply_to_message"]["message_id"], 1);
+    assert_eq!(&body["result"]["reply_to_message"]["message_id"], id);
 }
 
 #[tokio::test]

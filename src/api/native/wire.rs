@@ -1,0 +1,362 @@
+//! The native surface's JSON, as clients write it.
+
+use crate::channel::Invalid;
+use crate::gateway::{
+    ChannelPatch, ConnectChannel, ConversationPatch, Error, IssuedKey as Issued, NewApiKey,
+    NewSubscriber, Send,
+};
+use crate::model::access::{Environment, Scope};
+use crate::model::channel::{
+    ChannelKind, ChannelStatus, Credentials, OnUnknownOutcome, Settings,
+};
+use crate::model::content::{Content, NOT_SENDABLE};
+use crate::model::conversation::{ConversationStatus, Mode};
+use crate::model::event::{EventType, NOT_EMITTED};
+use crate::model::id::{ChannelId, KeyId, MessageId};
+use crate::model::message::Actor;
+use crate::model::time::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Reads a JSON value as `T`; an error points at the field, below `base`.
+pub fn read<T: DeserializeOwned>(json: Value, base: &str) -> Result<T, Error> {
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        let mut pointer = base.to_owned();
+        for segment in error.path() {
+            use serde_path_to_error::Segment;
+            match segment {
+                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+                Segment::Map { key } => {
+                    pointer.push('/');
+                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                }
+                Segment::Enum { .. } | Segment::Unknown => {}
+            }
+        }
+        let message = error.inner().to_string();
+        if let Some(field) = message
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.strip_suffix('`'))
+        {
+            return Error::invalid(format!("{pointer}/{field}"), "is required");
+        }
+        Error::invalid(pointer, message)
+    })
+}
+
+/// A name people read: 1 to 200 characters, none of them control characters.
+#[derive(Debug)]
+pub struct Name(String);
+
+impl Name {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let name = text.trim();
+        let is_readable = !name.chars().any(char::is_control);
+        if is_readable && (1..=200).contains(&name.chars().count()) {
+            Ok(Name(name.to_owned()))
+        } else {
+            Err(serde::de::Error::custom("must be 1 to 200 readable characters"))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct NewWorkspace {
+    pub name: Name,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewKey {
+    name: Name,
+    scopes: Option<Vec<Scope>>,
+    environment: Option<Environment>,
+    expires_at: Option<Timestamp>,
+}
+
+impl From<NewKey> for NewApiKey {
+    fn from(new: NewKey) -> Self {
+        let mut scopes = new.scopes.unwrap_or_else(|| Scope::ALL.to_vec());
+        scopes.dedup();
+        Self {
+            name: new.name.0,
+            scopes,
+            environment: new.environment.unwrap_or_default(),
+            expires_at: new.expires_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuedKey {
+    id: KeyId,
+    name: String,
+    prefix: String,
+    scopes: Vec<Scope>,
+    environment: Environment,
+    key: String,
+    expires_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl From<Issued> for IssuedKey {
+    fn from(issued: Issued) -> Self {
+        Self {
+            id: issued.id,
+            name: issued.key.name,
+            prefix: issued.secret.prefix().to_owned(),
+            scopes: issued.key.scopes,
+            environment: issued.key.environment,
+            key: issued.secret.reveal().to_owned(),
+            expires_at: issued.key.expires_at,
+            created_at: issued.created_at,
+        }
+    }
+}
+
+/// Fields of the contract that are not built: given, they are refused.
+fn refuse_unbuilt(json: &Value, base: &str, fields: &[&str]) -> Result<(), Error> {
+    let given = fields
+        .iter()
+        .find(|field| json.get(**field).is_some_and(|value| !value.is_null()));
+    match given {
+        Some(field) => Err(Error::invalid(
+            format!("{base}/{field}"),
+            "is not supported yet",
+        )),
+        None => Ok(()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SettingsPatch {
+    enforce_window: Option<bool>,
+    on_unknown_outcome: Option<OnUnknownOutcome>,
+}
+
+const UNBUILT_SETTINGS: [&str; 2] = ["messagesPerSecond", "login"];
+
+/// Settings that are given replace those that stand.
+fn settings(json: Option<Value>, current: &Settings) -> Result<Option<Settings>, Error> {
+    let Some(json) = json.filter(|json| !json.is_null()) else {
+        return Ok(None);
+    };
+    refuse_unbuilt(&json, "/settings", &UNBUILT_SETTINGS)?;
+    let patch: SettingsPatch = read(json, "/settings")?;
+    Ok(Some(Settings {
+        enforce_window: patch.enforce_window.unwrap_or(current.enforce_window),
+        on_unknown_outcome: patch
+            .on_unknown_outcome
+            .unwrap_or(current.on_unknown_outcome),
+    }))
+}
+
+pub fn connect(mut json: Value) -> Result<ConnectChannel, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        #[serde(rename = "type")]
+        kind: ChannelKind,
+        name: Name,
+        identifier: Option<Name>,
+        credentials: Credentials,
+    }
+    let given = take(&mut json, "settings");
+    let wire: Wire = read(json, "")?;
+    Ok(ConnectChannel {
+        kind: wire.kind,
+        name: wire.name.0,
+        identifier: wire.identifier.map(|identifier| identifier.0),
+        credentials: wire.credentials,
+        settings: settings(given, &Settings::default())?.unwrap_or_default(),
+    })
+}
+
+pub fn patch_channel(mut json: Value, current: &Settings) -> Result<ChannelPatch, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        name: Option<Name>,
+        credentials: Option<Credentials>,
+        status: Option<ChannelStatus>,
+    }
+    let given = take(&mut json, "settings");
+    let wire: Wire = read(json, "")?;
+    if wire.status == Some(ChannelStatus::NeedsReauth) {
+        return Err(Error::invalid("/status", "may be set to connected or disabled"));
+    }
+    Ok(ChannelPatch {
+        name: wire.name.map(|name| name.0),
+        credentials: wire.credentials,
+        settings: settings(given, current)?,
+        status: wire.status,
+    })
+}
+
+pub fn patch_conversation(json: Value) -> Result<ConversationPatch, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        status: Option<ConversationStatus>,
+        mode: Option<Mode>,
+        #[serde(default, deserialize_with = "given")]
+        assignee: Option<Option<Name>>,
+    }
+    let wire: Wire = read(json, "")?;
+    Ok(ConversationPatch {
+        status: wire.status,
+        mode: wire.mode,
+        assignee: wire.assignee.map(|name| name.map(|name| name.0)),
+    })
+}
+
+/// Tells `null` from a field that is absent.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+pub fn subscribe(json: Value) -> Result<NewSubscriber, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Wire {
+        url: String,
+        events: Vec<String>,
+        channel_id: Option<ChannelId>,
+        style: Option<String>,
+        headers: Option<BTreeMap<String, String>>,
+    }
+    let wire: Wire = read(json, "")?;
+    match wire.style.as_deref() {
+        None | Some("standard") => {}
+        Some("visito" | "chatt2me" | "cloove") => {
+            return Err(Error::invalid("/style", "is not supported yet"));
+        }
+        Some(_) => return Err(Error::invalid("/style", "must be standard")),
+    }
+    if wire.events.is_empty() || wire.events.len() > 50 {
+        return Err(Error::invalid("/events", "must name 1 to 50 events"));
+    }
+    let wrong: Vec<Invalid> = wire
+        .events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| !EventType::is_filter(event))
+        .map(|(at, event)| {
+            let detail = if NOT_EMITTED.contains(&event.as_str()) {
+                "is not emitted yet"
+            } else {
+                "is not an event; * and families such as message.* are"
+            };
+            Invalid::new(format!("/events/{at}"), detail)
+        })
+        .collect();
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong));
+    }
+    Ok(NewSubscriber {
+        url: wire.url,
+        events: wire.events,
+        channel_id: wire.channel_id,
+        headers: wire.headers.unwrap_or_default(),
+    })
+}
+
+/// Most bytes of metadata, as JSON.
+const MOST_METADATA: usize = 16 * 1024;
+
+pub fn send(mut json: Value) -> Result<Send, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Wire {
+        from: Option<String>,
+        to: String,
+        reply_to: Option<MessageId>,
+        expires_at: Option<Timestamp>,
+        metadata: Option<serde_json::Map<String, Value>>,
+        actor: Option<Actor>,
+        on_unsupported: Option<String>,
+        client_message_id: Option<String>,
+    }
+    let given = take(&mut json, "content");
+    refuse_unbuilt(&json, "", &["scheduledAt"])?;
+    let wire: Wire = read(json, "")?;
+    let content = content(given)?;
+    match wire.on_unsupported.as_deref() {
+        None | Some("reject") => {}
+        Some("adapt") => return Err(Error::invalid("/onUnsupported", "adapt is not supported yet")),
+        Some(_) => return Err(Error::invalid("/onUnsupported", "must be reject or adapt")),
+    }
+    let is_name = |id: &String| (1..=255).contains(&id.len()) && !id.chars().any(char::is_control);
+    if wire.client_message_id.as_ref().is_some_and(|id| !is_name(id)) {
+        return Err(Error::invalid(
+            "/clientMessageId",
+            "must be 1 to 255 bytes without control characters",
+        ));
+    }
+    for (pointer, text) in [("/to", Some(&wire.to)), ("/from", wire.from.as_ref())] {
+        if text.is_some_and(|text| text.trim().is_empty() || text.len() > 255) {
+            return Err(Error::invalid(pointer, "must be 1 to 255 characters"));
+        }
+    }
+    let metadata = wire.metadata.map(|metadata| Value::Object(metadata).to_string());
+    if metadata.as_ref().is_some_and(|json| json.len() > MOST_METADATA) {
+        return Err(Error::invalid("/metadata", "must be at most 16 KiB as JSON"));
+    }
+    Ok(Send {
+        from: wire.from,
+        to: wire.to,
+        content,
+        reply_to: wire.reply_to,
+        metadata,
+        expires_at: wire.expires_at,
+        actor: wire.actor.unwrap_or_default(),
+    })
+}
+
+/// Reads a content by its type, so that errors point into it.
+fn content(json: Option<Value>) -> Result<Content, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Text {
+        text: String,
+        preview_url: Option<bool>,
+    }
+    let json = json.ok_or_else(|| Error::invalid("/content", "is required"))?;
+    if !json.is_object() {
+        return Err(Error::invalid("/content", "must be an object"));
+    }
+    let kind = json.get("type").ok_or_else(|| Error::invalid("/content/type", "is required"))?;
+    match kind.as_str() {
+        Some("text") => {
+            let text: Text = read(json, "/content")?;
+            Ok(Content::Text {
+                text: text.text,
+                preview_url: text.preview_url,
+            })
+        }
+        Some(kind) if NOT_SENDABLE.contains(&kind) => Err(Error::UnsupportedContent(Invalid::new(
+            "/content/type",
+            format!("{kind} cannot be sent yet"),
+        ))),
+        Some("reply" | "order" | "unsupported") => Err(Error::invalid(
+            "/content/type",
+            "is for inbound messages only",
+        )),
+        Some(_) | None => Err(Error::invalid("/content/type", "is not a content there is")),
+    }
+}
+
+/// Takes a field out of an object.
+fn take(json: &mut Value, field: &str) -> Option<Value> {
+    json.as_object_mut()?.remove(field)
+}

@@ -1,0 +1,198 @@
+//! Errors of the native surface: `application/problem+json` (RFC 9457).
+
+use super::Refusal;
+use crate::channel::Invalid;
+use crate::gateway::Error;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError<'a>>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct FieldError<'a> {
+    pointer: &'a str,
+    detail: &'a str,
+}
+
+/// An error as every surface tells it: status, code, sentence, fields.
+struct Told {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    fields: Vec<Invalid>,
+}
+
+/// Renders a refusal.
+pub fn render(refusal: &Refusal, request_id: &str) -> Response<Bytes> {
+    let told = match refusal {
+        Refusal::NotJson(detail) => Told {
+            status: StatusCode::BAD_REQUEST,
+            code: "invalid_request",
+            detail: format!("The body is not JSON: {detail}."),
+            fields: vec![],
+        },
+        Refusal::Gateway(error) => tell(error),
+    };
+    write(&told, request_id)
+}
+
+/// Renders an error that names no field.
+pub fn plain(
+    status: StatusCode,
+    code: &'static str,
+    detail: &str,
+    request_id: &str,
+) -> Response<Bytes> {
+    let told = Told {
+        status,
+        code,
+        detail: detail.to_owned(),
+        fields: vec![],
+    };
+    write(&told, request_id)
+}
+
+fn tell(error: &Error) -> Told {
+    let told = |status, code, detail: &str| Told {
+        status,
+        code,
+        detail: detail.to_owned(),
+        fields: vec![],
+    };
+    let at = |told: Told, pointer: &Option<String>| Told {
+        fields: pointer
+            .iter()
+            .map(|pointer| Invalid::new(pointer.clone(), told.detail.clone()))
+            .collect(),
+        ..told
+    };
+    match error {
+        Error::InvalidKey => told(
+            StatusCode::UNAUTHORIZED,
+            "invalid_api_key",
+            "The API key is missing, malformed, unknown or revoked.",
+        ),
+        Error::ExpiredKey => told(
+            StatusCode::UNAUTHORIZED,
+            "expired_api_key",
+            "The API key has expired.",
+        ),
+        Error::MissingScope(scope) => told(
+            StatusCode::FORBIDDEN,
+            "missing_scope",
+            &format!("The API key lacks the scope {}.", scope.name()),
+        ),
+        Error::NotFound { what, pointer } => at(
+            told(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                &format!("There is no such {what}."),
+            ),
+            pointer,
+        ),
+        Error::Invalid(fields) => Told {
+            fields: fields.clone(),
+            ..told(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid_request",
+                &sentence(fields),
+            )
+        },
+        Error::UnsupportedContent(field) => Told {
+            fields: vec![field.clone()],
+            ..told(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "unsupported_content",
+                &sentence(std::slice::from_ref(field)),
+            )
+        },
+        Error::WindowClosed { closed_at } => told(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "window_closed",
+            &match closed_at {
+                Some(at) => format!(
+                    "The 24-hour window closed at {}; only an approved template may be sent until the customer writes again.",
+                    at.to_rfc3339()
+                ),
+                None => "The customer has not written yet; only an approved template may be sent until they do.".to_owned(),
+            },
+        ),
+        Error::ChannelUnavailable { why } => told(
+            StatusCode::CONFLICT,
+            "channel_unavailable",
+            &format!("The channel cannot send: {why}."),
+        ),
+        Error::KeyReused => told(
+            StatusCode::CONFLICT,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used with another body.",
+        ),
+        Error::Conflict { detail, pointer } => at(
+            told(StatusCode::CONFLICT, "conflict", detail),
+            pointer,
+        ),
+        Error::Unavailable => told(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The database did not answer; nothing was done. Try again.",
+        ),
+        Error::Internal => told(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something is wrong on our side.",
+        ),
+    }
+}
+
+fn sentence(fields: &[Invalid]) -> String {
+    match fields {
+        [field] => format!("{} {}.", field.pointer, field.detail),
+        _ => format!("{} fields are not right.", fields.len()),
+    }
+}
+
+fn write(told: &Told, request_id: &str) -> Response<Bytes> {
+    let problem = Problem {
+        kind: format!("urn:patchbay:error:{}", told.code),
+        title: told.status.canonical_reason().unwrap_or("Error"),
+        status: told.status.as_u16(),
+        detail: &told.detail,
+        code: told.code,
+        errors: told
+            .fields
+            .iter()
+            .map(|field| FieldError {
+                pointer: &field.pointer,
+                detail: &field.detail,
+            })
+            .collect(),
+        request_id,
+    };
+    let mut response = super::json_response(told.status, &problem);
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    if told.status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if told.status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}

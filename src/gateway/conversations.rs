@@ -1,0 +1,307 @@
+//! Reading conversations and messages, and changing conversations.
+
+use super::view::{self, Attempt};
+use super::{Error, Gateway, Ports, next};
+use crate::model::access::Key;
+use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
+use crate::model::id::{ChannelId, ConversationId, EventId, MessageId};
+use crate::model::message::{AttemptRecord, DeliveryStatus, MessageRecord};
+use crate::model::time::Timestamp;
+use crate::store::conversations::{self, After, Change, Filter};
+use crate::store::{Rows, events, messages, values};
+use serde::Deserialize;
+use serde_json::json;
+
+/// One page, and where the next begins.
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Makes a page of up to `limit + 1` rows: the one too many says that there
+    /// is more.
+    pub(super) fn of(mut items: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(0);
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| has_more).map(cursor);
+        Self { items, next }
+    }
+
+    pub(super) fn map<U>(self, map: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(map).collect(),
+            next: self.next,
+        }
+    }
+
+    /// A filtered page that found less than it may looks on from where it stopped.
+    fn or_scan_end(mut self, end: Option<String>) -> Self {
+        self.next = self.next.or(end);
+        self
+    }
+}
+
+#[derive(Default)]
+pub struct ConversationFilter {
+    pub status: Option<ConversationStatus>,
+    pub mode: Option<Mode>,
+    pub channel_id: Option<ChannelId>,
+    /// `me`, `unassigned`, or somebody.
+    pub assigned: Option<String>,
+}
+
+pub struct ConversationPatch {
+    pub status: Option<ConversationStatus>,
+    pub mode: Option<Mode>,
+    /// `Some(None)` unassigns.
+    pub assignee: Option<Option<String>>,
+}
+
+#[derive(Default)]
+pub struct MessageFilter {
+    pub status: Option<DeliveryStatus>,
+    pub channel_id: Option<ChannelId>,
+    pub conversation_id: Option<ConversationId>,
+    pub since: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct ActivityRow {
+    last_activity_at: i64,
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct IdRow {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct SeqRow {
+    seq: i64,
+}
+
+impl<P: Ports> Gateway<P> {
+    /// A page of conversations, newest activity first. Cursors read
+    /// `<milliseconds>,<id>`.
+    pub async fn list_conversations(
+        &self,
+        key: &Key,
+        filter: &ConversationFilter,
+        cursor: Option<&str>,
+        limit: i64,
+    ) -> Result<Page<view::Conversation>, Error> {
+        let own = key.id.to_string();
+        let filter = Filter {
+            status: filter.status,
+            mode: filter.mode,
+            channel_id: filter.channel_id,
+            assignee: filter.assigned.as_deref().map(|assigned| match assigned {
+                "me" => Some(own.as_str()),
+                "unassigned" => None,
+                someone => Some(someone),
+            }),
+        };
+        let after = match cursor {
+            None => After {
+                last_activity_at: i64::from(u32::MAX) * 1_000_000,
+                id: "",
+            },
+            Some(cursor) => cursor
+                .split_once(',')
+                .and_then(|(at, id)| {
+                    Some(After {
+                        last_activity_at: at.parse().ok()?,
+                        id,
+                    })
+                })
+                .ok_or_else(bad_cursor)?,
+        };
+        let workspace = key.workspace_id;
+        let mut batch = vec![conversations::list(workspace, &filter, &after, limit + 1)];
+        if !filter.is_empty() {
+            batch.push(conversations::scan_end(workspace, &after));
+        }
+        let mut rows = self.read(key, batch).await?;
+        let found: Vec<ConversationRecord> = next(&mut rows).records()?;
+        let end: Option<ActivityRow> = next(&mut rows).first()?;
+        let now = self.now();
+        Ok(Page::of(found, limit, |record| {
+            format!("{},{}", record.last_activity_at.ms(), record.id)
+        })
+        .or_scan_end(end.map(|row| format!("{},{}", row.last_activity_at, row.id)))
+        .map(|record| view::Conversation::of(record, now)))
+    }
+
+    pub async fn conversation(
+        &self,
+        key: &Key,
+        id: ConversationId,
+    ) -> Result<view::Conversation, Error> {
+        let statement = conversations::get(key.workspace_id, id);
+        let mut rows = self.read(key, vec![statement]).await?;
+        self.show_conversation(next(&mut rows))
+    }
+
+    pub async fn patch_conversation(
+        &self,
+        key: &Key,
+        id: ConversationId,
+        patch: &ConversationPatch,
+    ) -> Result<view::Conversation, Error> {
+        let change = Change {
+            status: patch.status,
+            mode: patch.mode,
+            assignee: patch.assignee.as_ref().map(Option::as_deref),
+        };
+        let statement = conversations::update(key.workspace_id, id, &change);
+        self.change_conversation(key, id, statement).await
+    }
+
+    pub async fn mark_conversation_read(
+        &self,
+        key: &Key,
+        id: ConversationId,
+    ) -> Result<view::Conversation, Error> {
+        let statement = conversations::mark_read(key.workspace_id, id);
+        self.change_conversation(key, id, statement).await
+    }
+
+    /// Changes a conversation and, where it really changed, tells subscribers.
+    async fn change_conversation(
+        &self,
+        key: &Key,
+        id: ConversationId,
+        change: crate::store::Statement,
+    ) -> Result<view::Conversation, Error> {
+        let now = self.now();
+        let event: EventId = self.fresh(now);
+        let workspace = key.workspace_id;
+        // `changes()` is the number of rows that the statement before changed.
+        let rows = self
+            .batch(vec![
+                change,
+                events::of_conversations(
+                    "SELECT ?1 AS workspace_id, ?2 AS conversation_id, ?3 AS subject,
+                       'conversation.updated' AS type, ?3 AS event_id WHERE changes() > 0",
+                    4,
+                    values![workspace, id, event, now],
+                ),
+                events::fan_out(&json!([[workspace, event, event]]), now),
+                conversations::get(workspace, id),
+            ])
+            .await?;
+        let mut rows = rows.into_iter().skip(2);
+        let told = rows.next().unwrap_or_default().read()?;
+        let conversation = self.show_conversation(rows.next().unwrap_or_default())?;
+        self.push_deliveries(told).await;
+        Ok(conversation)
+    }
+
+    fn show_conversation(&self, rows: Rows) -> Result<view::Conversation, Error> {
+        let record = rows
+            .records::<ConversationRecord>()?
+            .into_iter()
+            .next()
+            .ok_or(Error::not_found("conversation"))?;
+        Ok(view::Conversation::of(record, self.now()))
+    }
+
+    /// A page of messages, newest first. Of one conversation the cursor is a seq,
+    /// else a message's id.
+    pub async fn list_messages(
+        &self,
+        key: &Key,
+        filter: &MessageFilter,
+        cursor: Option<&str>,
+        limit: i64,
+    ) -> Result<Page<view::Message>, Error> {
+        if let Some(conversation) = filter.conversation_id {
+            return self
+                .list_conversation_messages(key, conversation, filter, cursor, limit)
+                .await;
+        }
+        let before = cursor.unwrap_or("g");
+        if cursor.is_some_and(|cursor| MessageId::parse(cursor).is_none()) {
+            return Err(bad_cursor());
+        }
+        let workspace = key.workspace_id;
+        let filter = messages_filter(filter);
+        let mut batch = vec![messages::list(workspace, &filter, before, limit + 1)];
+        if !filter.is_empty() {
+            batch.push(messages::scan_end(workspace, &filter, before));
+        }
+        let mut rows = self.read(key, batch).await?;
+        let found: Vec<MessageRecord> = next(&mut rows).records()?;
+        let end: Option<IdRow> = next(&mut rows).first()?;
+        Ok(Page::of(found, limit, |record| record.id.to_string())
+            .or_scan_end(end.map(|row| row.id))
+            .map(view::Message::from))
+    }
+
+    /// The same of one conversation, which must be the workspace's own.
+    async fn list_conversation_messages(
+        &self,
+        key: &Key,
+        id: ConversationId,
+        filter: &MessageFilter,
+        cursor: Option<&str>,
+        limit: i64,
+    ) -> Result<Page<view::Message>, Error> {
+        let before: i64 = match cursor {
+            None => i64::from(u32::MAX) * 1_000_000,
+            Some(cursor) => cursor.parse().map_err(|_| bad_cursor())?,
+        };
+        let workspace = key.workspace_id;
+        let filter = messages_filter(filter);
+        let mut batch = vec![
+            conversations::get(workspace, id),
+            messages::list_conversation(workspace, id, &filter, before, limit + 1),
+        ];
+        if !filter.is_empty() || filter.since.is_some() {
+            batch.push(messages::conversation_scan_end(workspace, id, before));
+        }
+        let mut rows = self.read(key, batch).await?;
+        if next(&mut rows).0.is_empty() {
+            return Err(Error::not_found("conversation"));
+        }
+        let found: Vec<MessageRecord> = next(&mut rows).records()?;
+        let end: Option<SeqRow> = next(&mut rows).first()?;
+        Ok(Page::of(found, limit, |record| record.seq.to_string())
+            .or_scan_end(end.map(|row| row.seq.to_string()))
+            .map(view::Message::from))
+    }
+
+    /// One message with the calls made to send it.
+    pub async fn message(&self, key: &Key, id: MessageId) -> Result<view::Message, Error> {
+        let workspace = key.workspace_id;
+        let batch = vec![
+            messages::get(workspace, id),
+            messages::attempts(workspace, id),
+        ];
+        let mut rows = self.read(key, batch).await?;
+        let record = next(&mut rows)
+            .records::<MessageRecord>()?
+            .into_iter()
+            .next()
+            .ok_or(Error::not_found("message"))?;
+        let attempts: Vec<AttemptRecord> = next(&mut rows).read()?;
+        let mut message = view::Message::from(record);
+        message.attempts = Some(attempts.into_iter().map(Attempt::from).collect());
+        Ok(message)
+    }
+}
+
+fn messages_filter(filter: &MessageFilter) -> messages::Filter {
+    messages::Filter {
+        status: filter.status,
+        channel_id: filter.channel_id,
+        since: filter.since,
+    }
+}
+
+fn bad_cursor() -> Error {
+    Error::invalid("/cursor", "is not a cursor of this list")
+}

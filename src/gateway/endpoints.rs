@@ -1,0 +1,344 @@
+//! Subscribers: who is told, and under which secret.
+
+use super::{Error, Gateway, Page, Ports, next};
+use crate::model::access::Key;
+use crate::model::id::{ChannelId, EndpointId, WorkspaceId};
+use crate::model::time::{self, Timestamp};
+use crate::store::endpoints::{self, NewEndpoint};
+use crate::webhook::fresh_secret;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use url::{Host, Url};
+
+pub struct NewSubscriber {
+    pub url: String,
+    pub events: Vec<String>,
+    pub channel_id: Option<ChannelId>,
+    pub headers: BTreeMap<String, String>,
+}
+
+/// An endpoint as stored.
+#[derive(Deserialize)]
+struct EndpointRecord {
+    id: EndpointId,
+    url: String,
+    events: Vec<String>,
+    channel_id: Option<ChannelId>,
+    style: String,
+    headers: BTreeMap<String, String>,
+    status: String,
+    #[serde(deserialize_with = "time::column::deserialize")]
+    created_at: Timestamp,
+}
+
+/// An endpoint as shown. Values of custom headers may be secrets and stay out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    pub id: EndpointId,
+    pub url: String,
+    pub events: Vec<String>,
+    pub channel_id: Option<ChannelId>,
+    pub style: String,
+    pub header_names: Vec<String>,
+    pub status: String,
+    /// Shown once, when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    pub created_at: Timestamp,
+}
+
+impl From<EndpointRecord> for Endpoint {
+    fn from(record: EndpointRecord) -> Self {
+        Self {
+            id: record.id,
+            url: record.url,
+            events: record.events,
+            channel_id: record.channel_id,
+            style: record.style,
+            header_names: record.headers.into_keys().collect(),
+            status: record.status,
+            secret: None,
+            created_at: record.created_at,
+        }
+    }
+}
+
+fn place(workspace: WorkspaceId, id: EndpointId) -> String {
+    format!("endpoint|{workspace}|{id}|secret")
+}
+
+impl<P: Ports> Gateway<P> {
+    pub async fn subscribe(&self, key: &Key, new: NewSubscriber) -> Result<Endpoint, Error> {
+        let now = self.now();
+        check_url(&new.url, &self.config.public_url, self.config.allow_insecure_webhooks)
+            .map_err(|detail| Error::invalid("/url", detail))?;
+        check_headers(&new.headers)?;
+        let id: EndpointId = self.fresh(now);
+        let secret = fresh_secret(&self.random());
+        let sealed = self
+            .config
+            .vault
+            .seal(&secret, &place(key.workspace_id, id), self.random())
+            .ok_or(Error::Internal)?;
+        let endpoint = NewEndpoint {
+            id,
+            workspace_id: key.workspace_id,
+            channel_id: new.channel_id,
+            url: &new.url,
+            events: &new.events,
+            style: "standard",
+            headers: serde_json::json!(new.headers),
+            secret: &sealed,
+        };
+        let rows = self.batch(vec![endpoints::create(&endpoint, now)]).await?;
+        let stored: Vec<EndpointRecord> = next(&mut rows.into_iter()).records()?;
+        let record = stored.into_iter().next().ok_or(Error::NotFound {
+            what: "channel",
+            pointer: Some("/channelId".to_owned()),
+        })?;
+        Ok(Endpoint {
+            secret: Some(secret),
+            ..Endpoint::from(record)
+        })
+    }
+
+    pub async fn endpoint(&self, key: &Key, id: EndpointId) -> Result<Endpoint, Error> {
+        let statement = endpoints::get(key.workspace_id, id);
+        let mut rows = self.read(key, vec![statement]).await?;
+        let found: Vec<EndpointRecord> = next(&mut rows).records()?;
+        let record = found.into_iter().next().ok_or(Error::not_found("webhook"))?;
+        Ok(record.into())
+    }
+
+    pub async fn list_endpoints(
+        &self,
+        key: &Key,
+        after: &str,
+        limit: i64,
+    ) -> Result<Page<Endpoint>, Error> {
+        let statement = endpoints::list(key.workspace_id, after, limit + 1);
+        let mut rows = self.read(key, vec![statement]).await?;
+        let found: Vec<EndpointRecord> = next(&mut rows).records()?;
+        Ok(Page::of(found, limit, |record| record.id.to_string()).map(Endpoint::from))
+    }
+
+    pub async fn unsubscribe(&self, key: &Key, id: EndpointId) -> Result<(), Error> {
+        let rows = self
+            .batch(vec![endpoints::delete(key.workspace_id, id)])
+            .await?;
+        if next(&mut rows.into_iter()).0.is_empty() {
+            return Err(Error::not_found("webhook"));
+        }
+        Ok(())
+    }
+
+    /// A subscriber's signing secret, opened.
+    pub(super) fn open_secret(
+        &self,
+        workspace: WorkspaceId,
+        id: EndpointId,
+        sealed: &str,
+    ) -> Option<String> {
+        self.config.vault.open(sealed, &place(workspace, id))
+    }
+}
+
+/// Checks that a URL may be posted to: https on a public host, unless this is
+/// local development.
+fn check_url(url: &str, own: &str, is_insecure_allowed: bool) -> Result<(), &'static str> {
+    const LONGEST: usize = 2_048;
+    let parsed = Url::parse(url).map_err(|_| "must be a URL")?;
+    if url.len() > LONGEST {
+        return Err("must be at most 2048 characters");
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err("must not carry credentials");
+    }
+    let Some(host) = parsed.host() else {
+        return Err("must have a host");
+    };
+    if is_insecure_allowed {
+        return if matches!(parsed.scheme(), "http" | "https") {
+            Ok(())
+        } else {
+            Err("must be http or https")
+        };
+    }
+    if parsed.scheme() != "https" {
+        return Err("must be https");
+    }
+    if !matches!(parsed.port(), None | Some(8443)) {
+        return Err("must use port 443 or 8443");
+    }
+    let own_host = Url::parse(own).ok();
+    let own_host = own_host.as_ref().and_then(Url::host);
+    let is_public = match &host {
+        Host::Domain(name) => is_public_name(name),
+        Host::Ipv4(address) => is_public_address(IpAddr::V4(*address)),
+        Host::Ipv6(address) => is_public_address(IpAddr::V6(*address)),
+    };
+    if is_public && own_host.as_ref() != Some(&host) {
+        Ok(())
+    } else {
+        Err("must be a public host other than this one")
+    }
+}
+
+fn is_public_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let is_private = ["localhost", "local", "internal", "home.arpa", "test", "invalid"]
+        .iter()
+        .any(|zone| name == *zone || name.ends_with(&format!(".{zone}")));
+    name.contains('.') && !is_private
+}
+
+/// Whether an address is one of the public internet's (IANA's special-purpose
+/// registries name those that are not). An IPv4 address inside an IPv6 one counts
+/// as itself.
+fn is_public_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(matches!(a, 0 | 10 | 127 | 224..=255)
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 169 && b == 254)
+                || (a == 172 && (16..32).contains(&b))
+                || (a == 192 && b == 168)
+                || (a == 192 && b == 0 && (c == 0 || c == 2))
+                || (a == 192 && b == 88 && c == 99)
+                || (a == 198 && (b == 18 || b == 19))
+                || (a == 198 && b == 51 && c == 100)
+                || (a == 203 && b == 0 && c == 113))
+        }
+        IpAddr::V6(v6) => {
+            if let Some(v4) = v6.to_ipv4_mapped() {
+                return is_public_address(IpAddr::V4(v4));
+            }
+            // Only 2000::/3 is global unicast; within it, some blocks are special.
+            let [a, b, ..] = v6.segments();
+            (0x2000..0x4000).contains(&a)
+                && !(a == 0x2001 && (b < 0x0200 || b == 0x0db8))
+                && a != 0x2002
+                && !(a == 0x3fff && b < 0x1000)
+        }
+    }
+}
+
+/// Headers that belong to the request itself or to its signature.
+const OWN_HEADERS: [&str; 12] = [
+    "host",
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+];
+
+fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Error> {
+    if headers.len() > 20 {
+        return Err(Error::invalid("/headers", "must be at most 20"));
+    }
+    for (name, value) in headers {
+        let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err()
+            || OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str())
+        {
+            return Err(Error::invalid(pointer, "is not a header that can be set"));
+        }
+        if http::HeaderValue::from_str(value).is_err() || value.len() > 1_024 {
+            return Err(Error::invalid(
+                pointer,
+                "must be at most 1024 printable characters",
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "https://patchbay.example.com";
+
+    #[test]
+    fn public_https_urls_are_accepted() {
+        for url in [
+            "https://example.com/hooks?x=1",
+            "https://example.com:8443/",
+            "https://93.184.216.34/",
+            "https://[2606:2800:220:1:248:1893:25c8:1946]/",
+        ] {
+            assert_eq!(check_url(url, OWN, false), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn urls_that_reach_inside_are_refused_in_every_spelling() {
+        for url in [
+            "not a url",
+            "http://example.com/",
+            "ftp://example.com/",
+            "https://user:pass@example.com/",
+            "https://example.com:22/",
+            "https://patchbay.example.com/inbound",
+            "https://localhost/",
+            "https://LOCALHOST./",
+            "https://intranet/",
+            "https://db.internal/",
+            "https://printer.local/",
+            "https://127.0.0.1/",
+            "https://0x7f000001/",
+            "https://2130706433/",
+            "https://0177.0.0.1/",
+            "https://10.1.2.3/",
+            "https://172.16.0.1/",
+            "https://192.168.1.1/",
+            "https://169.254.169.254/latest/meta-data",
+            "https://100.64.0.1/",
+            "https://192.0.0.1/",
+            "https://198.18.0.1/",
+            "https://203.0.113.9/",
+            "https://224.0.0.1/",
+            "https://255.255.255.255/",
+            "https://0.0.0.0/",
+            "https://[::]/",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[fe80::1]/",
+            "https://[fc00::1]/",
+            "https://[2001:db8::1]/",
+            "https://[2002:7f00:1::]/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://[3fff::1]/",
+        ] {
+            assert!(check_url(url, OWN, false).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn local_development_may_post_to_this_machine() {
+        assert_eq!(check_url("http://127.0.0.1:8790/subscriber/demo", OWN, true), Ok(()));
+        assert!(check_url("file:///etc/passwd", OWN, true).is_err());
+    }
+
+    #[test]
+    fn headers_that_would_break_the_request_are_refused() {
+        let one = |name: &str, value: &str| {
+            check_headers(&BTreeMap::from([(name.to_owned(), value.to_owned())]))
+        };
+        assert!(one("x-shop", "42").is_ok());
+        assert!(one("Host", "evil.example").is_err());
+        assert!(one("webhook-signature", "v1,x").is_err());
+        assert!(one("bad name", "x").is_err());
+        assert!(one("x-shop", "a\r\nb: c").is_err());
+    }
+}

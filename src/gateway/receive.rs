@@ -1,0 +1,252 @@
+//! What providers tell us: verified on the raw bytes, read, and durable before
+//! the answer.
+
+use super::{Error, Gateway, Ports};
+use crate::channel::{Adapter, Inbound, InboundMessage, Reason, StatusReport, adapter};
+use crate::model::channel::Channel;
+use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
+use crate::model::time::Timestamp;
+use crate::store::inbound::{self, Person, Received, Report};
+use crate::store::messages::kind_name;
+use crate::store::{Statement, channels};
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde_json::json;
+use std::rc::Rc;
+
+/// What became of a provider's request.
+#[derive(Debug)]
+pub enum Reception {
+    UnknownChannel,
+    /// The handshake's answer.
+    Challenge(Response<Bytes>),
+    /// The channel's provider has no handshake.
+    NoHandshake,
+    Unverified,
+    /// Durable: the provider need not repeat it.
+    Stored,
+}
+
+/// Most messages or reports in one statement: well under a bound parameter's size.
+const CHUNK_ITEMS: usize = 500;
+/// Most bytes of messages in one statement.
+const CHUNK_BYTES: usize = 700_000;
+
+impl<P: Ports> Gateway<P> {
+    /// Takes a provider's request to `/inbound/{channel}`.
+    ///
+    /// 1. The channel, remembered; read anew before a refusal.
+    /// 2. The check, on the bytes as they came.
+    /// 3. One batch stores whatever is in it; a repeat stores nothing.
+    /// 4. Subscribers' deliveries are hinted at. The rows are durable already.
+    pub async fn receive(
+        &self,
+        id: ChannelId,
+        request: &Request<Bytes>,
+    ) -> Result<Reception, Error> {
+        let now = self.now();
+        let Some((channel, adapter)) = self.receiver(id, now).await? else {
+            return Ok(Reception::UnknownChannel);
+        };
+        if request.method() == Method::GET {
+            return self.challenge(channel, adapter, request, now).await;
+        }
+        let (channel, adapter) = if adapter.verify(&channel, request).is_ok() {
+            (channel, adapter)
+        } else {
+            match self.verify_anew(id, request, now).await? {
+                Some(verified) => verified,
+                None => {
+                    self.ports.log("inbound.unverified", json!({ "channel": id }));
+                    return Ok(Reception::Unverified);
+                }
+            }
+        };
+        let items = adapter.inbound(request.body());
+        self.store_inbound(&channel, items, now).await?;
+        Ok(Reception::Stored)
+    }
+
+    async fn receiver(
+        &self,
+        id: ChannelId,
+        now: Timestamp,
+    ) -> Result<Option<(Rc<Channel>, &'static dyn Adapter)>, Error> {
+        let channel = self.find_channel(id, now).await?;
+        Ok(channel.and_then(|channel| Some((channel.clone(), adapter(channel.kind)?))))
+    }
+
+    /// Checks against the channel as the database has it: its secret may be newer
+    /// than what is remembered.
+    async fn verify_anew(
+        &self,
+        id: ChannelId,
+        request: &Request<Bytes>,
+        now: Timestamp,
+    ) -> Result<Option<(Rc<Channel>, &'static dyn Adapter)>, Error> {
+        let channel = self.find_channel_now(id, now).await?;
+        Ok(channel
+            .and_then(|channel| Some((channel.clone(), adapter(channel.kind)?)))
+            .filter(|(channel, adapter)| adapter.verify(channel, request).is_ok()))
+    }
+
+    async fn challenge(
+        &self,
+        channel: Rc<Channel>,
+        adapter: &dyn Adapter,
+        request: &Request<Bytes>,
+        now: Timestamp,
+    ) -> Result<Reception, Error> {
+        let Some(response) = adapter.challenge(&channel, request) else {
+            return Ok(Reception::NoHandshake);
+        };
+        if response.status().is_success() {
+            return Ok(Reception::Challenge(response));
+        }
+        let fresh = self.find_channel_now(channel.id, now).await?;
+        let fresh = fresh.and_then(|channel| adapter.challenge(&channel, request));
+        Ok(fresh.map_or(Reception::UnknownChannel, Reception::Challenge))
+    }
+
+    async fn store_inbound(
+        &self,
+        channel: &Channel,
+        items: Vec<Inbound>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut people: Vec<Person> = Vec::new();
+        let mut received: Vec<Received> = Vec::new();
+        let mut reports: Vec<Report> = Vec::new();
+        for item in items {
+            match item {
+                Inbound::Message(message) => {
+                    self.meet(&mut people, &message, now);
+                    received.push(self.received(message, now)?);
+                }
+                Inbound::Status(report) => reports.push(self.report(report, now)),
+                Inbound::Ignored(what) => self.ports.log(
+                    "inbound.ignored",
+                    json!({ "channel": channel.id, "what": what }),
+                ),
+            }
+        }
+        // `true` where the statement gives back deliveries.
+        let mut batch: Vec<(Statement, bool)> = Vec::new();
+        let plain = |statement| (statement, false);
+        for people in people.chunks(CHUNK_ITEMS) {
+            let statements = inbound::people(channel.workspace_id, channel.id, people, now);
+            batch.extend(last_tells(statements));
+        }
+        for received in chunks(&received) {
+            let statements = inbound::messages(channel.workspace_id, channel.id, received, now);
+            batch.extend(last_tells(statements));
+        }
+        for reports in reports.chunks(CHUNK_ITEMS) {
+            let token = self.token();
+            let statements =
+                inbound::reports(channel.workspace_id, channel.id, reports, &token, now);
+            batch.extend(last_tells(statements));
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        batch.push(plain(channels::heard(channel.id, now)));
+        let (statements, tells): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let rows = self.batch(statements).await?;
+        let mut deliveries = Vec::new();
+        for (rows, _) in rows.into_iter().zip(tells).filter(|(_, tells)| *tells) {
+            deliveries.extend(rows.read()?);
+        }
+        // More than a hundred hints: the first carry the rest along, the sweep what is left.
+        deliveries.truncate(100);
+        self.push_deliveries(deliveries).await;
+        Ok(())
+    }
+
+    /// Notes who wrote, once per address, with ids in case they are new.
+    fn meet(&self, people: &mut Vec<Person>, message: &InboundMessage, now: Timestamp) {
+        let from = &message.from;
+        let known = people.iter_mut().find(|person| person.address == from.address.0);
+        if let Some(person) = known {
+            if person.name.is_none() {
+                person.name = from.name.as_deref().map(shown_name);
+            }
+            return;
+        }
+        people.push(Person {
+            address: from.address.0.clone(),
+            name: from.name.as_deref().map(shown_name),
+            identities: from
+                .identities
+                .iter()
+                .map(|identity| (kind_name(identity.kind), identity.value.clone()))
+                .collect(),
+            contact: self.fresh::<ContactId>(now).to_string(),
+            conversation: self.fresh::<ConversationId>(now).to_string(),
+            event: self.fresh::<EventId>(now).to_string(),
+        });
+    }
+
+    fn received(&self, message: InboundMessage, now: Timestamp) -> Result<Received, Error> {
+        Ok(Received {
+            id: self.fresh::<MessageId>(now).to_string(),
+            provider_message_id: message.provider_message_id,
+            address: message.from.address.0,
+            content: serde_json::to_string(&message.content).map_err(|_| Error::Internal)?,
+            reply_to: message.reply_to,
+            at: message.sent_at.map_or(now, |at| at.min(now)).ms(),
+            event: self.fresh::<EventId>(now).to_string(),
+        })
+    }
+
+    fn report(&self, report: StatusReport, now: Timestamp) -> Report {
+        let error = report.error;
+        let field = |of: fn(&Reason) -> Option<String>| error.as_ref().and_then(of);
+        Report {
+            provider_message_id: report.provider_message_id,
+            message: report.message_id.map(|id| id.to_string()),
+            status: report.status,
+            at: report.at.map_or(now, |at| at.min(now)).ms(),
+            code: field(|reason| Some(reason.code.to_owned())),
+            detail: field(|reason| Some(reason.message.chars().take(500).collect())),
+            provider_code: field(|reason| reason.provider_code.clone()),
+            event: self.fresh::<EventId>(now).to_string(),
+        }
+    }
+}
+
+/// Marks the last statement, which fans events out.
+fn last_tells(statements: Vec<Statement>) -> impl Iterator<Item = (Statement, bool)> {
+    let last = statements.len().saturating_sub(1);
+    statements
+        .into_iter()
+        .enumerate()
+        .map(move |(at, statement)| (statement, at == last))
+}
+
+/// Splits messages so that each part binds as one parameter.
+fn chunks(received: &[Received]) -> Vec<&[Received]> {
+    let mut parts = Vec::new();
+    let mut rest = received;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest
+            .iter()
+            .take(CHUNK_ITEMS)
+            .take_while(|message| {
+                bytes += message.content.len() + 400;
+                bytes <= CHUNK_BYTES
+            })
+            .count()
+            .max(1);
+        let (part, after) = rest.split_at(fits);
+        parts.push(part);
+        rest = after;
+    }
+    parts
+}
+
+/// A profile name, cut to what a list can show.
+fn shown_name(name: &str) -> String {
+    name.chars().take(200).collect()
+}

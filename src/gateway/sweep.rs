@@ -1,0 +1,110 @@
+//! The safety net, run by cron: pushes again what the queue lost, settles what a
+//! crash left behind, clears what is past its time. Bounded work each run.
+
+use super::deliver::{Hint, Parked};
+use super::publish::DeliveryHint;
+use super::{Gateway, Ports, Queue, next};
+use crate::model::id::{MessageId, WorkspaceId, lower_bound};
+use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
+use crate::store::{DatabaseError, events, outbox, sweep};
+use serde::Deserialize;
+use serde_json::json;
+
+/// A push is lost when nothing came of it for this long.
+const STALE_MS: i64 = 8 * SECOND_MS;
+/// Most rows pushed again in one run.
+const PUSHED: i64 = 500;
+/// Most abandoned sends settled in one run.
+const SETTLED: i64 = 100;
+/// Most rows of each kind cleared in one run.
+const PURGED: i64 = 500;
+/// Workspaces looked at for old events in one run.
+const WORKSPACES: i64 = 5;
+
+impl<P: Ports> Gateway<P> {
+    /// One run. A part that fails leaves the others to do theirs.
+    pub async fn sweep(&self) {
+        let now = self.now();
+        let settled = self.settle_abandoned(SETTLED).await;
+        let parked = self.sweep_parked(now).await;
+        let pushed = self.push_due(now).await;
+        let purged = self.purge(now).await;
+        self.ports.log(
+            "sweep.done",
+            json!({
+                "settled": settled.ok(), "parked": parked.ok(),
+                "messages": pushed.as_ref().ok().map(|(messages, _)| messages),
+                "deliveries": pushed.as_ref().ok().map(|(_, deliveries)| deliveries),
+                "purged": purged.is_ok(),
+            }),
+        );
+    }
+
+    async fn sweep_parked(&self, now: Timestamp) -> Result<usize, DatabaseError> {
+        let rows = self.batch(vec![sweep::parked_but_known(SETTLED)]).await?;
+        let parked: Vec<Parked> = next(&mut rows.into_iter()).read()?;
+        self.apply_parked(&parked, now).await?;
+        Ok(parked.len())
+    }
+
+    /// Stamped, so that one run does not push what the last one did.
+    async fn push_due(&self, now: Timestamp) -> Result<(usize, usize), DatabaseError> {
+        #[derive(Deserialize)]
+        struct Due {
+            workspace_id: WorkspaceId,
+            id: MessageId,
+        }
+        let stale_before = now.plus_ms(-STALE_MS);
+        let rows = self
+            .batch(vec![
+                outbox::push_again(now, stale_before, PUSHED),
+                events::push_again(now, stale_before, PUSHED),
+            ])
+            .await?;
+        let mut rows = rows.into_iter();
+        let messages: Vec<Due> = next(&mut rows).read()?;
+        let deliveries: Vec<DeliveryHint> = next(&mut rows).read()?;
+        let counts = (messages.len(), deliveries.len());
+        let hints = messages
+            .into_iter()
+            .map(|due| Hint::message(due.workspace_id, due.id, vec![]).push(0))
+            .collect();
+        self.push(Queue::Outbound, hints).await;
+        self.push_deliveries(deliveries).await;
+        Ok(counts)
+    }
+
+    async fn purge(&self, now: Timestamp) -> Result<(), DatabaseError> {
+        #[derive(Deserialize)]
+        struct Row {
+            id: WorkspaceId,
+        }
+        let before = lower_bound(now.plus_ms(-self.config.retention_days * DAY_MS));
+        // A moment between the first workspace there can be and now: over time, all.
+        let [a, b, c, d] = self.random();
+        let share = f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX);
+        let start = lower_bound(Timestamp::from_ms((now.ms() as f64 * share) as i64));
+        let rows = self
+            .batch(vec![
+                sweep::purge_idempotency(now, PURGED),
+                sweep::purge_parked(now, PURGED),
+                sweep::workspaces(&start, WORKSPACES),
+                sweep::deleted_workspace(),
+            ])
+            .await?;
+        let mut rows = rows.into_iter().skip(2);
+        let found: Vec<Row> = rows.next().unwrap_or_default().read()?;
+        let deleted: Option<Row> = rows.next().unwrap_or_default().first()?;
+        let mut statements: Vec<_> = found
+            .iter()
+            .flat_map(|row| events::purge(row.id, &before, PURGED))
+            .collect();
+        if let Some(row) = deleted {
+            statements.extend(sweep::purge_workspace(row.id, PURGED));
+        }
+        if !statements.is_empty() {
+            self.batch(statements).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! Between the runtime's requests and responses and plain ones.
+
+use crate::api::BodyTooLarge;
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use std::str;
+use worker::js_sys::{Array, JSON, Reflect, Uint8Array};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::web_sys::{self, ReadableStream, ReadableStreamDefaultReader};
+
+const MIB: usize = 1024 * 1024;
+const LONGEST_BODY: usize = MIB;
+/// Providers batch many reports into one webhook.
+const LONGEST_INBOUND_BODY: usize = 4 * MIB;
+
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    TooLarge,
+    /// Cut off, or not in the encoding it claims.
+    Broken,
+}
+
+/// The request with its body. One too long comes empty and marked; one that broke
+/// off comes empty, which nobody takes for a message. `None` where the URL or the
+/// method is none.
+pub async fn request(raw: &web_sys::Request) -> Option<Request<Bytes>> {
+    let uri: Uri = raw.url().parse().ok()?;
+    let method: Method = raw.method().parse().ok()?;
+    let most = if uri.path().starts_with("/inbound/") {
+        LONGEST_INBOUND_BODY
+    } else {
+        LONGEST_BODY
+    };
+    let headers = headers(&raw.headers());
+    let body = if content_length(&headers).is_some_and(|length| length > most) {
+        Err(Unread::TooLarge)
+    } else {
+        read(raw.body(), most).await
+    };
+    let mut request = Request::new(body.clone().unwrap_or_default());
+    *request.uri_mut() = uri;
+    *request.method_mut() = method;
+    *request.headers_mut() = headers;
+    if body == Err(Unread::TooLarge) {
+        request.extensions_mut().insert(BodyTooLarge);
+    }
+    Some(request)
+}
+
+/// What a request that is none gets.
+#[must_use]
+pub fn bad_request() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+}
+
+/// Fails where the status or a header is one the runtime does not send.
+pub fn response(response: &Response<Bytes>) -> Result<web_sys::Response, JsValue> {
+    let init = web_sys::ResponseInit::new();
+    init.set_status(response.status().as_u16());
+    init.set_headers(to_js(response.headers())?.as_ref());
+    // Some statuses may have no body at all, not even an empty one.
+    let body = (!response.body().is_empty()).then(|| Uint8Array::from(response.body().as_ref()));
+    web_sys::Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &init)
+}
+
+/// Reads a body of up to `most` bytes, and no further.
+pub async fn read(body: Option<ReadableStream>, most: usize) -> Result<Bytes, Unread> {
+    let Some(stream) = body else {
+        return Ok(Bytes::new());
+    };
+    let reader = ReadableStreamDefaultReader::new(&stream).map_err(|_| Unread::Broken)?;
+    let mut bytes = Vec::new();
+    loop {
+        let step = JsFuture::from(reader.read())
+            .await
+            .map_err(|_| Unread::Broken)?;
+        let chunk = Reflect::get(&step, &"value".into()).map_err(|_| Unread::Broken)?;
+        if chunk.is_undefined() {
+            return Ok(bytes.into());
+        }
+        let chunk: Uint8Array = chunk.dyn_into().map_err(|_| Unread::Broken)?;
+        if bytes.len().saturating_add(chunk.byte_length() as usize) > most {
+            return Err(Unread::TooLarge);
+        }
+        bytes.extend(chunk.to_vec());
+    }
+}
+
+/// All headers in one crossing from JavaScript. Those that are none are left out.
+#[must_use]
+pub fn headers(from: &web_sys::Headers) -> HeaderMap {
+    let json = JSON::stringify(&Array::from(from)).map(String::from);
+    let pairs: Vec<(String, String)> = json
+        .ok()
+        .and_then(|json| serde_json::from_str(&json).ok())
+        .unwrap_or_default();
+    let mut headers = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// Fails where a value is not text.
+pub fn to_js(headers: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
+    let to = web_sys::Headers::new()?;
+    for (name, value) in headers {
+        let value = str::from_utf8(value.as_bytes())
+            .map_err(|_| JsValue::from_str("a header's value is not text"))?;
+        to.append(name.as_str(), value)?;
+    }
+    Ok(to)
+}
+
+#[must_use]
+pub fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

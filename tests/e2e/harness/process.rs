@@ -1,0 +1,50 @@
+//! Programs whose life hangs on a pipe.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// Runs its arguments; kills its whole process group with SIGKILL when they end or when its input does, which
+/// it does even when these tests are killed.
+const LEASH: &str = r#"( "$@"; kill -9 0 ) & cat > /dev/null; kill -9 0"#;
+
+/// A program and all it started. Dropping it is `kill -9` for every one of them.
+pub struct Group(Child);
+
+impl Group {
+    /// Starts `command` with its output going to the end of `log`.
+    pub fn start(command: &Command, log: &Path) -> io::Result<Self> {
+        let log = File::options().create(true).append(true).open(log)?;
+        let mut leash = Command::new("sh");
+        leash
+            .args(["-c", LEASH, "sh"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0);
+        if let Some(folder) = command.get_current_dir() {
+            leash.current_dir(folder);
+        }
+        leash.spawn().map(Self)
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}

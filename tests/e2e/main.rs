@@ -1,0 +1,17 @@
+//! The whole product as its users meet it: the Worker under wrangler, the provider sandbox beside it, HTTP in between.
+//!
+//! `cargo xtask test --only e2e` builds the Worker and runs these.
+
+mod costs;
+mod durability;
+mod faults;
+mod harness;
+mod idempotency;
+mod isolation;
+mod ordering;
+mod receiving;
+mod refusals;
+mod reports;
+mod sending;
+mod silence;
+mod subscribing;

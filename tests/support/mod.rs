@@ -1,0 +1,14 @@
+//! What use-case tests stand on: the real SQL on SQLite under D1's limits, a
+//! provider that answers by script, a clock that moves when told.
+
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "each test target uses its part"
+)]
+
+pub mod sqlite;
+pub mod world;
+
+pub use sqlite::{Fault, Sqlite};
+pub use world::{Answer, World};

@@ -1,0 +1,129 @@
+//! The database port on SQLite, with the real migrations and D1's limits.
+
+use patchbay::store::{Database, DatabaseError, Rows, Statement, Value};
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params_from_iter};
+use serde_json::{Map, Value as Json};
+use std::cell::{Cell, RefCell};
+
+/// What goes wrong with the next batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is done.
+    Before,
+    /// All is committed, and the answer is lost.
+    After,
+}
+
+pub struct Sqlite {
+    connection: RefCell<Connection>,
+    pub round_trips: Cell<u32>,
+    pub faults: RefCell<Vec<Fault>>,
+    /// Runs every batch twice, as a retry after a lost answer would.
+    pub runs_twice: Cell<bool>,
+}
+
+const MIGRATIONS: [&str; 1] = [include_str!("../../schema/0001_first_light.sql")];
+
+impl Sqlite {
+    pub fn new() -> Self {
+        let connection = Connection::open_in_memory().expect("a database");
+        for migration in MIGRATIONS {
+            connection.execute_batch(migration).expect("a migration");
+        }
+        connection
+            .pragma_update(None, "foreign_keys", true)
+            .expect("foreign keys");
+        for (limit, most) in [
+            (Limit::SQLITE_LIMIT_FUNCTION_ARG, 32),
+            (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 100),
+            (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 5),
+            (Limit::SQLITE_LIMIT_LENGTH, 2_000_000),
+            (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
+            (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
+            (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),
+        ] {
+            connection.set_limit(limit, most).expect("a limit");
+        }
+        Self {
+            connection: RefCell::new(connection),
+            round_trips: Cell::new(0),
+            faults: RefCell::default(),
+            runs_twice: Cell::new(false),
+        }
+    }
+
+    /// Runs SQL of a test's own and gives back its rows.
+    pub fn query(&self, sql: &str) -> Vec<Json> {
+        run(&self.connection.borrow(), &Statement::new(sql.to_owned(), vec![]))
+            .expect("a query")
+            .0
+    }
+
+    /// The single number that a query gives.
+    pub fn count(&self, sql: &str) -> i64 {
+        let rows = self.query(sql);
+        let row = rows.first().and_then(Json::as_object).expect("a row");
+        row.values().next().and_then(Json::as_i64).expect("a number")
+    }
+
+    fn transact(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
+        let mut connection = self.connection.borrow_mut();
+        let transaction = connection.transaction().map_err(|e| DatabaseError::new(&e))?;
+        let rows = statements
+            .iter()
+            .map(|statement| run(&transaction, statement))
+            .collect::<Result<Vec<_>, _>>()?;
+        transaction.commit().map_err(|e| DatabaseError::new(&e))?;
+        Ok(rows)
+    }
+}
+
+impl Database for Sqlite {
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError> {
+        self.round_trips.set(self.round_trips.get() + 1);
+        let fault = self.faults.borrow_mut().pop();
+        if fault == Some(Fault::Before) {
+            return Err(DatabaseError("D1_ERROR: Network connection lost.".to_owned()));
+        }
+        if self.runs_twice.get() {
+            self.transact(&statements)?;
+        }
+        let rows = self.transact(&statements)?;
+        if fault == Some(Fault::After) {
+            return Err(DatabaseError("D1_ERROR: Network connection lost.".to_owned()));
+        }
+        Ok(rows)
+    }
+}
+
+/// Runs one statement. Integers are bound as doubles, as D1 binds them.
+fn run(connection: &Connection, statement: &Statement) -> Result<Rows, DatabaseError> {
+    let describe = |error: rusqlite::Error| DatabaseError(format!("{error}: {}", statement.sql));
+    let mut prepared = connection.prepare_cached(&statement.sql).map_err(describe)?;
+    let values = statement.values.iter().map(|value| match value {
+        Value::Null => rusqlite::types::Value::Null,
+        Value::Integer(number) => rusqlite::types::Value::Real(*number as f64),
+        Value::Text(text) => rusqlite::types::Value::Text(text.clone()),
+    });
+    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
+    let mut rows = prepared.query(params_from_iter(values)).map_err(describe)?;
+    let mut read = Vec::new();
+    while let Some(row) = rows.next().map_err(describe)? {
+        let mut object = Map::new();
+        for (at, name) in names.iter().enumerate() {
+            let value = match row.get_ref(at).map_err(describe)? {
+                ValueRef::Null => Json::Null,
+                ValueRef::Integer(number) => Json::from(number),
+                ValueRef::Real(number) if number.fract() == 0.0 => Json::from(number as i64),
+                ValueRef::Real(number) => Json::from(number),
+                ValueRef::Text(text) => Json::from(String::from_utf8_lossy(text).into_owned()),
+                ValueRef::Blob(_) => Json::Null,
+            };
+            object.insert(name.clone(), value);
+        }
+        read.push(Json::Object(object));
+    }
+    Ok(Rows(read))
+}

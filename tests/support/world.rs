@@ -1,0 +1,409 @@
+//! A gateway with everything around it in a test's hands.
+
+use super::sqlite::Sqlite;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use patchbay::api;
+use patchbay::channel::Origins;
+use patchbay::gateway::{
+    Config, DeliveryHint, Gateway, Hint, Memory, NoAnswer, Ports, Push, Queue, QueueError, Vault,
+};
+use patchbay::model::time::Timestamp;
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests";
+pub const PHONE_NUMBER_ID: &str = "106540352242922";
+pub const APP_SECRET: &str = "app-secret-of-the-tests";
+pub const BOT_SECRET: &str = "bot-secret-of-the-tests";
+pub const CUSTOMER: &str = "5511999999999";
+/// 2026-11-20T08:00:00Z.
+pub const START_MS: i64 = 1_795_161_600_000;
+
+/// What an HTTP peer answers.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A status and a body.
+    Http(u16, Value),
+    /// The same with headers.
+    Headed(u16, Vec<(&'static str, String)>, Value),
+    NoAnswer,
+}
+
+/// The ports, in a test's hands.
+pub struct TestPorts {
+    pub database: Sqlite,
+    pub now_ms: Cell<i64>,
+    randomness: Cell<u64>,
+    /// Answers to come, first in first out; when none is left, the default.
+    pub answers: RefCell<VecDeque<Answer>>,
+    /// Every request made, oldest first.
+    pub requests: RefCell<Vec<Request<Bytes>>>,
+    pub pushed: RefCell<VecDeque<(Queue, Push, i64)>>,
+    pub refuses_pushes: Cell<bool>,
+    pub cache: RefCell<BTreeMap<String, String>>,
+    pub logs: RefCell<Vec<String>>,
+    sent: Cell<u64>,
+}
+
+impl Ports for TestPorts {
+    type Database = Sqlite;
+
+    fn database(&self) -> &Sqlite {
+        &self.database
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_ms(self.now_ms.get())
+    }
+
+    /// A fixed sequence (splitmix64): tests repeat exactly.
+    fn random(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            let next = self.randomness.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+            self.randomness.set(next);
+            let mut mixed = next;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            *byte = (mixed >> 56) as u8;
+        }
+    }
+
+    async fn fetch(
+        &self,
+        request: Request<Bytes>,
+        _deadline_ms: u32,
+    ) -> Result<Response<Bytes>, NoAnswer> {
+        let is_telegram = request.uri().host() == Some("telegram.test");
+        let is_graph = request.uri().host() == Some("graph.test");
+        self.requests.borrow_mut().push(request);
+        let scripted = self.answers.borrow_mut().pop_front();
+        let answer = scripted.unwrap_or_else(|| {
+            let number = self.sent.get() + 1;
+            self.sent.set(number);
+            if is_telegram {
+                Answer::Http(200, json!({ "ok": true, "result": { "message_id": number, "chat": { "id": 77 } } }))
+            } else if is_graph {
+                Answer::Http(200, json!({ "messages": [{ "id": format!("wamid.{number}") }] }))
+            } else {
+                Answer::Http(200, json!({}))
+            }
+        });
+        let (status, headers, body) = match answer {
+            Answer::NoAnswer => return Err(NoAnswer),
+            Answer::Http(status, body) => (status, vec![], body),
+            Answer::Headed(status, headers, body) => (status, headers, body),
+        };
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(name, value);
+        }
+        Ok(response.body(Bytes::from(body.to_string())).expect("a response"))
+    }
+
+    async fn push(&self, queue: Queue, hints: Vec<Push>) -> Result<(), QueueError> {
+        if self.refuses_pushes.get() {
+            return Err(QueueError("the queue is full".to_owned()));
+        }
+        for hint in hints {
+            let due = self.now_ms.get() + i64::from(hint.delay_s) * 1_000;
+            self.pushed.borrow_mut().push_back((queue, hint, due));
+        }
+        Ok(())
+    }
+
+    async fn cached(&self, key: &str) -> Option<String> {
+        self.cache.borrow().get(key).cloned()
+    }
+
+    async fn cache(&self, key: &str, value: String) {
+        self.cache.borrow_mut().insert(key.to_owned(), value);
+    }
+
+    async fn uncache(&self, key: &str) {
+        self.cache.borrow_mut().remove(key);
+    }
+
+    fn log(&self, event: &str, fields: Value) {
+        self.logs.borrow_mut().push(format!("{event} {fields}"));
+    }
+}
+
+/// An answer of the API, read.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub body: Value,
+}
+
+impl Reply {
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+pub struct World {
+    pub gateway: Gateway<TestPorts>,
+    pub workspace: String,
+    pub key: String,
+}
+
+impl World {
+    /// A gateway with one workspace and a key that may do everything.
+    pub async fn new() -> Self {
+        let config = Config {
+            public_url: "https://patchbay.test".to_owned(),
+            admin_token: ADMIN_TOKEN.to_owned(),
+            vault: Vault::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").expect("a key"),
+            origins: Origins {
+                graph: "https://graph.test/v23.0".to_owned(),
+                telegram: "https://telegram.test".to_owned(),
+            },
+            provider_timeout_ms: 10_000,
+            retention_days: 30,
+            allow_insecure_webhooks: false,
+        };
+        let ports = TestPorts {
+            database: Sqlite::new(),
+            now_ms: Cell::new(START_MS),
+            randomness: Cell::new(1),
+            answers: RefCell::default(),
+            requests: RefCell::default(),
+            pushed: RefCell::default(),
+            refuses_pushes: Cell::new(false),
+            cache: RefCell::default(),
+            logs: RefCell::default(),
+            sent: Cell::new(0),
+        };
+        let gateway = Gateway::new(ports, Rc::new(config), Rc::new(Memory::default()));
+        let mut world = Self {
+            gateway,
+            workspace: String::new(),
+            key: String::new(),
+        };
+        (world.workspace, world.key) = world.new_workspace("Acme").await;
+        world
+    }
+
+    /// Another workspace and its key.
+    pub async fn new_workspace(&self, name: &str) -> (String, String) {
+        let workspace = self
+            .admin(Method::POST, "/v1/workspaces", json!({ "name": name }))
+            .await
+            .expect(201);
+        let id = workspace["id"].as_str().expect("an id").to_owned();
+        let path = format!("/v1/workspaces/{id}/api-keys");
+        let key = self.admin(Method::POST, &path, json!({ "name": "first" })).await.expect(201);
+        (id, key["key"].as_str().expect("a key").to_owned())
+    }
+
+    pub fn ports(&self) -> &TestPorts {
+        &self.gateway.ports
+    }
+
+    pub fn database(&self) -> &Sqlite {
+        &self.gateway.ports.database
+    }
+
+    pub fn advance(&self, ms: i64) {
+        let now = &self.gateway.ports.now_ms;
+        now.set(now.get() + ms);
+    }
+
+    /// As a new isolate: nothing remembered. The cache is kept.
+    pub fn forget(&mut self) {
+        self.gateway.memory = Rc::new(Memory::default());
+    }
+
+    pub async fn send_raw(&self, request: Request<Bytes>) -> Reply {
+        let response = api::handle(&self.gateway, request).await;
+        let body = serde_json::from_slice(response.body())
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(response.body()).into_owned()));
+        Reply {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body,
+        }
+    }
+
+    pub async fn admin(&self, method: Method, path: &str, body: Value) -> Reply {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("https://patchbay.test{path}"))
+            .header("authorization", format!("Bearer {ADMIN_TOKEN}"))
+            .body(Bytes::from(body.to_string()))
+            .expect("a request");
+        self.send_raw(request).await
+    }
+
+    /// A call with the world's own key.
+    pub async fn call(&self, method: Method, path: &str, body: Value) -> Reply {
+        self.call_with(method, path, &[], body).await
+    }
+
+    pub async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("https://patchbay.test{path}"));
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.header("authorization", format!("Bearer {}", self.key));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send_raw(request.body(Bytes::from(body)).expect("a request")).await
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.call(Method::GET, path, Value::Null).await.expect(200)
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.call(Method::POST, path, body).await
+    }
+
+    /// Connects a WhatsApp channel and gives back its id.
+    pub async fn whatsapp(&self) -> String {
+        let channel = self
+            .post(
+                "/v1/channels",
+                json!({
+                    "type": "whatsapp", "name": "Shop", "identifier": "+15550100001",
+                    "credentials": {
+                        "phoneNumberId": PHONE_NUMBER_ID, "wabaId": "102290129340398",
+                        "accessToken": "graph-token", "appSecret": APP_SECRET, "verifyToken": "verify-me",
+                    },
+                }),
+            )
+            .await
+            .expect(201);
+        channel["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Connects a Telegram channel and gives back its id.
+    pub async fn telegram(&self) -> String {
+        let channel = self
+            .post(
+                "/v1/channels",
+                json!({
+                    "type": "telegram", "name": "Bot", "identifier": "@patchbay_bot",
+                    "credentials": { "botToken": "123456:token", "secretToken": BOT_SECRET },
+                }),
+            )
+            .await
+            .expect(201);
+        channel["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Posts to a channel's inbound URL as Meta does, rightly signed.
+    pub async fn from_meta(&self, channel: &str, payload: &Value) -> Reply {
+        let body = payload.to_string();
+        let mac = patchbay::channel::sign::hmac_sha256(APP_SECRET.as_bytes(), body.as_bytes());
+        let signature = format!("sha256={}", hex::encode(mac.expect("a secret")));
+        self.inbound(channel, &[("x-hub-signature-256", &signature)], body).await
+    }
+
+    /// Posts to a channel's inbound URL as Telegram does.
+    pub async fn from_telegram(&self, channel: &str, update: &Value) -> Reply {
+        let headers = [("x-telegram-bot-api-secret-token", BOT_SECRET)];
+        self.inbound(channel, &headers, update.to_string()).await
+    }
+
+    pub async fn inbound(&self, channel: &str, headers: &[(&str, &str)], body: String) -> Reply {
+        let mut request =
+            Request::post(format!("https://patchbay.test/inbound/{channel}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send_raw(request.body(Bytes::from(body)).expect("a request")).await
+    }
+
+    /// A customer's text on WhatsApp, now.
+    pub async fn customer_writes(&self, channel: &str, from: &str, id: &str, text: &str) {
+        let at = self.gateway.ports.now_ms.get() / 1_000;
+        self.from_meta(channel, &whatsapp_text(from, id, text, at)).await.expect(200);
+    }
+
+    /// Runs the consumers until nothing that is due is left in the queues.
+    pub async fn drain(&self) {
+        loop {
+            let now = self.gateway.ports.now_ms.get();
+            let next = {
+                let mut pushed = self.gateway.ports.pushed.borrow_mut();
+                let at = pushed.iter().position(|(_, _, due)| *due <= now);
+                at.and_then(|at| pushed.remove(at))
+            };
+            let Some((queue, push, _)) = next else {
+                return;
+            };
+            match queue {
+                Queue::Outbound => {
+                    let hint = Hint::parse(&push.body).expect("a hint");
+                    self.gateway.deliver(vec![hint]).await.expect("delivered");
+                }
+                Queue::Events => {
+                    let hint = DeliveryHint::parse(&push.body).expect("a hint");
+                    self.gateway.publish(vec![hint]).await.expect("published");
+                }
+            }
+        }
+    }
+
+    /// The requests made to the providers, oldest first: host and JSON body.
+    pub fn requests_to(&self, host: &str) -> Vec<Value> {
+        self.gateway
+            .ports
+            .requests
+            .borrow()
+            .iter()
+            .filter(|request| request.uri().host() == Some(host))
+            .map(|request| serde_json::from_slice(request.body()).expect("JSON"))
+            .collect()
+    }
+}
+
+/// A webhook with one WhatsApp text.
+pub fn whatsapp_text(from: &str, id: &str, text: &str, at_s: i64) -> Value {
+    whatsapp_value(json!({
+        "contacts": [{ "profile": { "name": "Ada" }, "wa_id": from }],
+        "messages": [{
+            "from": from, "id": id, "timestamp": at_s.to_string(), "type": "text",
+            "text": { "body": text },
+        }],
+    }))
+}
+
+/// A webhook with one WhatsApp status.
+pub fn whatsapp_status(id: &str, status: &str, at_s: i64) -> Value {
+    whatsapp_value(json!({
+        "statuses": [{
+            "id": id, "status": status, "timestamp": at_s.to_string(), "recipient_id": CUSTOMER,
+        }],
+    }))
+}
+
+/// A webhook with one change of the field `messages`.
+pub fn whatsapp_value(mut value: Value) -> Value {
+    value["messaging_product"] = json!("whatsapp");
+    value["metadata"] = json!({ "display_phone_number": "15550100001", "phone_number_id": PHONE_NUMBER_ID });
+    json!({
+        "object": "whatsapp_business_account",
+        "entry": [{ "id": "102290129340398", "changes": [{ "field": "messages", "value": value }] }],
+    })
+}
