@@ -21,5 +21,7 @@ pub mod api;
 pub mod channel;
 pub mod gateway;
 pub mod model;
+#[cfg(all(target_arch = "wasm32", feature = "runtime"))]
+mod platform;
 pub mod store;
 pub mod webhook;

@@ -65,9 +65,10 @@ pub trait Adapter: Sync {
     /// closed where the channel's secret is empty.
     fn verify(&self, channel: &Channel, request: &Request<Bytes>) -> Result<(), Unverified>;
 
-    /// Reads a verified webhook. What is not understood is `Ignored` by name or
-    /// an `unsupported` message, never an error.
-    fn inbound(&self, body: &[u8]) -> Vec<Inbound>;
+    /// Reads a verified webhook of this channel. What is not understood, or is for
+    /// another account, is `Ignored` by name or an `unsupported` message, never an
+    /// error.
+    fn inbound(&self, channel: &Channel, body: &[u8]) -> Vec<Inbound>;
 
     /// Answers a subscription handshake; `None` where the provider has none.
     fn challenge(&self, _: &Channel, _: &Request<Bytes>) -> Option<Response<Bytes>> {

@@ -226,19 +226,7 @@ impl<P: Ports> Gateway<P> {
             self.memory.keep_channel(channel.clone(), now);
             return Ok(Some(channel));
         }
-        self.find_channel_now(id, now).await
-    }
-
-    /// A channel as the database has it.
-    pub(super) async fn find_channel_now(
-        &self,
-        id: ChannelId,
-        now: Timestamp,
-    ) -> Result<Option<Rc<Channel>>, Error> {
-        let rows = self.batch(vec![channels::sealed(id)]).await?;
-        let found = self.read_sealed(next(&mut rows.into_iter()))?;
-        let Some(sealed) = found.into_iter().next() else {
-            self.memory.forget_channel(id);
+        let Some(sealed) = self.read_channel(id).await? else {
             return Ok(None);
         };
         if let Ok(json) = serde_json::to_string(&sealed) {
@@ -247,6 +235,27 @@ impl<P: Ports> Gateway<P> {
         let channel = self.open_channel(sealed);
         self.memory.keep_channel(channel.clone(), now);
         Ok(Some(channel))
+    }
+
+    /// A channel as the database has it. Not cached: anyone may cause this by posting
+    /// without a signature.
+    pub(super) async fn find_channel_now(
+        &self,
+        id: ChannelId,
+        now: Timestamp,
+    ) -> Result<Option<Rc<Channel>>, Error> {
+        let Some(sealed) = self.read_channel(id).await? else {
+            self.forget_channel(id).await;
+            return Ok(None);
+        };
+        let channel = self.open_channel(sealed);
+        self.memory.keep_channel(channel.clone(), now);
+        Ok(Some(channel))
+    }
+
+    async fn read_channel(&self, id: ChannelId) -> Result<Option<Sealed>, Error> {
+        let rows = self.batch(vec![channels::sealed(id)]).await?;
+        Ok(self.read_sealed(next(&mut rows.into_iter()))?.into_iter().next())
     }
 
     pub(super) async fn forget_channel(&self, id: ChannelId) {

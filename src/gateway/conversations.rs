@@ -8,9 +8,8 @@ use crate::model::id::{ChannelId, ConversationId, EventId, MessageId};
 use crate::model::message::{AttemptRecord, DeliveryStatus, MessageRecord};
 use crate::model::time::Timestamp;
 use crate::store::conversations::{self, After, Change, Filter};
-use crate::store::{Rows, events, messages, values};
+use crate::store::{Rows, Statement, events, messages};
 use serde::Deserialize;
-use serde_json::json;
 
 /// One page, and where the next begins.
 pub struct Page<T> {
@@ -174,25 +173,14 @@ impl<P: Ports> Gateway<P> {
         &self,
         key: &Key,
         id: ConversationId,
-        change: crate::store::Statement,
+        change: Statement,
     ) -> Result<view::Conversation, Error> {
         let now = self.now();
         let event: EventId = self.fresh(now);
         let workspace = key.workspace_id;
-        // `changes()` is the number of rows that the statement before changed.
-        let rows = self
-            .batch(vec![
-                change,
-                events::of_conversations(
-                    "SELECT ?1 AS workspace_id, ?2 AS conversation_id, ?3 AS subject,
-                       'conversation.updated' AS type, ?3 AS event_id WHERE changes() > 0",
-                    4,
-                    values![workspace, id, event, now],
-                ),
-                events::fan_out(&json!([[workspace, event, event]]), now),
-                conversations::get(workspace, id),
-            ])
-            .await?;
+        let [told, fan_out] = events::conversation_updated(workspace, id, event, now);
+        let batch = vec![change, told, fan_out, conversations::get(workspace, id)];
+        let rows = self.batch(batch).await?;
         let mut rows = rows.into_iter().skip(2);
         let told = rows.next().unwrap_or_default().read()?;
         let conversation = self.show_conversation(rows.next().unwrap_or_default())?;

@@ -15,7 +15,7 @@ use crate::model::message::DeliveryStatus;
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::inbound::{self, Report};
 use crate::store::outbox::{self, Candidates, Outcome};
-use crate::store::{DatabaseError, Rows, Statement, channels};
+use crate::store::{DatabaseError, Rows, Statement, channels, events};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -34,27 +34,11 @@ pub enum Hint {
     Message {
         workspace: WorkspaceId,
         message: MessageId,
-        /// Deliveries made with the message, to be passed on: one push for both.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        deliveries: Vec<DeliveryHint>,
     },
     Conversation { conversation: ConversationId },
 }
 
 impl Hint {
-    #[must_use]
-    pub fn message(
-        workspace: WorkspaceId,
-        message: MessageId,
-        deliveries: Vec<DeliveryHint>,
-    ) -> Self {
-        Hint::Message {
-            workspace,
-            message,
-            deliveries,
-        }
-    }
-
     /// Reads a queue message; `None` when it is not one of ours.
     #[must_use]
     pub fn parse(body: &str) -> Option<Self> {
@@ -78,6 +62,7 @@ pub(super) struct Job {
     conversation_id: ConversationId,
     content: String,
     attempt: i64,
+    seq: i64,
     created_at: i64,
     expires_at: Option<i64>,
     address: Address,
@@ -120,21 +105,12 @@ impl<P: Ports> Gateway<P> {
     pub async fn deliver(&self, hints: Vec<Hint>) -> Result<(), DatabaseError> {
         let started = self.now();
         let mut waiting = Candidates::default();
-        let mut told = Vec::new();
         for hint in hints {
             match hint {
-                Hint::Message {
-                    workspace,
-                    message,
-                    deliveries,
-                } => {
-                    waiting.messages.push((workspace, message));
-                    told.extend(deliveries);
-                }
+                Hint::Message { workspace, message } => waiting.messages.push((workspace, message)),
                 Hint::Conversation { conversation } => waiting.conversations.push(conversation),
             }
         }
-        self.push_deliveries(told).await;
         let token = self.token();
         let claim = self.claim(&waiting, &token);
         let mut jobs = read_jobs(self.batch(claim).await?.into_iter().nth(1))?;
@@ -167,7 +143,10 @@ impl<P: Ports> Gateway<P> {
         let messages = waiting
             .messages
             .iter()
-            .map(|(workspace, id)| Hint::message(*workspace, *id, vec![]));
+            .map(|(workspace, id)| Hint::Message {
+                workspace: *workspace,
+                message: *id,
+            });
         let conversations = waiting
             .conversations
             .iter()
@@ -234,33 +213,55 @@ impl<P: Ports> Gateway<P> {
         waiting: Option<&Candidates>,
     ) -> Result<Vec<Job>, DatabaseError> {
         let now = self.now();
-        let mut batch = Vec::new();
         let mut retries = Vec::new();
         let mut outcomes = Vec::new();
+        let mut created = Vec::new();
+        let mut refused = Vec::new();
         for done in done {
             if let (Some(statement), Some(sealed)) = (refused_token(&done, now), &done.job.channel) {
-                batch.push(statement);
+                refused.push(statement);
                 self.forget_channel(sealed.id).await;
+            }
+            // The first message of a conversation made it.
+            if done.job.seq == 1 {
+                let event: EventId = self.fresh(now);
+                created.push(json!([done.job.workspace_id, done.job.conversation_id, event]));
             }
             let outcome = self.settle(&done, now);
             self.log_attempt(&outcome);
             if let Some(due_at) = outcome.due_at.filter(|at| at - now.ms() <= DAY_MS) {
-                let hint = Hint::message(outcome.workspace, outcome.message, vec![]);
+                let hint = Hint::Message {
+                    workspace: outcome.workspace,
+                    message: outcome.message,
+                };
                 retries.push(hint.push(now.seconds_until(due_at)));
             }
             outcomes.push(outcome);
         }
-        let recorded_at = batch.len();
-        batch.extend(outbox::record(&outcomes, &self.token(), now));
+        let mut batch = outbox::record(&outcomes, &self.token(), now);
+        let recorded = batch.len();
         if let Some(waiting) = waiting {
             batch.extend(self.claim(waiting, &self.token()));
         }
-        let mut rows = self.batch(batch).await?.into_iter().skip(recorded_at + 3);
-        let told = rows.next().unwrap_or_default();
-        let parked: Vec<Parked> = rows.next().unwrap_or_default().read()?;
-        rows.next();
-        let jobs = read_jobs(rows.next())?;
-        self.push_deliveries(told.read()?).await;
+        let claimed = batch.len();
+        if !created.is_empty() {
+            batch.extend(events::conversations_created(&json!(created), now));
+        }
+        let told_of_created = batch.len();
+        batch.extend(refused);
+        let rows = self.batch(batch).await?;
+        let rows_at = |at: usize| rows.get(at).cloned().unwrap_or_default();
+        let mut told: Vec<DeliveryHint> = rows_at(recorded - 2).read()?;
+        let parked: Vec<Parked> = rows_at(recorded - 1).read()?;
+        let jobs = if waiting.is_some() {
+            read_jobs(rows.get(claimed - 1).cloned())?
+        } else {
+            vec![]
+        };
+        if told_of_created > claimed {
+            told.extend(rows_at(told_of_created - 1).read::<DeliveryHint>()?);
+        }
+        self.push_deliveries(told).await;
         self.push(Queue::Outbound, retries).await;
         self.apply_parked(&parked, now).await?;
         Ok(jobs)

@@ -58,7 +58,11 @@ impl<P: Ports> Gateway<P> {
         }
         let rows = self.batch(vec![store::keys::key_by_hash(&hash)]).await?;
         let key = self.learn_key(&hash, next(&mut rows.into_iter()), now)?;
-        self.cache_key(&hash, &key).await;
+        if freshness == Freshness::Remembered
+            && let Ok(json) = serde_json::to_string(&key)
+        {
+            self.ports.cache(&format!("key:{hash}"), json).await;
+        }
         Ok(key)
     }
 
@@ -73,12 +77,6 @@ impl<P: Ports> Gateway<P> {
         }
         self.memory.keep_key(hash, key.clone(), now);
         Some(key)
-    }
-
-    async fn cache_key(&self, hash: &str, key: &Key) {
-        if let Ok(json) = serde_json::to_string(key) {
-            self.ports.cache(&format!("key:{hash}"), json).await;
-        }
     }
 
     /// Takes in the answer to `key_by_hash`.

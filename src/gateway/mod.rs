@@ -178,6 +178,6 @@ impl<P: Ports> Gateway<P> {
 }
 
 /// The next rows of a batch's answer.
-fn next(rows: &mut std::vec::IntoIter<Rows>) -> Rows {
+fn next(rows: &mut impl Iterator<Item = Rows>) -> Rows {
     rows.next().unwrap_or_default()
 }

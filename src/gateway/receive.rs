@@ -62,7 +62,7 @@ impl<P: Ports> Gateway<P> {
                 }
             }
         };
-        let items = adapter.inbound(request.body());
+        let items = adapter.inbound(&channel, request.body());
         self.store_inbound(&channel, items, now).await?;
         Ok(Reception::Stored)
     }

@@ -10,13 +10,12 @@ use crate::model::channel::{Channel, ChannelStatus, match_key};
 use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::conversation::ServiceWindow;
-use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
+use crate::model::id::{ChannelId, ContactId, ConversationId, MessageId};
 use crate::model::message::{Actor, MessageRecord};
 use crate::model::time::Timestamp;
 use crate::store::messages::{Accept, Target};
-use crate::store::{self, Rows, channels, events, messages};
+use crate::store::{self, Rows, channels, messages};
 use serde::Deserialize;
-use serde_json::json;
 use std::rc::Rc;
 
 /// A message as a client asks for it, on whatever surface.
@@ -360,21 +359,7 @@ impl<P: Ports> Gateway<P> {
         let workspace = accept.workspace_id;
         let mut batch = vec![messages::insert(accept)];
         batch.extend(messages::follow(accept));
-        let follow_end = batch.len();
-        if let Target::Address { new_conversation, .. } = &accept.target {
-            let event: EventId = self.fresh(accept.now);
-            batch.push(events::of_conversations(
-                "SELECT ?1 AS workspace_id, ?2 AS conversation_id, ?2 AS subject,
-                   'conversation.created' AS type, ?3 AS event_id",
-                4,
-                store::values![workspace, *new_conversation, event, accept.now],
-            ));
-            batch.push(events::fan_out(
-                &json!([[workspace, new_conversation, event]]),
-                accept.now,
-            ));
-        }
-        let events_end = batch.len();
+        let written = batch.len();
         batch.push(messages::get(workspace, accept.id));
         batch.push(messages::earlier(
             workspace,
@@ -383,18 +368,15 @@ impl<P: Ports> Gateway<P> {
             accept.now,
         ));
         batch.push(messages::explain(accept));
-        let mut rows = self.batch(batch).await?.into_iter().skip(follow_end);
-        let told: Rows = if events_end > follow_end {
-            rows.next();
-            rows.next().unwrap_or_default()
-        } else {
-            Rows::default()
-        };
-        let mine: Vec<MessageRecord> = rows.next().unwrap_or_default().records()?;
-        let earlier = rows.next().unwrap_or_default();
-        let explained = rows.next().unwrap_or_default();
+        let mut rows = self.batch(batch).await?.into_iter().skip(written);
+        let mine: Vec<MessageRecord> = next(&mut rows).records()?;
+        let earlier = next(&mut rows);
+        let explained = next(&mut rows);
         if let Some(message) = mine.into_iter().next() {
-            let hint = Hint::message(workspace, accept.id, told.read()?);
+            let hint = Hint::Message {
+                workspace,
+                message: accept.id,
+            };
             self.push(Queue::Outbound, vec![hint.push(0)]).await;
             return Ok(Decision::Accepted(Accepted {
                 message: message.as_accepted(),

@@ -67,7 +67,11 @@ impl<P: Ports> Gateway<P> {
         let counts = (messages.len(), deliveries.len());
         let hints = messages
             .into_iter()
-            .map(|due| Hint::message(due.workspace_id, due.id, vec![]).push(0))
+            .map(|due| Hint::Message {
+                workspace: due.workspace_id,
+                message: due.id,
+            })
+            .map(|hint| hint.push(0))
             .collect();
         self.push(Queue::Outbound, hints).await;
         self.push_deliveries(deliveries).await;

@@ -183,7 +183,14 @@ impl MessageRecord {
             (DeliveryStatus::Delivered, times.delivered_at),
             (DeliveryStatus::Read, times.read_at),
         ];
-        history.extend(later.iter().filter_map(|(status, at)| Some((*status, (*at)?))));
+        // Providers count in seconds: what came later is not shown as earlier.
+        let mut last = times.created_at;
+        for (status, at) in later {
+            if let Some(at) = at {
+                last = last.max(at);
+                history.push((status, last));
+            }
+        }
         history
     }
 

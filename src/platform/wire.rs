@@ -68,7 +68,11 @@ pub fn response(response: &Response<Bytes>) -> Result<web_sys::Response, JsValue
     web_sys::Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &init)
 }
 
-/// Reads a body of up to `most` bytes, and no further.
+/// Reads a body of up to `most` bytes. A longer one is cancelled: unread, it would hold
+/// one of the few connections an invocation may have open.
+///
+/// The runtime fails the read where a body is shorter than its `content-length`, or its
+/// chunks or its compression end early.
 pub async fn read(body: Option<ReadableStream>, most: usize) -> Result<Bytes, Unread> {
     let Some(stream) = body else {
         return Ok(Bytes::new());
@@ -85,6 +89,7 @@ pub async fn read(body: Option<ReadableStream>, most: usize) -> Result<Bytes, Un
         }
         let chunk: Uint8Array = chunk.dyn_into().map_err(|_| Unread::Broken)?;
         if bytes.len().saturating_add(chunk.byte_length() as usize) > most {
+            let _ = JsFuture::from(reader.cancel()).await;
             return Err(Unread::TooLarge);
         }
         bytes.extend(chunk.to_vec());

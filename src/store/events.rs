@@ -2,7 +2,7 @@
 //! tell of, from what that change really did.
 
 use super::{Statement, Value, values};
-use crate::model::id::{ChannelId, WorkspaceId};
+use crate::model::id::{ChannelId, ConversationId, EventId, WorkspaceId};
 use crate::model::time::Timestamp;
 
 /// The snapshot an event keeps, of a `message_record m` and a `conversation_record c`.
@@ -41,7 +41,7 @@ pub fn of_messages(source: &str, at_parameter: usize, values: Vec<Value>) -> Sta
 
 /// Writes an event about each conversation that `source` yields: columns
 /// `workspace_id`, `conversation_id`, `subject`, `type`, `event_id`.
-pub fn of_conversations(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
+fn of_conversations(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
     let wanted = is_wanted("c.workspace_id", "c.channel_id", "s.type");
     Statement::new(
         format!(
@@ -54,6 +54,41 @@ pub fn of_conversations(source: &str, at_parameter: usize, values: Vec<Value>) -
         ),
         values,
     )
+}
+
+/// Tells once of each new conversation: JSON array of `[workspace, conversation,
+/// event id]`, of which those that do not exist are passed over. Gives the fan-out
+/// too, as its second statement.
+pub fn conversations_created(ids: &serde_json::Value, now: Timestamp) -> [Statement; 2] {
+    [
+        of_conversations(
+            "SELECT json_extract(value, '$[0]') AS workspace_id,
+               json_extract(value, '$[1]') AS conversation_id, json_extract(value, '$[1]') AS subject,
+               'conversation.created' AS type, json_extract(value, '$[2]') AS event_id
+             FROM json_each(?1)",
+            2,
+            values![ids.clone(), now],
+        ),
+        fan_out(ids, now),
+    ]
+}
+
+/// Tells of a conversation that the statement before changed, if it did.
+pub fn conversation_updated(
+    workspace: WorkspaceId,
+    conversation: ConversationId,
+    event: EventId,
+    now: Timestamp,
+) -> [Statement; 2] {
+    [
+        of_conversations(
+            "SELECT ?1 AS workspace_id, ?2 AS conversation_id, ?3 AS subject,
+               'conversation.updated' AS type, ?3 AS event_id WHERE changes() > 0",
+            4,
+            values![workspace, conversation, event, now],
+        ),
+        fan_out(&serde_json::json!([[workspace, event, event]]), now),
+    ]
 }
 
 /// Fans events out: one delivery per event and endpoint that wants it. `ids` is a

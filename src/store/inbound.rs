@@ -43,11 +43,11 @@ pub fn people(
     now: Timestamp,
 ) -> Vec<Statement> {
     let json = json!(people);
-    let subjects: Json = people
+    let created: Json = people
         .iter()
         .map(|person| json!([workspace, person.conversation, person.event]))
         .collect();
-    vec![
+    let mut statements = vec![
         Statement::new(
             "INSERT INTO identity (workspace_id, kind, value, contact_id)
              SELECT ?1, json_extract(n.value, '$[0]'), json_extract(n.value, '$[1]'),
@@ -83,18 +83,11 @@ pub fn people(
                AND i.value = p.value ->> '$.identities[0][1]'
              WHERE true
              ON CONFLICT DO NOTHING",
-            values![workspace, channel, json.clone(), now],
+            values![workspace, channel, json, now],
         ),
-        events::of_conversations(
-            "SELECT ?1 AS workspace_id, value ->> '$.conversation' AS conversation_id,
-               value ->> '$.conversation' AS subject, 'conversation.created' AS type,
-               value ->> '$.event' AS event_id
-             FROM json_each(?2)",
-            3,
-            values![workspace, json, now],
-        ),
-        events::fan_out(&subjects, now),
-    ]
+    ];
+    statements.extend(events::conversations_created(&created, now));
+    statements
 }
 
 /// Stores messages, moves their conversations, and tells subscribers.

@@ -56,6 +56,29 @@ pub fn person() -> String {
 pub async fn eventually<T>(
     patience: Duration,
     what: &str,
+    look: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
+    poll(patience, Duration::from_millis(50), what, look).await
+}
+
+/// The same while the gateway's cron fires, which is what brings back what a crash or a long wait held up.
+pub async fn eventually_swept<T>(
+    gateway: &Gateway,
+    patience: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
+    poll(patience, Duration::from_millis(700), what, async || {
+        gateway.tick().await;
+        look().await
+    })
+    .await
+}
+
+async fn poll<T>(
+    patience: Duration,
+    pause: Duration,
+    what: &str,
     mut look: impl AsyncFnMut() -> Result<T, String>,
 ) -> T {
     let deadline = Instant::now() + patience;
@@ -65,7 +88,7 @@ pub async fn eventually<T>(
             Err(seen) if Instant::now() > deadline => {
                 panic!("not within {} s: {what}; seen: {seen}", patience.as_secs())
             }
-            Err(_) => sleep(Duration::from_millis(50)).await,
+            Err(_) => sleep(pause).await,
         }
     }
 }

@@ -7,6 +7,7 @@
     reason = "each test target uses its part"
 )]
 
+pub mod outgoing;
 pub mod sqlite;
 pub mod world;
 

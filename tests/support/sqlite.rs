@@ -22,6 +22,10 @@ pub struct Sqlite {
     pub faults: RefCell<Vec<Fault>>,
     /// Runs every batch twice, as a retry after a lost answer would.
     pub runs_twice: Cell<bool>,
+    /// Lets others run before every batch, as a database over the network does.
+    pub yields: Cell<bool>,
+    /// Bytes of the longest text bound so far.
+    pub longest_parameter: Cell<usize>,
 }
 
 const MIGRATIONS: [&str; 1] = [include_str!("../../schema/0001_first_light.sql")];
@@ -51,6 +55,8 @@ impl Sqlite {
             round_trips: Cell::new(0),
             faults: RefCell::default(),
             runs_twice: Cell::new(false),
+            yields: Cell::new(false),
+            longest_parameter: Cell::new(0),
         }
     }
 
@@ -68,6 +74,25 @@ impl Sqlite {
         row.values().next().and_then(Json::as_i64).expect("a number")
     }
 
+    /// The tables, by name.
+    pub fn tables(&self) -> Vec<String> {
+        self.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name")
+            .iter()
+            .filter_map(|row| Some(row["name"].as_str()?.to_owned()))
+            .collect()
+    }
+
+    /// Every row of every table, as text.
+    pub fn dump(&self) -> String {
+        let mut dump = String::new();
+        for table in self.tables() {
+            for row in self.query(&format!("SELECT * FROM {table}")) {
+                dump.push_str(&format!("{table} {row}\n"));
+            }
+        }
+        dump
+    }
+
     fn transact(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
         let mut connection = self.connection.borrow_mut();
         let transaction = connection.transaction().map_err(|e| DatabaseError::new(&e))?;
@@ -83,6 +108,14 @@ impl Sqlite {
 impl Database for Sqlite {
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError> {
         self.round_trips.set(self.round_trips.get() + 1);
+        if self.yields.get() {
+            tokio::task::yield_now().await;
+        }
+        for value in statements.iter().flat_map(|statement| &statement.values) {
+            if let Value::Text(text) = value {
+                self.longest_parameter.set(self.longest_parameter.get().max(text.len()));
+            }
+        }
         let fault = self.faults.borrow_mut().pop();
         if fault == Some(Fault::Before) {
             return Err(DatabaseError("D1_ERROR: Network connection lost.".to_owned()));

@@ -45,6 +45,13 @@ pub struct TestPorts {
     pub refuses_pushes: Cell<bool>,
     pub cache: RefCell<BTreeMap<String, String>>,
     pub logs: RefCell<Vec<String>>,
+    /// Answers of the providers alone, before those of `answers`.
+    pub from_provider: RefCell<VecDeque<Answer>>,
+    /// While set, no HTTP peer answers.
+    pub stalls: Cell<bool>,
+    pub in_flight: Cell<usize>,
+    /// The most requests that were under way at a time.
+    pub most_in_flight: Cell<usize>,
     sent: Cell<u64>,
 }
 
@@ -79,7 +86,18 @@ impl Ports for TestPorts {
         let is_telegram = request.uri().host() == Some("telegram.test");
         let is_graph = request.uri().host() == Some("graph.test");
         self.requests.borrow_mut().push(request);
-        let scripted = self.answers.borrow_mut().pop_front();
+        let scripted = if is_telegram || is_graph {
+            self.from_provider.borrow_mut().pop_front()
+        } else {
+            None
+        };
+        let scripted = scripted.or_else(|| self.answers.borrow_mut().pop_front());
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.most_in_flight.set(self.most_in_flight.get().max(self.in_flight.get()));
+        while self.stalls.get() {
+            tokio::task::yield_now().await;
+        }
+        self.in_flight.set(self.in_flight.get() - 1);
         let answer = scripted.unwrap_or_else(|| {
             let number = self.sent.get() + 1;
             self.sent.set(number);
@@ -182,6 +200,10 @@ impl World {
             refuses_pushes: Cell::new(false),
             cache: RefCell::default(),
             logs: RefCell::default(),
+            from_provider: RefCell::default(),
+            stalls: Cell::new(false),
+            in_flight: Cell::new(0),
+            most_in_flight: Cell::new(0),
             sent: Cell::new(0),
         };
         let gateway = Gateway::new(ports, Rc::new(config), Rc::new(Memory::default()));
@@ -334,6 +356,50 @@ impl World {
         self.send_raw(request.body(Bytes::from(body)).expect("a request")).await
     }
 
+    /// A request with nothing added: no key, the body as it is.
+    pub async fn bare(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("https://patchbay.test{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send_raw(request.body(body.into()).expect("a request")).await
+    }
+
+    /// A request with the world's own key and the body as it is.
+    pub async fn with_body(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Reply {
+        let key = format!("Bearer {}", self.key);
+        self.bare(method, path, &[("authorization", &key)], body).await
+    }
+
+    /// Posts these very bytes as Meta does, signed with a secret.
+    pub async fn from_meta_raw(&self, channel: &str, secret: &str, body: &[u8]) -> Reply {
+        let path = format!("/inbound/{channel}");
+        let signature = hub_signature(secret, body);
+        let headers = [("x-hub-signature-256", signature.as_str())];
+        self.bare(Method::POST, &path, &headers, Bytes::copy_from_slice(body)).await
+    }
+
+    /// Subscribes to events and gives back the endpoint, its secret included.
+    pub async fn subscribe(&self, url: &str, events: &[&str]) -> Value {
+        let body = json!({ "url": url, "events": events });
+        self.post("/v1/webhooks", body).await.expect(201)
+    }
+
+    /// The requests made to a host, oldest first, whole.
+    pub fn posts_to(&self, host: &str) -> Vec<Request<Bytes>> {
+        let requests = self.gateway.ports.requests.borrow();
+        let to_host = requests.iter().filter(|request| request.uri().host() == Some(host));
+        to_host.cloned().collect()
+    }
+
     /// A customer's text on WhatsApp, now.
     pub async fn customer_writes(&self, channel: &str, from: &str, id: &str, text: &str) {
         let at = self.gateway.ports.now_ms.get() / 1_000;
@@ -376,6 +442,12 @@ impl World {
             .map(|request| serde_json::from_slice(request.body()).expect("JSON"))
             .collect()
     }
+}
+
+/// `X-Hub-Signature-256` of a body.
+pub fn hub_signature(secret: &str, body: &[u8]) -> String {
+    let mac = patchbay::channel::sign::hmac_sha256(secret.as_bytes(), body);
+    format!("sha256={}", hex::encode(mac.expect("a secret")))
 }
 
 /// A webhook with one WhatsApp text.

@@ -242,7 +242,7 @@ pub fn explain(demo: &Demo, places: &Places, log: &str) {
         "
 Patchbay runs on this machine; Ctrl-C ends it.
 
-  Gateway      {gateway}   (described in {gateway}/openapi.json)
+  Gateway      {gateway}
   Sandbox      {sandbox}   what the providers were sent, and the customers' phones
   API key      {key}
   Log          {log}

@@ -116,7 +116,7 @@ impl super::Adapter for Adapter {
         }
     }
 
-    fn inbound(&self, body: &[u8]) -> Vec<Inbound> {
+    fn inbound(&self, _: &Channel, body: &[u8]) -> Vec<Inbound> {
         wire::read(body)
     }
 }

@@ -95,8 +95,8 @@ impl super::Adapter for Adapter {
         meta::verify(channel, request)
     }
 
-    fn inbound(&self, body: &[u8]) -> Vec<Inbound> {
-        wire::read(body)
+    fn inbound(&self, channel: &Channel, body: &[u8]) -> Vec<Inbound> {
+        wire::read(body, channel.credentials.get("phoneNumberId"))
     }
 
     fn challenge(&self, channel: &Channel, request: &Request<Bytes>) -> Option<Response<Bytes>> {

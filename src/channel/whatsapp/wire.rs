@@ -75,8 +75,9 @@ impl<'a> Send<'a> {
 }
 
 /// Reads a webhook: every entry, change, message and status on its own, so that
-/// one that is not understood hides none of the others.
-pub fn read(body: &[u8]) -> Vec<Inbound> {
+/// one that is not understood hides none of the others. One Meta app has one
+/// callback for many numbers; what is for another than ours is left alone.
+pub fn read(body: &[u8], phone_number_id: &str) -> Vec<Inbound> {
     let Ok(payload) = serde_json::from_slice::<Value>(body) else {
         return vec![Inbound::Ignored("not JSON".to_owned())];
     };
@@ -89,6 +90,11 @@ pub fn read(body: &[u8]) -> Vec<Inbound> {
             read.push(Inbound::Ignored(format!("field {}", short(&field))));
             continue;
         };
+        let number = lenient::text(value.pointer("/metadata/phone_number_id"));
+        if number.is_some_and(|number| number != phone_number_id) {
+            read.push(Inbound::Ignored("another phone number".to_owned()));
+            continue;
+        }
         read.extend(lenient::items(value.get("messages")).map(|item| message(value, item)));
         read.extend(lenient::items(value.get("statuses")).map(status));
         if value.get("errors").is_some() {

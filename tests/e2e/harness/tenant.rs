@@ -83,12 +83,11 @@ impl Tenant {
             "verifyToken": account.verify_token,
         });
         change(&mut account);
-        let mut channel = self
+        let channel = self
             .connect("whatsapp", &identifier, phone_number_id, credentials)
             .await;
         account.callback_url = Some(channel.inbound_url.clone());
         self.sandbox.register_account(account).expect("an account");
-        channel.identifier = identifier;
         channel
     }
 

@@ -1,0 +1,1156 @@
+//! What providers send: verified on its raw bytes, read, and stored once.
+
+mod support;
+
+use http::Method;
+use serde_json::{Value, json};
+use support::world::{
+    APP_SECRET, BOT_SECRET, CUSTOMER, START_MS, hub_signature, whatsapp_status, whatsapp_text,
+    whatsapp_value,
+};
+use support::{Fault, World};
+
+const START_S: i64 = START_MS / 1_000;
+
+/// Everything stored, to see that nothing changed.
+fn stored(world: &World) -> String {
+    world.database().dump()
+}
+
+fn logged(world: &World, what: &str) -> bool {
+    world.ports().logs.borrow().iter().any(|line| line.contains(what))
+}
+
+async fn conversations(world: &World) -> Vec<Value> {
+    let list = world.get("/v1/conversations?limit=100").await;
+    list["data"].as_array().expect("a list").clone()
+}
+
+async fn messages(world: &World) -> Vec<Value> {
+    let list = world.get("/v1/messages?limit=100").await;
+    list["data"].as_array().expect("a list").clone()
+}
+
+/// One WhatsApp message of the customer with further fields.
+fn item(id: &str, more: Value) -> Value {
+    let mut item = json!({ "from": CUSTOMER, "id": id, "timestamp": START_S.to_string() });
+    let more = more.as_object().expect("fields").clone();
+    item.as_object_mut().expect("an object").extend(more);
+    item
+}
+
+fn text_item(id: &str, text: &str) -> Value {
+    item(id, json!({ "type": "text", "text": { "body": text } }))
+}
+
+fn ada() -> Value {
+    json!([{ "profile": { "name": "Ada" }, "wa_id": CUSTOMER }])
+}
+
+// The handshake
+
+#[tokio::test]
+async fn the_handshake_is_answered_with_the_challenge_for_the_right_token_only() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let ask = async |query: &str| {
+        let path = format!("/inbound/{channel}{query}");
+        world.bare(Method::GET, &path, &[], "").await
+    };
+    let right = ask("?hub.mode=subscribe&hub.verify_token=verify-me&hub.challenge=1158201444").await;
+    assert!(right.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+    assert_eq!(right.expect(200), 1_158_201_444);
+    for wrong in [
+        "?hub.mode=subscribe&hub.verify_token=verify-you&hub.challenge=1158201444",
+        "?hub.mode=subscribe&hub.verify_token=&hub.challenge=1158201444",
+        "?hub.mode=subscribe&hub.challenge=1158201444",
+        "?hub.mode=unsubscribe&hub.verify_token=verify-me&hub.challenge=1158201444",
+        "",
+    ] {
+        let refused = ask(wrong).await;
+        assert!(!refused.body.to_string().contains("1158201444"), "{wrong}");
+        refused.expect(403);
+    }
+}
+
+#[tokio::test]
+async fn the_handshake_gives_the_challenge_back_as_text_whatever_it_is() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let path = format!(
+        "/inbound/{channel}?hub.mode=subscribe&hub.verify_token=verify-me&hub.challenge=%3Cb%3E"
+    );
+    let reply = world.bare(Method::GET, &path, &[], "").await;
+    assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(reply.expect(200), "<b>");
+}
+
+#[tokio::test]
+async fn telegram_has_no_handshake_and_an_unknown_channel_no_answer() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let path = format!("/inbound/{channel}?hub.mode=subscribe&hub.verify_token=x");
+    world.bare(Method::GET, &path, &[], "").await.expect(405);
+    for id in ["0197a000-0000-7000-8000-000000000000", "nonsense"] {
+        let path = format!("/inbound/{id}");
+        world.bare(Method::GET, &path, &[], "").await.expect(404);
+        world.bare(Method::POST, &path, &[], "{}").await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn a_new_verify_token_answers_the_handshake_at_once_though_the_old_one_is_remembered() {
+    let mut world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.customer_writes(&channel, CUSTOMER, "wamid.1", "Hi").await;
+    // Another isolate, warm with the old credentials, while this one changes them.
+    let warm = std::mem::take(&mut world.gateway.memory);
+    let credentials = json!({
+        "phoneNumberId": "106540352242922", "wabaId": "102290129340398",
+        "accessToken": "graph-token", "appSecret": APP_SECRET, "verifyToken": "verify-anew",
+    });
+    let path = format!("/v1/channels/{channel}");
+    world.call(Method::PATCH, &path, json!({ "credentials": credentials })).await.expect(200);
+    world.gateway.memory = warm;
+    let path = format!(
+        "/inbound/{channel}?hub.mode=subscribe&hub.verify_token=verify-anew&hub.challenge=7"
+    );
+    world.bare(Method::GET, &path, &[], "").await.expect(200);
+}
+
+// The signature
+
+#[tokio::test]
+async fn the_signature_is_checked_on_the_bytes_as_they_came() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let body = whatsapp_text(CUSTOMER, "wamid.1", "PLACE", START_S)
+        .to_string()
+        .replace("PLACE", "Ol\\u00e1 \\ud83d\\ude00 \\/ \\u0041")
+        .replace("\":", "\" :  ");
+    world.from_meta_raw(&channel, APP_SECRET, body.as_bytes()).await.expect(200);
+    assert_eq!(messages(&world).await[0]["content"]["text"], "Olá 😀 / A");
+}
+
+#[tokio::test]
+async fn a_webhook_that_does_not_prove_its_sender_is_401_and_stores_nothing() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let before = stored(&world);
+    let body = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S).to_string();
+    let right = hub_signature(APP_SECRET, body.as_bytes());
+    let of_another = hub_signature("another secret", body.as_bytes());
+    let cut = &right[..right.len() - 2];
+    let bare = right.trim_start_matches("sha256=");
+    let as_sha1 = right.replace("sha256", "sha1");
+    for headers in [
+        vec![],
+        vec![("x-hub-signature-256", "")],
+        vec![("x-hub-signature-256", "sha256=")],
+        vec![("x-hub-signature-256", of_another.as_str())],
+        vec![("x-hub-signature-256", cut)],
+        vec![("x-hub-signature-256", bare)],
+        vec![("x-hub-signature-256", as_sha1.as_str())],
+        vec![("x-hub-signature", right.as_str())],
+        vec![("x-telegram-bot-api-secret-token", BOT_SECRET)],
+    ] {
+        let reply = world.inbound(&channel, &headers, body.clone()).await;
+        assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+        reply.expect(401);
+    }
+    // The right signature, of other bytes.
+    let tampered = body.replace("Hi", "Ho");
+    let headers = [("x-hub-signature-256", right.as_str())];
+    world.inbound(&channel, &headers, tampered).await.expect(401);
+    world.inbound(&channel, &headers, format!("{body} ")).await.expect(401);
+    world.inbound(&channel, &headers, String::new()).await.expect(401);
+    assert_eq!(stored(&world), before);
+    world.inbound(&channel, &headers, body).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_signature_of_one_channel_opens_no_other() {
+    let world = World::new().await;
+    let own = world.whatsapp().await;
+    let created = world
+        .post(
+            "/v1/channels",
+            json!({
+                "type": "whatsapp", "name": "Other", "identifier": "+15550100002",
+                "credentials": {
+                    "phoneNumberId": "999", "wabaId": "1", "accessToken": "t",
+                    "appSecret": "another app's secret".replace(' ', "-"), "verifyToken": "v",
+                },
+            }),
+        )
+        .await
+        .expect(201);
+    let other = created["id"].as_str().expect("an id");
+    let payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
+    world.from_meta(other, &payload).await.expect(401);
+    world.from_meta(&own, &payload).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_empty_body_that_is_rightly_signed_is_acknowledged() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.from_meta_raw(&channel, APP_SECRET, b"").await.expect(200);
+    assert!(messages(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn telegrams_secret_must_be_there_and_right() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let before = stored(&world);
+    let body = telegram_text(1, 7, "Hi").to_string();
+    let header = "x-telegram-bot-api-secret-token";
+    for headers in [
+        vec![],
+        vec![(header, "")],
+        vec![(header, "bot-secret-of-the-test")],
+        vec![(header, "Bot-secret-of-the-tests")],
+    ] {
+        world.inbound(&channel, &headers, body.clone()).await.expect(401);
+    }
+    assert_eq!(stored(&world), before);
+    world.inbound(&channel, &[(header, BOT_SECRET)], body).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_accepted_at_once_though_the_old_one_is_remembered() {
+    let mut world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.customer_writes(&channel, CUSTOMER, "wamid.1", "Hi").await;
+    let warm = std::mem::take(&mut world.gateway.memory);
+    let credentials = json!({
+        "phoneNumberId": "106540352242922", "wabaId": "102290129340398",
+        "accessToken": "graph-token", "appSecret": "rotated-secret", "verifyToken": "verify-me",
+    });
+    let path = format!("/v1/channels/{channel}");
+    world.call(Method::PATCH, &path, json!({ "credentials": credentials })).await.expect(200);
+    world.gateway.memory = warm;
+    let body = whatsapp_text(CUSTOMER, "wamid.2", "again", START_S).to_string();
+    world.from_meta_raw(&channel, "rotated-secret", body.as_bytes()).await.expect(200);
+    // And the old one is over as soon as the new one was seen.
+    let body = whatsapp_text(CUSTOMER, "wamid.3", "forged", START_S).to_string();
+    world.from_meta_raw(&channel, APP_SECRET, body.as_bytes()).await.expect(401);
+    assert_eq!(messages(&world).await.len(), 2);
+}
+
+// WhatsApp
+
+#[tokio::test]
+async fn a_text_becomes_a_contact_an_identity_a_conversation_and_a_message() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.advance(60_000);
+    world.from_meta(&channel, &whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S)).await.expect(200);
+    let listed = messages(&world).await;
+    assert_eq!(listed.len(), 1);
+    let message = &listed[0];
+    assert_eq!(message["direction"], "inbound");
+    assert_eq!(message["status"], "received");
+    assert_eq!(message["content"], json!({ "type": "text", "text": "Hi" }));
+    assert_eq!(message["providerMessageId"], "wamid.1");
+    assert_eq!(message["channelId"], channel.as_str());
+    assert_eq!(message["channelType"], "whatsapp");
+    assert_eq!(message["createdAt"], "2026-11-20T08:00:00.000Z");
+    assert_eq!(
+        message["statusHistory"],
+        json!([{ "status": "received", "at": "2026-11-20T08:00:00.000Z" }])
+    );
+    assert_eq!(message["error"], Value::Null);
+    let conversation = &conversations(&world).await[0];
+    assert_eq!(conversation["id"], message["conversationId"]);
+    assert_eq!(conversation["contact"]["id"], message["contactId"]);
+    assert_eq!(conversation["contact"]["name"], "Ada");
+    assert_eq!(conversation["contact"]["address"], CUSTOMER);
+    assert_eq!(conversation["status"], "open");
+    assert_eq!(conversation["mode"], "ai");
+    assert_eq!(conversation["unreadCount"], 1);
+    assert_eq!(conversation["lastInboundAt"], "2026-11-20T08:00:00.000Z");
+    assert_eq!(conversation["windowExpiresAt"], "2026-11-21T08:00:00.000Z");
+    assert_eq!(conversation["canSendFreeForm"], true);
+    let identities = world.database().query("SELECT kind, value, contact_id FROM identity");
+    assert_eq!(
+        identities,
+        [json!({ "kind": "whatsapp", "value": CUSTOMER, "contact_id": message["contactId"] })]
+    );
+    let shown = world.get(&format!("/v1/channels/{channel}")).await;
+    assert_eq!(shown["lastInboundAt"], "2026-11-20T08:01:00.000Z");
+}
+
+#[tokio::test]
+async fn an_answer_names_the_message_it_answers_by_our_id() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.customer_writes(&channel, CUSTOMER, "wamid.in.1", "Hi").await;
+    let sent = world
+        .post(
+            "/v1/messages",
+            json!({ "from": channel, "to": CUSTOMER, "content": { "type": "text", "text": "Yes?" } }),
+        )
+        .await
+        .expect(202);
+    world.drain().await;
+    let reply = |id: &str, to: &str| {
+        let mut reply = text_item(id, "that");
+        reply["context"] = json!({ "from": "15550100001", "id": to });
+        whatsapp_value(json!({ "contacts": ada(), "messages": [reply] }))
+    };
+    world.advance(1_000);
+    world.from_meta(&channel, &reply("wamid.in.2", "wamid.1")).await.expect(200);
+    world.advance(1_000);
+    world.from_meta(&channel, &reply("wamid.in.3", "wamid.never-seen")).await.expect(200);
+    let listed = messages(&world).await;
+    let by = |id: &str| {
+        listed.iter().find(|message| message["providerMessageId"] == id).expect("the message")
+    };
+    assert_eq!(by("wamid.in.2")["replyTo"], sent["id"]);
+    assert_eq!(by("wamid.in.3")["replyTo"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_message_of_the_same_payload_names_it_too() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let mut second = text_item("wamid.2", "I mean that");
+    second["context"] = json!({ "from": CUSTOMER, "id": "wamid.1" });
+    let payload = whatsapp_value(json!({
+        "contacts": ada(), "messages": [text_item("wamid.1", "one"), second],
+    }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    let listed = messages(&world).await;
+    let by = |id: &str| {
+        listed.iter().find(|message| message["providerMessageId"] == id).expect("the message")
+    };
+    assert_eq!(by("wamid.2")["replyTo"], by("wamid.1")["id"]);
+}
+
+#[tokio::test]
+async fn several_entries_changes_messages_and_people_are_all_read() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let person = |number: u32| format!("551198888000{number}");
+    let value = |from: u32, ids: &[&str]| {
+        let messages: Vec<Value> = ids
+            .iter()
+            .map(|id| {
+                let mut item = text_item(id, id);
+                item["from"] = json!(person(from));
+                item
+            })
+            .collect();
+        json!({
+            "messaging_product": "whatsapp",
+            "contacts": [{ "profile": { "name": format!("Person {from}") }, "wa_id": person(from) }],
+            "messages": messages,
+        })
+    };
+    let change = |value: Value| json!({ "field": "messages", "value": value });
+    let mut together = value(3, &["wamid.5"]);
+    let other = value(4, &["wamid.6"]);
+    for field in ["contacts", "messages"] {
+        let more = other[field].as_array().expect("a list").clone();
+        together[field].as_array_mut().expect("a list").extend(more);
+    }
+    let payload = json!({
+        "object": "whatsapp_business_account",
+        "entry": [
+            { "id": "1", "changes": [change(value(1, &["wamid.1", "wamid.2"])), change(value(2, &["wamid.3"]))] },
+            { "id": "1", "changes": [change(value(1, &["wamid.4"])), change(together)] },
+        ],
+    });
+    let before = world.database().round_trips.get();
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert!(world.database().round_trips.get() - before <= 2, "a cold isolate reads the channel");
+    let listed = conversations(&world).await;
+    let mut seen: Vec<(String, String, i64)> = listed
+        .iter()
+        .map(|conversation| {
+            (
+                conversation["contact"]["address"].as_str().expect("an address").to_owned(),
+                conversation["contact"]["name"].as_str().expect("a name").to_owned(),
+                conversation["unreadCount"].as_i64().expect("a count"),
+            )
+        })
+        .collect();
+    seen.sort();
+    let expected: Vec<(String, String, i64)> = [(1, 3), (2, 1), (3, 1), (4, 1)]
+        .map(|(number, count)| (person(number), format!("Person {number}"), count))
+        .into();
+    assert_eq!(seen, expected);
+    assert_eq!(messages(&world).await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_person_who_writes_again_is_the_same_contact_in_the_same_conversation() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    for number in 1..=3 {
+        world.customer_writes(&channel, CUSTOMER, &format!("wamid.{number}"), "Hi").await;
+        world.advance(1_000);
+    }
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM contact"), 1);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM conversation"), 1);
+    assert_eq!(world.database().count("SELECT unread_count FROM conversation"), 3);
+    let seqs: Vec<i64> = world
+        .database()
+        .query("SELECT seq FROM message ORDER BY created_at")
+        .iter()
+        .filter_map(|row| row["seq"].as_i64())
+        .collect();
+    assert_eq!(seqs, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn the_messages_of_a_payload_are_ordered_by_the_providers_time() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.advance(60_000);
+    let at = |id: &str, seconds: i64| {
+        let mut item = text_item(id, id);
+        item["timestamp"] = json!((START_S + seconds).to_string());
+        item
+    };
+    let payload = whatsapp_value(json!({
+        "contacts": ada(),
+        "messages": [at("wamid.c", 30), at("wamid.a", 10), at("wamid.b", 20)],
+    }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    let ids: Vec<Value> = world
+        .database()
+        .query("SELECT provider_message_id FROM message ORDER BY seq")
+        .iter()
+        .map(|row| row["provider_message_id"].clone())
+        .collect();
+    assert_eq!(ids, ["wamid.a", "wamid.b", "wamid.c"]);
+}
+
+#[tokio::test]
+async fn the_same_contact_writing_to_two_channels_is_one_person_in_two_conversations() {
+    let world = World::new().await;
+    let first = world.whatsapp().await;
+    let created = world
+        .post(
+            "/v1/channels",
+            json!({
+                "type": "whatsapp", "name": "Second", "identifier": "+15550100002",
+                "credentials": {
+                    "phoneNumberId": "999", "wabaId": "1", "accessToken": "t",
+                    "appSecret": APP_SECRET, "verifyToken": "v",
+                },
+            }),
+        )
+        .await
+        .expect(201);
+    let second = created["id"].as_str().expect("an id");
+    world.customer_writes(&first, CUSTOMER, "wamid.1", "Hi").await;
+    world.customer_writes(second, CUSTOMER, "wamid.1", "Hi").await;
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM contact"), 1);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM conversation"), 2);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 2);
+}
+
+#[tokio::test]
+async fn a_webhook_repeated_five_times_changes_nothing() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.subscribe("https://subscriber.example/hook", &["*"]).await;
+    let payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
+    world.from_meta(&channel, &payload).await.expect(200);
+    let before = stored(&world);
+    let pushed = world.ports().pushed.borrow().len();
+    for _ in 0..5 {
+        world.from_meta(&channel, &payload).await.expect(200);
+    }
+    assert_eq!(stored(&world), before);
+    assert_eq!(world.ports().pushed.borrow().len(), pushed, "nothing is told twice");
+}
+
+#[tokio::test]
+async fn the_same_webhook_arriving_at_once_several_times_is_stored_once() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.subscribe("https://subscriber.example/hook", &["message.received"]).await;
+    let payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
+    let five = (0..5).map(|_| world.from_meta(&channel, &payload));
+    for reply in futures_util::future::join_all(five).await {
+        reply.expect(200);
+    }
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 1);
+    assert_eq!(world.database().count("SELECT unread_count FROM conversation"), 1);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM event"), 1);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM delivery"), 1);
+}
+
+#[tokio::test]
+async fn a_batch_that_runs_twice_stores_what_one_that_runs_once_does() {
+    let shape = async |twice: bool| {
+        let world = World::new().await;
+        let channel = world.whatsapp().await;
+        world.subscribe("https://subscriber.example/hook", &["*"]).await;
+        world.database().runs_twice.set(twice);
+        let payload = whatsapp_value(json!({
+            "contacts": ada(), "messages": [text_item("wamid.1", "one"), text_item("wamid.2", "two")],
+        }));
+        world.from_meta(&channel, &payload).await.expect(200);
+        stored(&world)
+    };
+    assert_eq!(shape(true).await, shape(false).await);
+}
+
+#[tokio::test]
+async fn unread_counts_stay_exact_when_part_of_a_payload_is_a_repeat() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let payload = |ids: &[&str]| {
+        let items: Vec<Value> = ids.iter().map(|id| text_item(id, id)).collect();
+        whatsapp_value(json!({ "contacts": ada(), "messages": items }))
+    };
+    world.from_meta(&channel, &payload(&["wamid.1", "wamid.2"])).await.expect(200);
+    world.from_meta(&channel, &payload(&["wamid.2", "wamid.3", "wamid.1"])).await.expect(200);
+    world.from_meta(&channel, &payload(&["wamid.4", "wamid.4"])).await.expect(200);
+    let conversation = &conversations(&world).await[0];
+    assert_eq!(conversation["unreadCount"], 4);
+    let path = format!("/v1/conversations/{}/read", conversation["id"].as_str().expect("an id"));
+    world.post(&path, Value::Null).await.expect(200);
+    world.from_meta(&channel, &payload(&["wamid.1", "wamid.5"])).await.expect(200);
+    assert_eq!(conversations(&world).await[0]["unreadCount"], 1);
+    assert_eq!(messages(&world).await.len(), 5);
+}
+
+#[tokio::test]
+async fn kinds_without_a_form_become_unsupported_messages_that_name_them() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let kinds = [
+        (json!({ "type": "image", "image": { "id": "1", "mime_type": "image/jpeg" } }), "image"),
+        (json!({ "type": "order", "order": { "catalog_id": "1" } }), "order"),
+        (json!({ "type": "hologram", "hologram": {} }), "hologram"),
+        (json!({ "type": "unsupported", "unsupported": { "type": "poll" }, "errors": [{ "code": 131_051 }] }), "poll"),
+        (json!({ "type": "unsupported", "errors": [{ "code": 131_051 }] }), "unsupported"),
+        (json!({ "type": "interactive" }), "interactive"),
+        (json!({ "type": "text" }), "text"),
+        (json!({ "type": "text", "text": { "body": 5 } }), "text"),
+        (json!({}), "unknown"),
+    ];
+    for (number, (fields, name)) in kinds.iter().enumerate() {
+        let id = format!("wamid.{number}");
+        let payload = whatsapp_value(json!({
+            "contacts": ada(), "messages": [item(&id, fields.clone())],
+        }));
+        world.from_meta(&channel, &payload).await.expect(200);
+        let listed = messages(&world).await;
+        let message = listed.iter().find(|message| message["providerMessageId"] == id.as_str());
+        let content = json!({ "type": "unsupported", "providerType": name });
+        assert_eq!(message.expect("the message")["content"], content, "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_ignored_by_name_and_hides_nothing_beside_it() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let ignored = [
+        (json!({ "type": "reaction", "reaction": { "message_id": "wamid.0", "emoji": "👍" } }), "message reaction"),
+        (json!({ "type": "system", "system": { "type": "user_changed_number", "wa_id": "1" } }), "message system"),
+        (json!({ "type": "edit", "edit": {} }), "message edit"),
+        (json!({ "type": "revoke", "revoke": {} }), "message revoke"),
+    ];
+    for (number, (fields, name)) in ignored.iter().enumerate() {
+        let payload = whatsapp_value(json!({
+            "contacts": ada(),
+            "messages": [item(&format!("wamid.i{number}"), fields.clone()), text_item(&format!("wamid.{number}"), "Hi")],
+        }));
+        world.from_meta(&channel, &payload).await.expect(200);
+        assert!(logged(&world, name), "{name}");
+        assert_eq!(messages(&world).await.len(), number + 1);
+    }
+    let payload = json!({
+        "object": "whatsapp_business_account",
+        "entry": [{ "id": "1", "changes": [
+            { "field": "account_update", "value": { "event": "VERIFIED_ACCOUNT" } },
+            { "field": "message_template_status_update", "value": { "message_template_id": 9_007_199_254_740_993_u64, "reason": null } },
+            { "field": "calls", "value": { "calls": [{ "id": "x" }] } },
+            { "value": {} }, { "field": "messages" }, { "field": 7, "value": 7 }, null, 5, "x",
+        ] }, null, { "changes": {} }, { "changes": null }],
+    });
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert!(logged(&world, "field account_update"));
+    assert!(logged(&world, "field calls"));
+    assert_eq!(messages(&world).await.len(), ignored.len());
+}
+
+#[tokio::test]
+async fn messages_statuses_calls_and_errors_in_one_change_are_each_read_on_their_own() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.customer_writes(&channel, CUSTOMER, "wamid.in", "Hi").await;
+    let sent = world
+        .post(
+            "/v1/messages",
+            json!({ "from": channel, "to": CUSTOMER, "content": { "type": "text", "text": "Yes?" } }),
+        )
+        .await
+        .expect(202);
+    world.drain().await;
+    let payload = whatsapp_value(json!({
+        "contacts": ada(), "messages": [null, 7, {}, text_item("wamid.2", "ok")],
+        "statuses": [null, { "id": "wamid.1" }, { "status": "read" }, { "id": "wamid.1", "status": "fancy" },
+            { "id": "wamid.1", "status": "read", "timestamp": START_S.to_string() }],
+        "calls": [{ "id": "c" }], "errors": [{ "code": 131_000 }],
+    }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    let path = format!("/v1/messages/{}", sent["id"].as_str().expect("an id"));
+    assert_eq!(world.get(&path).await["status"], "read");
+    assert_eq!(messages(&world).await.len(), 3);
+    assert!(logged(&world, "value.errors"));
+}
+
+#[tokio::test]
+async fn what_is_signed_is_acknowledged_even_where_it_is_not_json() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let before = stored(&world);
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let bodies: [&[u8]; 8] = [
+        b"not json",
+        b"\xff\xfe\x00",
+        b"null",
+        b"[]",
+        b"{}",
+        b"7",
+        br#"{"object":"page","entry":"x"}"#,
+        deep.as_bytes(),
+    ];
+    for body in bodies {
+        world.from_meta_raw(&channel, APP_SECRET, body).await.expect(200);
+    }
+    assert_eq!(stored(&world), before);
+}
+
+#[tokio::test]
+async fn a_message_without_contacts_is_stored_under_its_number() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let payload = whatsapp_value(json!({ "messages": [text_item("wamid.1", "Hi")] }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    let conversation = &conversations(&world).await[0];
+    assert_eq!(conversation["contact"]["address"], CUSTOMER);
+    assert_eq!(conversation["contact"]["name"], Value::Null);
+    // The name is taken in when it is first known.
+    world.customer_writes(&channel, CUSTOMER, "wamid.2", "Hi").await;
+    assert_eq!(conversations(&world).await[0]["contact"]["name"], "Ada");
+    assert_eq!(conversations(&world).await.len(), 1);
+}
+
+const USER_ID: &str = "BR.13491208655302741918";
+
+#[tokio::test]
+async fn a_sender_known_by_a_business_scoped_id_only_can_be_answered() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let payload = whatsapp_value(json!({
+        "contacts": [{ "profile": { "name": "Bia", "username": "bia" }, "user_id": USER_ID }],
+        "messages": [{
+            "from_user_id": USER_ID, "id": "wamid.1", "timestamp": START_S.to_string(),
+            "type": "text", "text": { "body": "Oi" },
+        }],
+    }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    let conversation = &conversations(&world).await[0];
+    assert_eq!(conversation["contact"]["address"], USER_ID);
+    assert_eq!(conversation["contact"]["name"], "Bia");
+    world
+        .post("/v1/messages", json!({ "to": conversation["id"], "content": { "type": "text", "text": "Oi!" } }))
+        .await
+        .expect(202);
+    world.drain().await;
+    let sent = world.requests_to("graph.test");
+    assert_eq!(sent[0]["recipient"], USER_ID);
+    assert_eq!(sent[0].get("to"), None);
+}
+
+#[tokio::test]
+async fn an_empty_from_counts_as_none() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let payload = whatsapp_value(json!({
+        "contacts": [{ "profile": { "name": "Bia" }, "user_id": USER_ID, "wa_id": "" }],
+        "messages": [{
+            "from": "", "from_user_id": USER_ID, "id": "wamid.1", "timestamp": START_S.to_string(),
+            "type": "text", "text": { "body": "Oi" },
+        }],
+    }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert_eq!(conversations(&world).await[0]["contact"]["address"], USER_ID);
+    // A message from nobody at all is acknowledged and left alone.
+    let payload = whatsapp_value(json!({ "messages": [{
+        "from": "", "id": "wamid.2", "timestamp": START_S.to_string(), "type": "text", "text": { "body": "?" },
+    }] }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert!(logged(&world, "message without sender"));
+    assert_eq!(messages(&world).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_person_first_known_by_id_and_then_by_number_stays_one_contact() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let write = |id: &str, from: Value| {
+        let mut message = text_item(id, "Oi");
+        message["from"] = from;
+        message["from_user_id"] = json!(USER_ID);
+        whatsapp_value(json!({ "messages": [message] }))
+    };
+    world.from_meta(&channel, &write("wamid.1", json!(""))).await.expect(200);
+    world.from_meta(&channel, &write("wamid.2", json!(CUSTOMER))).await.expect(200);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM contact"), 1);
+    assert_eq!(world.database().count("SELECT COUNT(DISTINCT contact_id) FROM message"), 1);
+    let identities = world.database().count("SELECT COUNT(*) FROM identity");
+    assert_eq!(identities, 2);
+}
+
+#[tokio::test]
+async fn timestamps_are_read_as_text_as_numbers_and_not_at_all() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.advance(3_600_000);
+    let now = "2026-11-20T09:00:00.000Z";
+    let told = "2026-11-20T08:00:00.000Z";
+    for (number, (at, expected)) in [
+        (json!(START_S.to_string()), told),
+        (json!(START_S), told),
+        (json!(START_MS), told),
+        (json!("soon"), now),
+        (json!("0"), now),
+        (json!(-5), now),
+        (Value::Null, now),
+        // A clock ahead of ours: never later than the receipt.
+        (json!((START_S + 7_200).to_string()), now),
+        (json!(i64::MAX), now),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("wamid.{number}");
+        let mut message = text_item(&id, "Hi");
+        message["timestamp"] = at.clone();
+        let payload = whatsapp_value(json!({ "contacts": ada(), "messages": [message] }));
+        world.from_meta(&channel, &payload).await.expect(200);
+        let listed = messages(&world).await;
+        let message = listed.iter().find(|message| message["providerMessageId"] == id.as_str());
+        assert_eq!(message.expect("the message")["createdAt"], expected, "{at}");
+    }
+    assert_eq!(conversations(&world).await[0]["lastInboundAt"], now);
+}
+
+#[tokio::test]
+async fn the_window_counts_from_the_providers_time_not_from_the_receipt() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.advance(23 * 3_600_000);
+    world.from_meta(&channel, &whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S)).await.expect(200);
+    let conversation = &conversations(&world).await[0];
+    assert_eq!(conversation["windowExpiresAt"], "2026-11-21T08:00:00.000Z");
+    // An older message that comes late does not move the window back.
+    world.from_meta(&channel, &whatsapp_text(CUSTOMER, "wamid.0", "Hey", START_S - 500)).await.expect(200);
+    let conversation = &conversations(&world).await[0];
+    assert_eq!(conversation["lastInboundAt"], "2026-11-20T08:00:00.000Z");
+    world.advance(3_600_000);
+    assert_eq!(conversations(&world).await[0]["canSendFreeForm"], false);
+}
+
+#[tokio::test]
+async fn a_customers_message_reopens_a_closed_conversation_and_leaves_pending_agent_alone() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.customer_writes(&channel, CUSTOMER, "wamid.0", "Hi").await;
+    let id = conversations(&world).await[0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/v1/conversations/{id}");
+    for (number, (set, then)) in [
+        ("closed", "open"),
+        ("pending_customer", "open"),
+        ("snoozed", "open"),
+        ("pending_agent", "pending_agent"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.call(Method::PATCH, &path, json!({ "status": set })).await.expect(200);
+        world.customer_writes(&channel, CUSTOMER, &format!("wamid.r{number}"), "again").await;
+        assert_eq!(world.get(&path).await["status"], then, "{set}");
+        // A repeat is no news.
+        world.call(Method::PATCH, &path, json!({ "status": set })).await.expect(200);
+        world.customer_writes(&channel, CUSTOMER, &format!("wamid.r{number}"), "again").await;
+        assert_eq!(world.get(&path).await["status"], set);
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_messages_in_one_payload_cost_one_round_trip() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.subscribe("https://subscriber.example/hook", &["message.received"]).await;
+    world.customer_writes(&channel, CUSTOMER, "wamid.warm", "Hi").await;
+    let items: Vec<Value> = (0..1_000)
+        .map(|number| {
+            let mut item = text_item(&format!("wamid.{number}"), &"x".repeat(200));
+            item["from"] = json!(format!("55119{:08}", number % 300));
+            item
+        })
+        .collect();
+    let payload = whatsapp_value(json!({ "messages": items }));
+    let before = world.database().round_trips.get();
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert_eq!(world.database().round_trips.get() - before, 1);
+    assert!(world.database().longest_parameter.get() <= 1_000_000);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 1_001);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM conversation"), 301);
+    assert_eq!(world.database().count("SELECT SUM(unread_count) FROM conversation"), 1_001);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM delivery"), 1_001);
+    // What is not hinted at now is found by the sweep.
+    for _ in 0..4 {
+        world.drain().await;
+        world.advance(10_000);
+        world.gateway.sweep().await;
+    }
+    world.drain().await;
+    assert_eq!(world.posts_to("subscriber.example").len(), 1_001);
+}
+
+#[tokio::test]
+async fn a_payload_of_three_megabytes_is_stored_whole() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let items: Vec<Value> = (0..740)
+        .map(|number| text_item(&format!("wamid.{number}"), &"é".repeat(2_000)))
+        .collect();
+    let payload = whatsapp_value(json!({ "contacts": ada(), "messages": items }));
+    let size = payload.to_string().len();
+    assert!((2_900_000..4_194_304).contains(&size), "{size}");
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 740);
+    assert_eq!(world.database().count("SELECT unread_count FROM conversation"), 740);
+    assert!(world.database().longest_parameter.get() <= 1_000_000);
+}
+
+#[tokio::test]
+async fn texts_full_of_quotes_still_bind_in_parts_of_a_megabyte() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let items: Vec<Value> = (0..400)
+        .map(|number| text_item(&format!("wamid.{number}"), &"\"".repeat(4_096)))
+        .collect();
+    let payload = whatsapp_value(json!({ "contacts": ada(), "messages": items }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 400);
+    let longest = world.database().longest_parameter.get();
+    assert!(longest <= 1_000_000, "{longest}");
+}
+
+#[tokio::test]
+async fn one_value_of_three_megabytes_does_not_fail_the_webhook_nor_what_is_beside_it() {
+    for field in ["text", "id", "from", "name", "reply", "kind"] {
+        let world = World::new().await;
+        let channel = world.whatsapp().await;
+        let huge = "7".repeat(3_000_000);
+        let mut big = text_item("wamid.big", "Hi");
+        let mut contact = ada();
+        match field {
+            "text" => big["text"]["body"] = json!(huge),
+            "id" => big["id"] = json!(huge),
+            "from" => big["from"] = json!(huge),
+            "reply" => big["context"] = json!({ "id": huge }),
+            "kind" => big["type"] = json!(huge),
+            _ => contact[0]["profile"]["name"] = json!(huge),
+        }
+        let payload = whatsapp_value(json!({
+            "contacts": contact, "messages": [big, text_item("wamid.small", "Hi")],
+        }));
+        let reply = world.from_meta(&channel, &payload).await;
+        assert_eq!(reply.status, 200, "{field}");
+        let small = "SELECT COUNT(*) FROM message WHERE provider_message_id = 'wamid.small'";
+        assert_eq!(world.database().count(small), 1, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn text_with_a_nul_or_an_odd_name_is_stored_as_it_came() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let mut message = text_item("wamid.1", "a\0b \u{202e} '\"\\ \u{1f469}\u{200d}\u{1f52c}");
+    message["text"]["more"] = json!({ "unknown": [1, 2] });
+    let payload = whatsapp_value(json!({
+        "contacts": [{ "profile": { "name": "O'Brien \"); DROP TABLE message; --\u{1f642}" }, "wa_id": CUSTOMER }],
+        "messages": [message.clone()],
+    }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert_eq!(messages(&world).await[0]["content"]["text"], message["text"]["body"]);
+    let name = conversations(&world).await[0]["contact"]["name"].clone();
+    assert_eq!(name, "O'Brien \"); DROP TABLE message; --\u{1f642}");
+}
+
+#[tokio::test]
+async fn a_nul_inside_an_id_or_a_number_fails_nothing() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let mut message = text_item("wamid.\u{0}1", "one");
+    message["from"] = json!("55\u{0}11");
+    let payload = whatsapp_value(json!({
+        "contacts": [{ "profile": { "name": "A\u{0}B" }, "wa_id": "55\u{0}11" }],
+        "messages": [message, text_item("wamid.2", "two")],
+    }));
+    world.from_meta(&channel, &payload).await.expect(200);
+    let small = "SELECT COUNT(*) FROM message WHERE provider_message_id = 'wamid.2'";
+    assert_eq!(world.database().count(small), 1);
+    messages(&world).await;
+    conversations(&world).await;
+}
+
+#[tokio::test]
+async fn a_database_that_fails_makes_the_provider_try_again_and_nothing_is_lost() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.customer_writes(&channel, CUSTOMER, "wamid.0", "warm").await;
+    let payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
+    world.database().faults.borrow_mut().extend([Fault::Before, Fault::Before]);
+    let refused = world.from_meta(&channel, &payload).await;
+    assert!(refused.header("retry-after").is_some());
+    refused.expect(503);
+    assert_eq!(messages(&world).await.len(), 1);
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert_eq!(messages(&world).await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_of_the_database_that_is_lost_stores_a_webhook_once() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.customer_writes(&channel, CUSTOMER, "wamid.0", "warm").await;
+    let payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
+    world.database().faults.borrow_mut().extend([Fault::After, Fault::After]);
+    world.from_meta(&channel, &payload).await.expect(503);
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert_eq!(messages(&world).await.len(), 2);
+    assert_eq!(conversations(&world).await[0]["unreadCount"], 2);
+}
+
+#[tokio::test]
+async fn a_queue_that_refuses_costs_time_and_no_event() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.subscribe("https://subscriber.example/hook", &["message.received"]).await;
+    world.ports().refuses_pushes.set(true);
+    world.customer_writes(&channel, CUSTOMER, "wamid.1", "Hi").await;
+    world.ports().refuses_pushes.set(false);
+    world.advance(10_000);
+    world.gateway.sweep().await;
+    world.drain().await;
+    assert_eq!(world.posts_to("subscriber.example").len(), 1);
+}
+
+#[tokio::test]
+async fn a_status_for_a_message_of_another_channel_touches_nothing() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    world.customer_writes(&channel, CUSTOMER, "wamid.in", "Hi").await;
+    let sent = world
+        .post(
+            "/v1/messages",
+            json!({ "from": channel, "to": CUSTOMER, "content": { "type": "text", "text": "Yes?" } }),
+        )
+        .await
+        .expect(202);
+    world.drain().await;
+    let created = world
+        .post(
+            "/v1/channels",
+            json!({
+                "type": "whatsapp", "name": "Second", "identifier": "+15550100002",
+                "credentials": {
+                    "phoneNumberId": "999", "wabaId": "1", "accessToken": "t",
+                    "appSecret": APP_SECRET, "verifyToken": "v",
+                },
+            }),
+        )
+        .await
+        .expect(201);
+    let other = created["id"].as_str().expect("an id");
+    let mut status = whatsapp_status("wamid.1", "failed", START_S);
+    status["entry"][0]["changes"][0]["value"]["statuses"][0]["biz_opaque_callback_data"] =
+        sent["id"].clone();
+    world.from_meta(other, &status).await.expect(200);
+    let path = format!("/v1/messages/{}", sent["id"].as_str().expect("an id"));
+    assert_eq!(world.get(&path).await["status"], "sent");
+}
+
+// Telegram
+
+fn telegram_text(update: u64, id: i64, text: &str) -> Value {
+    json!({
+        "update_id": update,
+        "message": {
+            "message_id": id, "date": START_S, "text": text,
+            "chat": { "id": 5_550_001, "type": "private", "first_name": "Grace", "last_name": "Hopper" },
+            "from": { "id": 5_550_001, "is_bot": false, "first_name": "Grace", "last_name": "Hopper", "username": "grace" },
+        },
+    })
+}
+
+#[tokio::test]
+async fn a_private_telegram_text_is_stored_under_its_chat() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    world.advance(60_000);
+    world.from_telegram(&channel, &telegram_text(1, 7, "Hi")).await.expect(200);
+    let message = &messages(&world).await[0];
+    assert_eq!(message["content"], json!({ "type": "text", "text": "Hi" }));
+    assert_eq!(message["channelType"], "telegram");
+    assert_eq!(message["createdAt"], "2026-11-20T08:00:00.000Z");
+    let conversation = &conversations(&world).await[0];
+    assert_eq!(conversation["contact"]["address"], "5550001");
+    assert_eq!(conversation["contact"]["name"], "Grace Hopper");
+    assert_eq!(conversation["windowExpiresAt"], Value::Null);
+    assert_eq!(conversation["canSendFreeForm"], true);
+    let identity = world.database().query("SELECT kind, value FROM identity");
+    assert_eq!(identity, [json!({ "kind": "telegram", "value": "5550001" })]);
+}
+
+#[tokio::test]
+async fn a_telegram_answer_names_the_message_it_answers() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    world.from_telegram(&channel, &telegram_text(1, 7, "Hi")).await.expect(200);
+    let mut reply = telegram_text(2, 8, "that one");
+    reply["message"]["reply_to_message"] = telegram_text(1, 7, "Hi")["message"].clone();
+    world.from_telegram(&channel, &reply).await.expect(200);
+    let listed = messages(&world).await;
+    let of = |text: &str| {
+        listed.iter().find(|message| message["content"]["text"] == text).expect("the message").clone()
+    };
+    assert_eq!(of("that one")["replyTo"], of("Hi")["id"]);
+}
+
+#[tokio::test]
+async fn groups_and_channels_are_conversations_of_their_own() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let mut group = telegram_text(1, 7, "in the group");
+    group["message"]["chat"] = json!({ "id": -4_001, "type": "group", "title": "Team" });
+    world.from_telegram(&channel, &group).await.expect(200);
+    let post = json!({
+        "update_id": 2,
+        "channel_post": {
+            "message_id": 7, "date": START_S, "text": "news",
+            "chat": { "id": -1_001_234_567_890_i64, "type": "channel", "title": "News" },
+            "sender_chat": { "id": -1_001_234_567_890_i64, "type": "channel", "title": "News" },
+        },
+    });
+    world.from_telegram(&channel, &post).await.expect(200);
+    world.from_telegram(&channel, &telegram_text(3, 7, "in private")).await.expect(200);
+    let mut seen: Vec<(String, String)> = conversations(&world)
+        .await
+        .iter()
+        .map(|conversation| {
+            let field = |name: &str| {
+                conversation["contact"][name].as_str().expect("text").to_owned()
+            };
+            (field("address"), field("name"))
+        })
+        .collect();
+    seen.sort();
+    let expected = [("-1001234567890", "News"), ("-4001", "Team"), ("5550001", "Grace Hopper")]
+        .map(|(address, name)| (address.to_owned(), name.to_owned()));
+    assert_eq!(seen, expected);
+    assert_eq!(messages(&world).await.len(), 3, "message 7 of each chat");
+}
+
+#[tokio::test]
+async fn updates_that_are_no_new_message_are_ignored_by_name() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let message = telegram_text(0, 7, "edited")["message"].clone();
+    let updates = [
+        (json!({ "update_id": 1, "edited_message": message }), "update edited_message"),
+        (json!({ "update_id": 2, "edited_channel_post": message }), "update edited_channel_post"),
+        (json!({ "update_id": 3, "callback_query": { "id": "1", "from": { "id": 5 }, "data": "x" } }), "update callback_query"),
+        (json!({ "update_id": 4, "my_chat_member": { "new_chat_member": { "status": "kicked" } } }), "update my_chat_member"),
+        (json!({ "update_id": 5, "quantum_message": { "text": "?" } }), "update quantum_message"),
+        (json!({ "update_id": 6 }), "nothing in it"),
+        (json!({ "update_id": 7, "message": { "message_id": 8, "date": START_S, "chat": { "id": -4_001, "type": "group", "title": "T" }, "new_chat_members": [{ "id": 5 }] } }), "service message"),
+        (json!({ "update_id": 8, "message": { "message_id": 9, "date": START_S, "chat": { "id": -4_001, "type": "group" }, "migrate_to_chat_id": -100_400_1 } }), "service message"),
+        (json!({ "update_id": 9, "message": { "date": START_S, "text": "no id" } }), "message without id"),
+        (json!({ "update_id": 10, "message": null }), "message without id"),
+        (json!([]), "not a JSON object"),
+        (json!("text"), "not a JSON object"),
+    ];
+    let before = stored(&world);
+    for (update, name) in updates {
+        world.ports().logs.borrow_mut().clear();
+        world.from_telegram(&channel, &update).await.expect(200);
+        assert!(logged(&world, name), "{update}");
+    }
+    assert_eq!(stored(&world), before);
+}
+
+#[tokio::test]
+async fn telegram_media_are_unsupported_messages_that_name_their_kind() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    for (number, (field, value)) in [
+        ("photo", json!([{ "file_id": "a", "width": 1, "height": 1 }])),
+        ("voice", json!({ "file_id": "a" })),
+        ("sticker", json!({ "file_id": "a" })),
+        ("location", json!({ "latitude": 1.0, "longitude": 2.0 })),
+        ("poll", json!({ "id": "1" })),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let number = i64::try_from(number).expect("small");
+        let mut update = telegram_text(1, 100 + number, "");
+        update["message"].as_object_mut().expect("an object").remove("text");
+        update["message"][field] = value;
+        update["message"]["caption"] = json!("look");
+        world.from_telegram(&channel, &update).await.expect(200);
+        let id = format!("5550001:{}", 100 + number);
+        let listed = messages(&world).await;
+        let message = listed.iter().find(|message| message["providerMessageId"] == id.as_str());
+        let content = json!({ "type": "unsupported", "providerType": field });
+        assert_eq!(message.expect("the message")["content"], content);
+    }
+}
+
+#[tokio::test]
+async fn an_animation_is_named_so_though_it_fills_the_document_too() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let mut update = telegram_text(1, 7, "");
+    update["message"].as_object_mut().expect("an object").remove("text");
+    update["message"]["document"] = json!({ "file_id": "a" });
+    update["message"]["animation"] = json!({ "file_id": "a" });
+    world.from_telegram(&channel, &update).await.expect(200);
+    assert_eq!(messages(&world).await[0]["content"]["providerType"], "animation");
+}
+
+#[tokio::test]
+async fn a_repeated_update_changes_nothing_and_huge_ids_are_kept_whole() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let huge = 4_503_599_627_370_495_i64;
+    let mut update = telegram_text(9_007_199_254_740_991, huge, "Hi");
+    update["message"]["chat"]["id"] = json!(-huge);
+    update["message"]["chat"]["title"] = json!("Big");
+    world.from_telegram(&channel, &update).await.expect(200);
+    let before = stored(&world);
+    for _ in 0..5 {
+        world.from_telegram(&channel, &update).await.expect(200);
+    }
+    assert_eq!(stored(&world), before);
+    assert_eq!(conversations(&world).await[0]["contact"]["address"], format!("-{huge}"));
+    assert_eq!(messages(&world).await[0]["providerMessageId"], format!("-{huge}:{huge}"));
+}
