@@ -75,7 +75,10 @@ mod tests {
             br#"{"test": 2432232314}"#,
         )
         .expect("a secret");
-        assert_eq!(signed.signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_eq!(
+            signed.signature,
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        );
         let signed = sign(
             "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
             "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
@@ -83,7 +86,10 @@ mod tests {
             br#"{"email":"test@example.com","username":"test_user"}"#,
         )
         .expect("a secret");
-        assert_eq!(signed.signature, "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=");
+        assert_eq!(
+            signed.signature,
+            "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="
+        );
     }
 
     #[test]
@@ -97,8 +103,14 @@ mod tests {
         let signed = sign(&secret, "0197-event", at, body).expect("a secret");
         let mut headers = http::HeaderMap::new();
         headers.insert("webhook-id", signed.id.parse().expect("a header"));
-        headers.insert("webhook-timestamp", signed.timestamp.parse().expect("a header"));
-        headers.insert("webhook-signature", signed.signature.parse().expect("a header"));
+        headers.insert(
+            "webhook-timestamp",
+            signed.timestamp.parse().expect("a header"),
+        );
+        headers.insert(
+            "webhook-signature",
+            signed.signature.parse().expect("a header"),
+        );
         let verifier = standardwebhooks::Webhook::new(&secret).expect("a secret");
         verifier.verify(body, &headers).expect("it verifies");
         assert!(verifier.verify(b"{}", &headers).is_err());
@@ -106,8 +118,16 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_empty_or_foreign_signs_nothing() {
-        for secret in ["", "whsec_", "whsec_***", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
-            assert!(sign(secret, "id", Timestamp::from_s(1), b"{}").is_none(), "{secret}");
+        for secret in [
+            "",
+            "whsec_",
+            "whsec_***",
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ] {
+            assert!(
+                sign(secret, "id", Timestamp::from_s(1), b"{}").is_none(),
+                "{secret}"
+            );
         }
     }
 

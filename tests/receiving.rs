@@ -5,8 +5,8 @@ mod support;
 use http::Method;
 use serde_json::{Value, json};
 use support::world::{
-    APP_SECRET, BOT_SECRET, CUSTOMER, START_MS, hub_signature, whatsapp_status, whatsapp_text,
-    whatsapp_value,
+    APP_SECRET, BOT_SECRET, CUSTOMER, PHONE_NUMBER_ID, START_MS, hub_signature, whatsapp_status,
+    whatsapp_text, whatsapp_value,
 };
 use support::{Fault, World};
 
@@ -18,7 +18,12 @@ fn stored(world: &World) -> String {
 }
 
 fn logged(world: &World, what: &str) -> bool {
-    world.ports().logs.borrow().iter().any(|line| line.contains(what))
+    world
+        .ports()
+        .logs
+        .borrow()
+        .iter()
+        .any(|line| line.contains(what))
 }
 
 async fn conversations(world: &World) -> Vec<Value> {
@@ -57,8 +62,13 @@ async fn the_handshake_is_answered_with_the_challenge_for_the_right_token_only()
         let path = format!("/inbound/{channel}{query}");
         world.bare(Method::GET, &path, &[], "").await
     };
-    let right = ask("?hub.mode=subscribe&hub.verify_token=verify-me&hub.challenge=1158201444").await;
-    assert!(right.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+    let right =
+        ask("?hub.mode=subscribe&hub.verify_token=verify-me&hub.challenge=1158201444").await;
+    assert!(
+        right
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/plain"))
+    );
     assert_eq!(right.expect(200), 1_158_201_444);
     for wrong in [
         "?hub.mode=subscribe&hub.verify_token=verify-you&hub.challenge=1158201444",
@@ -81,7 +91,10 @@ async fn the_handshake_gives_the_challenge_back_as_text_whatever_it_is() {
         "/inbound/{channel}?hub.mode=subscribe&hub.verify_token=verify-me&hub.challenge=%3Cb%3E"
     );
     let reply = world.bare(Method::GET, &path, &[], "").await;
-    assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(
+        reply.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
     assert_eq!(reply.expect(200), "<b>");
 }
 
@@ -102,7 +115,9 @@ async fn telegram_has_no_handshake_and_an_unknown_channel_no_answer() {
 async fn a_new_verify_token_answers_the_handshake_at_once_though_the_old_one_is_remembered() {
     let mut world = World::new().await;
     let channel = world.whatsapp().await;
-    world.customer_writes(&channel, CUSTOMER, "wamid.1", "Hi").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.1", "Hi")
+        .await;
     // Another isolate, warm with the old credentials, while this one changes them.
     let warm = std::mem::take(&mut world.gateway.memory);
     let credentials = json!({
@@ -110,7 +125,10 @@ async fn a_new_verify_token_answers_the_handshake_at_once_though_the_old_one_is_
         "accessToken": "graph-token", "appSecret": APP_SECRET, "verifyToken": "verify-anew",
     });
     let path = format!("/v1/channels/{channel}");
-    world.call(Method::PATCH, &path, json!({ "credentials": credentials })).await.expect(200);
+    world
+        .call(Method::PATCH, &path, json!({ "credentials": credentials }))
+        .await
+        .expect(200);
     world.gateway.memory = warm;
     let path = format!(
         "/inbound/{channel}?hub.mode=subscribe&hub.verify_token=verify-anew&hub.challenge=7"
@@ -128,7 +146,10 @@ async fn the_signature_is_checked_on_the_bytes_as_they_came() {
         .to_string()
         .replace("PLACE", "Ol\\u00e1 \\ud83d\\ude00 \\/ \\u0041")
         .replace("\":", "\" :  ");
-    world.from_meta_raw(&channel, APP_SECRET, body.as_bytes()).await.expect(200);
+    world
+        .from_meta_raw(&channel, APP_SECRET, body.as_bytes())
+        .await
+        .expect(200);
     assert_eq!(messages(&world).await[0]["content"]["text"], "Olá 😀 / A");
 }
 
@@ -155,15 +176,27 @@ async fn a_webhook_that_does_not_prove_its_sender_is_401_and_stores_nothing() {
         vec![("x-telegram-bot-api-secret-token", BOT_SECRET)],
     ] {
         let reply = world.inbound(&channel, &headers, body.clone()).await;
-        assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            reply.header("content-type"),
+            Some("application/problem+json")
+        );
         reply.expect(401);
     }
     // The right signature, of other bytes.
     let tampered = body.replace("Hi", "Ho");
     let headers = [("x-hub-signature-256", right.as_str())];
-    world.inbound(&channel, &headers, tampered).await.expect(401);
-    world.inbound(&channel, &headers, format!("{body} ")).await.expect(401);
-    world.inbound(&channel, &headers, String::new()).await.expect(401);
+    world
+        .inbound(&channel, &headers, tampered)
+        .await
+        .expect(401);
+    world
+        .inbound(&channel, &headers, format!("{body} "))
+        .await
+        .expect(401);
+    world
+        .inbound(&channel, &headers, String::new())
+        .await
+        .expect(401);
     assert_eq!(stored(&world), before);
     world.inbound(&channel, &headers, body).await.expect(200);
 }
@@ -195,7 +228,10 @@ async fn the_signature_of_one_channel_opens_no_other() {
 async fn an_empty_body_that_is_rightly_signed_is_acknowledged() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.from_meta_raw(&channel, APP_SECRET, b"").await.expect(200);
+    world
+        .from_meta_raw(&channel, APP_SECRET, b"")
+        .await
+        .expect(200);
     assert!(messages(&world).await.is_empty());
 }
 
@@ -212,30 +248,47 @@ async fn telegrams_secret_must_be_there_and_right() {
         vec![(header, "bot-secret-of-the-test")],
         vec![(header, "Bot-secret-of-the-tests")],
     ] {
-        world.inbound(&channel, &headers, body.clone()).await.expect(401);
+        world
+            .inbound(&channel, &headers, body.clone())
+            .await
+            .expect(401);
     }
     assert_eq!(stored(&world), before);
-    world.inbound(&channel, &[(header, BOT_SECRET)], body).await.expect(200);
+    world
+        .inbound(&channel, &[(header, BOT_SECRET)], body)
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
 async fn a_rotated_secret_is_accepted_at_once_though_the_old_one_is_remembered() {
     let mut world = World::new().await;
     let channel = world.whatsapp().await;
-    world.customer_writes(&channel, CUSTOMER, "wamid.1", "Hi").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.1", "Hi")
+        .await;
     let warm = std::mem::take(&mut world.gateway.memory);
     let credentials = json!({
         "phoneNumberId": "106540352242922", "wabaId": "102290129340398",
         "accessToken": "graph-token", "appSecret": "rotated-secret", "verifyToken": "verify-me",
     });
     let path = format!("/v1/channels/{channel}");
-    world.call(Method::PATCH, &path, json!({ "credentials": credentials })).await.expect(200);
+    world
+        .call(Method::PATCH, &path, json!({ "credentials": credentials }))
+        .await
+        .expect(200);
     world.gateway.memory = warm;
     let body = whatsapp_text(CUSTOMER, "wamid.2", "again", START_S).to_string();
-    world.from_meta_raw(&channel, "rotated-secret", body.as_bytes()).await.expect(200);
+    world
+        .from_meta_raw(&channel, "rotated-secret", body.as_bytes())
+        .await
+        .expect(200);
     // And the old one is over as soon as the new one was seen.
     let body = whatsapp_text(CUSTOMER, "wamid.3", "forged", START_S).to_string();
-    world.from_meta_raw(&channel, APP_SECRET, body.as_bytes()).await.expect(401);
+    world
+        .from_meta_raw(&channel, APP_SECRET, body.as_bytes())
+        .await
+        .expect(401);
     assert_eq!(messages(&world).await.len(), 2);
 }
 
@@ -246,7 +299,10 @@ async fn a_text_becomes_a_contact_an_identity_a_conversation_and_a_message() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
     world.advance(60_000);
-    world.from_meta(&channel, &whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S)).await.expect(200);
+    world
+        .from_meta(&channel, &whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S))
+        .await
+        .expect(200);
     let listed = messages(&world).await;
     assert_eq!(listed.len(), 1);
     let message = &listed[0];
@@ -273,7 +329,9 @@ async fn a_text_becomes_a_contact_an_identity_a_conversation_and_a_message() {
     assert_eq!(conversation["lastInboundAt"], "2026-11-20T08:00:00.000Z");
     assert_eq!(conversation["windowExpiresAt"], "2026-11-21T08:00:00.000Z");
     assert_eq!(conversation["canSendFreeForm"], true);
-    let identities = world.database().query("SELECT kind, value, contact_id FROM identity");
+    let identities = world
+        .database()
+        .query("SELECT kind, value, contact_id FROM identity");
     assert_eq!(
         identities,
         [json!({ "kind": "whatsapp", "value": CUSTOMER, "contact_id": message["contactId"] })]
@@ -286,7 +344,9 @@ async fn a_text_becomes_a_contact_an_identity_a_conversation_and_a_message() {
 async fn an_answer_names_the_message_it_answers_by_our_id() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.customer_writes(&channel, CUSTOMER, "wamid.in.1", "Hi").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.in.1", "Hi")
+        .await;
     let sent = world
         .post(
             "/v1/messages",
@@ -301,12 +361,21 @@ async fn an_answer_names_the_message_it_answers_by_our_id() {
         whatsapp_value(json!({ "contacts": ada(), "messages": [reply] }))
     };
     world.advance(1_000);
-    world.from_meta(&channel, &reply("wamid.in.2", "wamid.1")).await.expect(200);
+    world
+        .from_meta(&channel, &reply("wamid.in.2", "wamid.1"))
+        .await
+        .expect(200);
     world.advance(1_000);
-    world.from_meta(&channel, &reply("wamid.in.3", "wamid.never-seen")).await.expect(200);
+    world
+        .from_meta(&channel, &reply("wamid.in.3", "wamid.never-seen"))
+        .await
+        .expect(200);
     let listed = messages(&world).await;
     let by = |id: &str| {
-        listed.iter().find(|message| message["providerMessageId"] == id).expect("the message")
+        listed
+            .iter()
+            .find(|message| message["providerMessageId"] == id)
+            .expect("the message")
     };
     assert_eq!(by("wamid.in.2")["replyTo"], sent["id"]);
     assert_eq!(by("wamid.in.3")["replyTo"], Value::Null);
@@ -324,7 +393,10 @@ async fn an_answer_to_a_message_of_the_same_payload_names_it_too() {
     world.from_meta(&channel, &payload).await.expect(200);
     let listed = messages(&world).await;
     let by = |id: &str| {
-        listed.iter().find(|message| message["providerMessageId"] == id).expect("the message")
+        listed
+            .iter()
+            .find(|message| message["providerMessageId"] == id)
+            .expect("the message")
     };
     assert_eq!(by("wamid.2")["replyTo"], by("wamid.1")["id"]);
 }
@@ -365,14 +437,23 @@ async fn several_entries_changes_messages_and_people_are_all_read() {
     });
     let before = world.database().round_trips.get();
     world.from_meta(&channel, &payload).await.expect(200);
-    assert!(world.database().round_trips.get() - before <= 2, "a cold isolate reads the channel");
+    assert!(
+        world.database().round_trips.get() - before <= 2,
+        "a cold isolate reads the channel"
+    );
     let listed = conversations(&world).await;
     let mut seen: Vec<(String, String, i64)> = listed
         .iter()
         .map(|conversation| {
             (
-                conversation["contact"]["address"].as_str().expect("an address").to_owned(),
-                conversation["contact"]["name"].as_str().expect("a name").to_owned(),
+                conversation["contact"]["address"]
+                    .as_str()
+                    .expect("an address")
+                    .to_owned(),
+                conversation["contact"]["name"]
+                    .as_str()
+                    .expect("a name")
+                    .to_owned(),
                 conversation["unreadCount"].as_i64().expect("a count"),
             )
         })
@@ -386,16 +467,45 @@ async fn several_entries_changes_messages_and_people_are_all_read() {
 }
 
 #[tokio::test]
+async fn what_is_for_another_number_of_the_same_app_is_acknowledged_and_left_alone() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let mut payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
+    let mut other = payload["entry"][0].clone();
+    other["changes"][0]["value"]["metadata"]["phone_number_id"] = json!("999");
+    other["changes"][0]["value"]["messages"][0]["id"] = json!("wamid.2");
+    payload["entry"]
+        .as_array_mut()
+        .expect("a list")
+        .insert(0, other);
+    world.from_meta(&channel, &payload).await.expect(200);
+    let listed = messages(&world).await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["providerMessageId"], "wamid.1");
+    assert!(logged(&world, "another phone number"));
+}
+
+#[tokio::test]
 async fn a_person_who_writes_again_is_the_same_contact_in_the_same_conversation() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
     for number in 1..=3 {
-        world.customer_writes(&channel, CUSTOMER, &format!("wamid.{number}"), "Hi").await;
+        world
+            .customer_writes(&channel, CUSTOMER, &format!("wamid.{number}"), "Hi")
+            .await;
         world.advance(1_000);
     }
     assert_eq!(world.database().count("SELECT COUNT(*) FROM contact"), 1);
-    assert_eq!(world.database().count("SELECT COUNT(*) FROM conversation"), 1);
-    assert_eq!(world.database().count("SELECT unread_count FROM conversation"), 3);
+    assert_eq!(
+        world.database().count("SELECT COUNT(*) FROM conversation"),
+        1
+    );
+    assert_eq!(
+        world
+            .database()
+            .count("SELECT unread_count FROM conversation"),
+        3
+    );
     let seqs: Vec<i64> = world
         .database()
         .query("SELECT seq FROM message ORDER BY created_at")
@@ -439,7 +549,7 @@ async fn the_same_contact_writing_to_two_channels_is_one_person_in_two_conversat
             json!({
                 "type": "whatsapp", "name": "Second", "identifier": "+15550100002",
                 "credentials": {
-                    "phoneNumberId": "999", "wabaId": "1", "accessToken": "t",
+                    "phoneNumberId": PHONE_NUMBER_ID, "wabaId": "1", "accessToken": "t",
                     "appSecret": APP_SECRET, "verifyToken": "v",
                 },
             }),
@@ -447,10 +557,17 @@ async fn the_same_contact_writing_to_two_channels_is_one_person_in_two_conversat
         .await
         .expect(201);
     let second = created["id"].as_str().expect("an id");
-    world.customer_writes(&first, CUSTOMER, "wamid.1", "Hi").await;
-    world.customer_writes(second, CUSTOMER, "wamid.1", "Hi").await;
+    world
+        .customer_writes(&first, CUSTOMER, "wamid.1", "Hi")
+        .await;
+    world
+        .customer_writes(second, CUSTOMER, "wamid.1", "Hi")
+        .await;
     assert_eq!(world.database().count("SELECT COUNT(*) FROM contact"), 1);
-    assert_eq!(world.database().count("SELECT COUNT(*) FROM conversation"), 2);
+    assert_eq!(
+        world.database().count("SELECT COUNT(*) FROM conversation"),
+        2
+    );
     assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 2);
 }
 
@@ -458,7 +575,9 @@ async fn the_same_contact_writing_to_two_channels_is_one_person_in_two_conversat
 async fn a_webhook_repeated_five_times_changes_nothing() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.subscribe("https://subscriber.example/hook", &["*"]).await;
+    world
+        .subscribe("https://subscriber.example/hook", &["*"])
+        .await;
     let payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
     world.from_meta(&channel, &payload).await.expect(200);
     let before = stored(&world);
@@ -467,21 +586,33 @@ async fn a_webhook_repeated_five_times_changes_nothing() {
         world.from_meta(&channel, &payload).await.expect(200);
     }
     assert_eq!(stored(&world), before);
-    assert_eq!(world.ports().pushed.borrow().len(), pushed, "nothing is told twice");
+    assert_eq!(
+        world.ports().pushed.borrow().len(),
+        pushed,
+        "nothing is told twice"
+    );
 }
 
 #[tokio::test]
 async fn the_same_webhook_arriving_at_once_several_times_is_stored_once() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.subscribe("https://subscriber.example/hook", &["message.received"]).await;
+    world
+        .subscribe("https://subscriber.example/hook", &["message.received"])
+        .await;
     let payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
+    world.database().yields.set(true);
     let five = (0..5).map(|_| world.from_meta(&channel, &payload));
     for reply in futures_util::future::join_all(five).await {
         reply.expect(200);
     }
     assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 1);
-    assert_eq!(world.database().count("SELECT unread_count FROM conversation"), 1);
+    assert_eq!(
+        world
+            .database()
+            .count("SELECT unread_count FROM conversation"),
+        1
+    );
     assert_eq!(world.database().count("SELECT COUNT(*) FROM event"), 1);
     assert_eq!(world.database().count("SELECT COUNT(*) FROM delivery"), 1);
 }
@@ -491,7 +622,9 @@ async fn a_batch_that_runs_twice_stores_what_one_that_runs_once_does() {
     let shape = async |twice: bool| {
         let world = World::new().await;
         let channel = world.whatsapp().await;
-        world.subscribe("https://subscriber.example/hook", &["*"]).await;
+        world
+            .subscribe("https://subscriber.example/hook", &["*"])
+            .await;
         world.database().runs_twice.set(twice);
         let payload = whatsapp_value(json!({
             "contacts": ada(), "messages": [text_item("wamid.1", "one"), text_item("wamid.2", "two")],
@@ -510,14 +643,29 @@ async fn unread_counts_stay_exact_when_part_of_a_payload_is_a_repeat() {
         let items: Vec<Value> = ids.iter().map(|id| text_item(id, id)).collect();
         whatsapp_value(json!({ "contacts": ada(), "messages": items }))
     };
-    world.from_meta(&channel, &payload(&["wamid.1", "wamid.2"])).await.expect(200);
-    world.from_meta(&channel, &payload(&["wamid.2", "wamid.3", "wamid.1"])).await.expect(200);
-    world.from_meta(&channel, &payload(&["wamid.4", "wamid.4"])).await.expect(200);
+    world
+        .from_meta(&channel, &payload(&["wamid.1", "wamid.2"]))
+        .await
+        .expect(200);
+    world
+        .from_meta(&channel, &payload(&["wamid.2", "wamid.3", "wamid.1"]))
+        .await
+        .expect(200);
+    world
+        .from_meta(&channel, &payload(&["wamid.4", "wamid.4"]))
+        .await
+        .expect(200);
     let conversation = &conversations(&world).await[0];
     assert_eq!(conversation["unreadCount"], 4);
-    let path = format!("/v1/conversations/{}/read", conversation["id"].as_str().expect("an id"));
+    let path = format!(
+        "/v1/conversations/{}/read",
+        conversation["id"].as_str().expect("an id")
+    );
     world.post(&path, Value::Null).await.expect(200);
-    world.from_meta(&channel, &payload(&["wamid.1", "wamid.5"])).await.expect(200);
+    world
+        .from_meta(&channel, &payload(&["wamid.1", "wamid.5"]))
+        .await
+        .expect(200);
     assert_eq!(conversations(&world).await[0]["unreadCount"], 1);
     assert_eq!(messages(&world).await.len(), 5);
 }
@@ -527,11 +675,23 @@ async fn kinds_without_a_form_become_unsupported_messages_that_name_them() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
     let kinds = [
-        (json!({ "type": "image", "image": { "id": "1", "mime_type": "image/jpeg" } }), "image"),
-        (json!({ "type": "order", "order": { "catalog_id": "1" } }), "order"),
+        (
+            json!({ "type": "image", "image": { "id": "1", "mime_type": "image/jpeg" } }),
+            "image",
+        ),
+        (
+            json!({ "type": "order", "order": { "catalog_id": "1" } }),
+            "order",
+        ),
         (json!({ "type": "hologram", "hologram": {} }), "hologram"),
-        (json!({ "type": "unsupported", "unsupported": { "type": "poll" }, "errors": [{ "code": 131_051 }] }), "poll"),
-        (json!({ "type": "unsupported", "errors": [{ "code": 131_051 }] }), "unsupported"),
+        (
+            json!({ "type": "unsupported", "unsupported": { "type": "poll" }, "errors": [{ "code": 131_051 }] }),
+            "poll",
+        ),
+        (
+            json!({ "type": "unsupported", "errors": [{ "code": 131_051 }] }),
+            "unsupported",
+        ),
         (json!({ "type": "interactive" }), "interactive"),
         (json!({ "type": "text" }), "text"),
         (json!({ "type": "text", "text": { "body": 5 } }), "text"),
@@ -544,9 +704,15 @@ async fn kinds_without_a_form_become_unsupported_messages_that_name_them() {
         }));
         world.from_meta(&channel, &payload).await.expect(200);
         let listed = messages(&world).await;
-        let message = listed.iter().find(|message| message["providerMessageId"] == id.as_str());
+        let message = listed
+            .iter()
+            .find(|message| message["providerMessageId"] == id.as_str());
         let content = json!({ "type": "unsupported", "providerType": name });
-        assert_eq!(message.expect("the message")["content"], content, "{fields}");
+        assert_eq!(
+            message.expect("the message")["content"],
+            content,
+            "{fields}"
+        );
     }
 }
 
@@ -555,8 +721,14 @@ async fn what_is_no_message_is_ignored_by_name_and_hides_nothing_beside_it() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
     let ignored = [
-        (json!({ "type": "reaction", "reaction": { "message_id": "wamid.0", "emoji": "👍" } }), "message reaction"),
-        (json!({ "type": "system", "system": { "type": "user_changed_number", "wa_id": "1" } }), "message system"),
+        (
+            json!({ "type": "reaction", "reaction": { "message_id": "wamid.0", "emoji": "👍" } }),
+            "message reaction",
+        ),
+        (
+            json!({ "type": "system", "system": { "type": "user_changed_number", "wa_id": "1" } }),
+            "message system",
+        ),
         (json!({ "type": "edit", "edit": {} }), "message edit"),
         (json!({ "type": "revoke", "revoke": {} }), "message revoke"),
     ];
@@ -588,7 +760,9 @@ async fn what_is_no_message_is_ignored_by_name_and_hides_nothing_beside_it() {
 async fn messages_statuses_calls_and_errors_in_one_change_are_each_read_on_their_own() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.customer_writes(&channel, CUSTOMER, "wamid.in", "Hi").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.in", "Hi")
+        .await;
     let sent = world
         .post(
             "/v1/messages",
@@ -627,7 +801,10 @@ async fn what_is_signed_is_acknowledged_even_where_it_is_not_json() {
         deep.as_bytes(),
     ];
     for body in bodies {
-        world.from_meta_raw(&channel, APP_SECRET, body).await.expect(200);
+        world
+            .from_meta_raw(&channel, APP_SECRET, body)
+            .await
+            .expect(200);
     }
     assert_eq!(stored(&world), before);
 }
@@ -642,7 +819,9 @@ async fn a_message_without_contacts_is_stored_under_its_number() {
     assert_eq!(conversation["contact"]["address"], CUSTOMER);
     assert_eq!(conversation["contact"]["name"], Value::Null);
     // The name is taken in when it is first known.
-    world.customer_writes(&channel, CUSTOMER, "wamid.2", "Hi").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.2", "Hi")
+        .await;
     assert_eq!(conversations(&world).await[0]["contact"]["name"], "Ada");
     assert_eq!(conversations(&world).await.len(), 1);
 }
@@ -665,7 +844,10 @@ async fn a_sender_known_by_a_business_scoped_id_only_can_be_answered() {
     assert_eq!(conversation["contact"]["address"], USER_ID);
     assert_eq!(conversation["contact"]["name"], "Bia");
     world
-        .post("/v1/messages", json!({ "to": conversation["id"], "content": { "type": "text", "text": "Oi!" } }))
+        .post(
+            "/v1/messages",
+            json!({ "to": conversation["id"], "content": { "type": "text", "text": "Oi!" } }),
+        )
         .await
         .expect(202);
     world.drain().await;
@@ -686,7 +868,10 @@ async fn an_empty_from_counts_as_none() {
         }],
     }));
     world.from_meta(&channel, &payload).await.expect(200);
-    assert_eq!(conversations(&world).await[0]["contact"]["address"], USER_ID);
+    assert_eq!(
+        conversations(&world).await[0]["contact"]["address"],
+        USER_ID
+    );
     // A message from nobody at all is acknowledged and left alone.
     let payload = whatsapp_value(json!({ "messages": [{
         "from": "", "id": "wamid.2", "timestamp": START_S.to_string(), "type": "text", "text": { "body": "?" },
@@ -706,10 +891,21 @@ async fn a_person_first_known_by_id_and_then_by_number_stays_one_contact() {
         message["from_user_id"] = json!(USER_ID);
         whatsapp_value(json!({ "messages": [message] }))
     };
-    world.from_meta(&channel, &write("wamid.1", json!(""))).await.expect(200);
-    world.from_meta(&channel, &write("wamid.2", json!(CUSTOMER))).await.expect(200);
+    world
+        .from_meta(&channel, &write("wamid.1", json!("")))
+        .await
+        .expect(200);
+    world
+        .from_meta(&channel, &write("wamid.2", json!(CUSTOMER)))
+        .await
+        .expect(200);
     assert_eq!(world.database().count("SELECT COUNT(*) FROM contact"), 1);
-    assert_eq!(world.database().count("SELECT COUNT(DISTINCT contact_id) FROM message"), 1);
+    assert_eq!(
+        world
+            .database()
+            .count("SELECT COUNT(DISTINCT contact_id) FROM message"),
+        1
+    );
     let identities = world.database().count("SELECT COUNT(*) FROM identity");
     assert_eq!(identities, 2);
 }
@@ -742,7 +938,9 @@ async fn timestamps_are_read_as_text_as_numbers_and_not_at_all() {
         let payload = whatsapp_value(json!({ "contacts": ada(), "messages": [message] }));
         world.from_meta(&channel, &payload).await.expect(200);
         let listed = messages(&world).await;
-        let message = listed.iter().find(|message| message["providerMessageId"] == id.as_str());
+        let message = listed
+            .iter()
+            .find(|message| message["providerMessageId"] == id.as_str());
         assert_eq!(message.expect("the message")["createdAt"], expected, "{at}");
     }
     assert_eq!(conversations(&world).await[0]["lastInboundAt"], now);
@@ -753,11 +951,20 @@ async fn the_window_counts_from_the_providers_time_not_from_the_receipt() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
     world.advance(23 * 3_600_000);
-    world.from_meta(&channel, &whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S)).await.expect(200);
+    world
+        .from_meta(&channel, &whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S))
+        .await
+        .expect(200);
     let conversation = &conversations(&world).await[0];
     assert_eq!(conversation["windowExpiresAt"], "2026-11-21T08:00:00.000Z");
     // An older message that comes late does not move the window back.
-    world.from_meta(&channel, &whatsapp_text(CUSTOMER, "wamid.0", "Hey", START_S - 500)).await.expect(200);
+    world
+        .from_meta(
+            &channel,
+            &whatsapp_text(CUSTOMER, "wamid.0", "Hey", START_S - 500),
+        )
+        .await
+        .expect(200);
     let conversation = &conversations(&world).await[0];
     assert_eq!(conversation["lastInboundAt"], "2026-11-20T08:00:00.000Z");
     world.advance(3_600_000);
@@ -768,8 +975,13 @@ async fn the_window_counts_from_the_providers_time_not_from_the_receipt() {
 async fn a_customers_message_reopens_a_closed_conversation_and_leaves_pending_agent_alone() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.customer_writes(&channel, CUSTOMER, "wamid.0", "Hi").await;
-    let id = conversations(&world).await[0]["id"].as_str().expect("an id").to_owned();
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.0", "Hi")
+        .await;
+    let id = conversations(&world).await[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     let path = format!("/v1/conversations/{id}");
     for (number, (set, then)) in [
         ("closed", "open"),
@@ -780,12 +992,22 @@ async fn a_customers_message_reopens_a_closed_conversation_and_leaves_pending_ag
     .into_iter()
     .enumerate()
     {
-        world.call(Method::PATCH, &path, json!({ "status": set })).await.expect(200);
-        world.customer_writes(&channel, CUSTOMER, &format!("wamid.r{number}"), "again").await;
+        world
+            .call(Method::PATCH, &path, json!({ "status": set }))
+            .await
+            .expect(200);
+        world
+            .customer_writes(&channel, CUSTOMER, &format!("wamid.r{number}"), "again")
+            .await;
         assert_eq!(world.get(&path).await["status"], then, "{set}");
         // A repeat is no news.
-        world.call(Method::PATCH, &path, json!({ "status": set })).await.expect(200);
-        world.customer_writes(&channel, CUSTOMER, &format!("wamid.r{number}"), "again").await;
+        world
+            .call(Method::PATCH, &path, json!({ "status": set }))
+            .await
+            .expect(200);
+        world
+            .customer_writes(&channel, CUSTOMER, &format!("wamid.r{number}"), "again")
+            .await;
         assert_eq!(world.get(&path).await["status"], set);
     }
 }
@@ -794,8 +1016,12 @@ async fn a_customers_message_reopens_a_closed_conversation_and_leaves_pending_ag
 async fn a_thousand_messages_in_one_payload_cost_one_round_trip() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.subscribe("https://subscriber.example/hook", &["message.received"]).await;
-    world.customer_writes(&channel, CUSTOMER, "wamid.warm", "Hi").await;
+    world
+        .subscribe("https://subscriber.example/hook", &["message.received"])
+        .await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.warm", "Hi")
+        .await;
     let items: Vec<Value> = (0..1_000)
         .map(|number| {
             let mut item = text_item(&format!("wamid.{number}"), &"x".repeat(200));
@@ -808,10 +1034,24 @@ async fn a_thousand_messages_in_one_payload_cost_one_round_trip() {
     world.from_meta(&channel, &payload).await.expect(200);
     assert_eq!(world.database().round_trips.get() - before, 1);
     assert!(world.database().longest_parameter.get() <= 1_000_000);
-    assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 1_001);
-    assert_eq!(world.database().count("SELECT COUNT(*) FROM conversation"), 301);
-    assert_eq!(world.database().count("SELECT SUM(unread_count) FROM conversation"), 1_001);
-    assert_eq!(world.database().count("SELECT COUNT(*) FROM delivery"), 1_001);
+    assert_eq!(
+        world.database().count("SELECT COUNT(*) FROM message"),
+        1_001
+    );
+    assert_eq!(
+        world.database().count("SELECT COUNT(*) FROM conversation"),
+        301
+    );
+    assert_eq!(
+        world
+            .database()
+            .count("SELECT SUM(unread_count) FROM conversation"),
+        1_001
+    );
+    assert_eq!(
+        world.database().count("SELECT COUNT(*) FROM delivery"),
+        1_001
+    );
     // What is not hinted at now is found by the sweep.
     for _ in 0..4 {
         world.drain().await;
@@ -834,7 +1074,12 @@ async fn a_payload_of_three_megabytes_is_stored_whole() {
     assert!((2_900_000..4_194_304).contains(&size), "{size}");
     world.from_meta(&channel, &payload).await.expect(200);
     assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 740);
-    assert_eq!(world.database().count("SELECT unread_count FROM conversation"), 740);
+    assert_eq!(
+        world
+            .database()
+            .count("SELECT unread_count FROM conversation"),
+        740
+    );
     assert!(world.database().longest_parameter.get() <= 1_000_000);
 }
 
@@ -854,6 +1099,7 @@ async fn texts_full_of_quotes_still_bind_in_parts_of_a_megabyte() {
 
 #[tokio::test]
 async fn one_value_of_three_megabytes_does_not_fail_the_webhook_nor_what_is_beside_it() {
+    let mut failing = Vec::new();
     for field in ["text", "id", "from", "name", "reply", "kind"] {
         let world = World::new().await;
         let channel = world.whatsapp().await;
@@ -872,10 +1118,12 @@ async fn one_value_of_three_megabytes_does_not_fail_the_webhook_nor_what_is_besi
             "contacts": contact, "messages": [big, text_item("wamid.small", "Hi")],
         }));
         let reply = world.from_meta(&channel, &payload).await;
-        assert_eq!(reply.status, 200, "{field}");
         let small = "SELECT COUNT(*) FROM message WHERE provider_message_id = 'wamid.small'";
-        assert_eq!(world.database().count(small), 1, "{field}");
+        if reply.status != 200 || world.database().count(small) != 1 {
+            failing.push((field, reply.status));
+        }
     }
+    assert_eq!(failing, []);
 }
 
 #[tokio::test]
@@ -889,7 +1137,10 @@ async fn text_with_a_nul_or_an_odd_name_is_stored_as_it_came() {
         "messages": [message.clone()],
     }));
     world.from_meta(&channel, &payload).await.expect(200);
-    assert_eq!(messages(&world).await[0]["content"]["text"], message["text"]["body"]);
+    assert_eq!(
+        messages(&world).await[0]["content"]["text"],
+        message["text"]["body"]
+    );
     let name = conversations(&world).await[0]["contact"]["name"].clone();
     assert_eq!(name, "O'Brien \"); DROP TABLE message; --\u{1f642}");
 }
@@ -915,9 +1166,15 @@ async fn a_nul_inside_an_id_or_a_number_fails_nothing() {
 async fn a_database_that_fails_makes_the_provider_try_again_and_nothing_is_lost() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.customer_writes(&channel, CUSTOMER, "wamid.0", "warm").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.0", "warm")
+        .await;
     let payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
-    world.database().faults.borrow_mut().extend([Fault::Before, Fault::Before]);
+    world
+        .database()
+        .faults
+        .borrow_mut()
+        .extend([Fault::Before, Fault::Before]);
     let refused = world.from_meta(&channel, &payload).await;
     assert!(refused.header("retry-after").is_some());
     refused.expect(503);
@@ -930,9 +1187,15 @@ async fn a_database_that_fails_makes_the_provider_try_again_and_nothing_is_lost(
 async fn an_answer_of_the_database_that_is_lost_stores_a_webhook_once() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.customer_writes(&channel, CUSTOMER, "wamid.0", "warm").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.0", "warm")
+        .await;
     let payload = whatsapp_text(CUSTOMER, "wamid.1", "Hi", START_S);
-    world.database().faults.borrow_mut().extend([Fault::After, Fault::After]);
+    world
+        .database()
+        .faults
+        .borrow_mut()
+        .extend([Fault::After, Fault::After]);
     world.from_meta(&channel, &payload).await.expect(503);
     world.from_meta(&channel, &payload).await.expect(200);
     assert_eq!(messages(&world).await.len(), 2);
@@ -943,9 +1206,13 @@ async fn an_answer_of_the_database_that_is_lost_stores_a_webhook_once() {
 async fn a_queue_that_refuses_costs_time_and_no_event() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.subscribe("https://subscriber.example/hook", &["message.received"]).await;
+    world
+        .subscribe("https://subscriber.example/hook", &["message.received"])
+        .await;
     world.ports().refuses_pushes.set(true);
-    world.customer_writes(&channel, CUSTOMER, "wamid.1", "Hi").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.1", "Hi")
+        .await;
     world.ports().refuses_pushes.set(false);
     world.advance(10_000);
     world.gateway.sweep().await;
@@ -957,7 +1224,9 @@ async fn a_queue_that_refuses_costs_time_and_no_event() {
 async fn a_status_for_a_message_of_another_channel_touches_nothing() {
     let world = World::new().await;
     let channel = world.whatsapp().await;
-    world.customer_writes(&channel, CUSTOMER, "wamid.in", "Hi").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.in", "Hi")
+        .await;
     let sent = world
         .post(
             "/v1/messages",
@@ -972,7 +1241,7 @@ async fn a_status_for_a_message_of_another_channel_touches_nothing() {
             json!({
                 "type": "whatsapp", "name": "Second", "identifier": "+15550100002",
                 "credentials": {
-                    "phoneNumberId": "999", "wabaId": "1", "accessToken": "t",
+                    "phoneNumberId": PHONE_NUMBER_ID, "wabaId": "1", "accessToken": "t",
                     "appSecret": APP_SECRET, "verifyToken": "v",
                 },
             }),
@@ -1006,7 +1275,10 @@ async fn a_private_telegram_text_is_stored_under_its_chat() {
     let world = World::new().await;
     let channel = world.telegram().await;
     world.advance(60_000);
-    world.from_telegram(&channel, &telegram_text(1, 7, "Hi")).await.expect(200);
+    world
+        .from_telegram(&channel, &telegram_text(1, 7, "Hi"))
+        .await
+        .expect(200);
     let message = &messages(&world).await[0];
     assert_eq!(message["content"], json!({ "type": "text", "text": "Hi" }));
     assert_eq!(message["channelType"], "telegram");
@@ -1017,20 +1289,30 @@ async fn a_private_telegram_text_is_stored_under_its_chat() {
     assert_eq!(conversation["windowExpiresAt"], Value::Null);
     assert_eq!(conversation["canSendFreeForm"], true);
     let identity = world.database().query("SELECT kind, value FROM identity");
-    assert_eq!(identity, [json!({ "kind": "telegram", "value": "5550001" })]);
+    assert_eq!(
+        identity,
+        [json!({ "kind": "telegram", "value": "5550001" })]
+    );
 }
 
 #[tokio::test]
 async fn a_telegram_answer_names_the_message_it_answers() {
     let world = World::new().await;
     let channel = world.telegram().await;
-    world.from_telegram(&channel, &telegram_text(1, 7, "Hi")).await.expect(200);
+    world
+        .from_telegram(&channel, &telegram_text(1, 7, "Hi"))
+        .await
+        .expect(200);
     let mut reply = telegram_text(2, 8, "that one");
     reply["message"]["reply_to_message"] = telegram_text(1, 7, "Hi")["message"].clone();
     world.from_telegram(&channel, &reply).await.expect(200);
     let listed = messages(&world).await;
     let of = |text: &str| {
-        listed.iter().find(|message| message["content"]["text"] == text).expect("the message").clone()
+        listed
+            .iter()
+            .find(|message| message["content"]["text"] == text)
+            .expect("the message")
+            .clone()
     };
     assert_eq!(of("that one")["replyTo"], of("Hi")["id"]);
 }
@@ -1051,20 +1333,30 @@ async fn groups_and_channels_are_conversations_of_their_own() {
         },
     });
     world.from_telegram(&channel, &post).await.expect(200);
-    world.from_telegram(&channel, &telegram_text(3, 7, "in private")).await.expect(200);
+    world
+        .from_telegram(&channel, &telegram_text(3, 7, "in private"))
+        .await
+        .expect(200);
     let mut seen: Vec<(String, String)> = conversations(&world)
         .await
         .iter()
         .map(|conversation| {
             let field = |name: &str| {
-                conversation["contact"][name].as_str().expect("text").to_owned()
+                conversation["contact"][name]
+                    .as_str()
+                    .expect("text")
+                    .to_owned()
             };
             (field("address"), field("name"))
         })
         .collect();
     seen.sort();
-    let expected = [("-1001234567890", "News"), ("-4001", "Team"), ("5550001", "Grace Hopper")]
-        .map(|(address, name)| (address.to_owned(), name.to_owned()));
+    let expected = [
+        ("-1001234567890", "News"),
+        ("-4001", "Team"),
+        ("5550001", "Grace Hopper"),
+    ]
+    .map(|(address, name)| (address.to_owned(), name.to_owned()));
     assert_eq!(seen, expected);
     assert_eq!(messages(&world).await.len(), 3, "message 7 of each chat");
 }
@@ -1075,16 +1367,43 @@ async fn updates_that_are_no_new_message_are_ignored_by_name() {
     let channel = world.telegram().await;
     let message = telegram_text(0, 7, "edited")["message"].clone();
     let updates = [
-        (json!({ "update_id": 1, "edited_message": message }), "update edited_message"),
-        (json!({ "update_id": 2, "edited_channel_post": message }), "update edited_channel_post"),
-        (json!({ "update_id": 3, "callback_query": { "id": "1", "from": { "id": 5 }, "data": "x" } }), "update callback_query"),
-        (json!({ "update_id": 4, "my_chat_member": { "new_chat_member": { "status": "kicked" } } }), "update my_chat_member"),
-        (json!({ "update_id": 5, "quantum_message": { "text": "?" } }), "update quantum_message"),
+        (
+            json!({ "update_id": 1, "edited_message": message }),
+            "update edited_message",
+        ),
+        (
+            json!({ "update_id": 2, "edited_channel_post": message }),
+            "update edited_channel_post",
+        ),
+        (
+            json!({ "update_id": 3, "callback_query": { "id": "1", "from": { "id": 5 }, "data": "x" } }),
+            "update callback_query",
+        ),
+        (
+            json!({ "update_id": 4, "my_chat_member": { "new_chat_member": { "status": "kicked" } } }),
+            "update my_chat_member",
+        ),
+        (
+            json!({ "update_id": 5, "quantum_message": { "text": "?" } }),
+            "update quantum_message",
+        ),
         (json!({ "update_id": 6 }), "nothing in it"),
-        (json!({ "update_id": 7, "message": { "message_id": 8, "date": START_S, "chat": { "id": -4_001, "type": "group", "title": "T" }, "new_chat_members": [{ "id": 5 }] } }), "service message"),
-        (json!({ "update_id": 8, "message": { "message_id": 9, "date": START_S, "chat": { "id": -4_001, "type": "group" }, "migrate_to_chat_id": -100_400_1 } }), "service message"),
-        (json!({ "update_id": 9, "message": { "date": START_S, "text": "no id" } }), "message without id"),
-        (json!({ "update_id": 10, "message": null }), "message without id"),
+        (
+            json!({ "update_id": 7, "message": { "message_id": 8, "date": START_S, "chat": { "id": -4_001, "type": "group", "title": "T" }, "new_chat_members": [{ "id": 5 }] } }),
+            "service message",
+        ),
+        (
+            json!({ "update_id": 8, "message": { "message_id": 9, "date": START_S, "chat": { "id": -4_001, "type": "group" }, "migrate_to_chat_id": -100_400_1 } }),
+            "service message",
+        ),
+        (
+            json!({ "update_id": 9, "message": { "date": START_S, "text": "no id" } }),
+            "message without id",
+        ),
+        (
+            json!({ "update_id": 10, "message": null }),
+            "message without id",
+        ),
         (json!([]), "not a JSON object"),
         (json!("text"), "not a JSON object"),
     ];
@@ -1102,7 +1421,10 @@ async fn telegram_media_are_unsupported_messages_that_name_their_kind() {
     let world = World::new().await;
     let channel = world.telegram().await;
     for (number, (field, value)) in [
-        ("photo", json!([{ "file_id": "a", "width": 1, "height": 1 }])),
+        (
+            "photo",
+            json!([{ "file_id": "a", "width": 1, "height": 1 }]),
+        ),
         ("voice", json!({ "file_id": "a" })),
         ("sticker", json!({ "file_id": "a" })),
         ("location", json!({ "latitude": 1.0, "longitude": 2.0 })),
@@ -1113,13 +1435,18 @@ async fn telegram_media_are_unsupported_messages_that_name_their_kind() {
     {
         let number = i64::try_from(number).expect("small");
         let mut update = telegram_text(1, 100 + number, "");
-        update["message"].as_object_mut().expect("an object").remove("text");
+        update["message"]
+            .as_object_mut()
+            .expect("an object")
+            .remove("text");
         update["message"][field] = value;
         update["message"]["caption"] = json!("look");
         world.from_telegram(&channel, &update).await.expect(200);
         let id = format!("5550001:{}", 100 + number);
         let listed = messages(&world).await;
-        let message = listed.iter().find(|message| message["providerMessageId"] == id.as_str());
+        let message = listed
+            .iter()
+            .find(|message| message["providerMessageId"] == id.as_str());
         let content = json!({ "type": "unsupported", "providerType": field });
         assert_eq!(message.expect("the message")["content"], content);
     }
@@ -1130,11 +1457,17 @@ async fn an_animation_is_named_so_though_it_fills_the_document_too() {
     let world = World::new().await;
     let channel = world.telegram().await;
     let mut update = telegram_text(1, 7, "");
-    update["message"].as_object_mut().expect("an object").remove("text");
+    update["message"]
+        .as_object_mut()
+        .expect("an object")
+        .remove("text");
     update["message"]["document"] = json!({ "file_id": "a" });
     update["message"]["animation"] = json!({ "file_id": "a" });
     world.from_telegram(&channel, &update).await.expect(200);
-    assert_eq!(messages(&world).await[0]["content"]["providerType"], "animation");
+    assert_eq!(
+        messages(&world).await[0]["content"]["providerType"],
+        "animation"
+    );
 }
 
 #[tokio::test]
@@ -1151,6 +1484,12 @@ async fn a_repeated_update_changes_nothing_and_huge_ids_are_kept_whole() {
         world.from_telegram(&channel, &update).await.expect(200);
     }
     assert_eq!(stored(&world), before);
-    assert_eq!(conversations(&world).await[0]["contact"]["address"], format!("-{huge}"));
-    assert_eq!(messages(&world).await[0]["providerMessageId"], format!("-{huge}:{huge}"));
+    assert_eq!(
+        conversations(&world).await[0]["contact"]["address"],
+        format!("-{huge}")
+    );
+    assert_eq!(
+        messages(&world).await[0]["providerMessageId"],
+        format!("-{huge}:{huge}")
+    );
 }

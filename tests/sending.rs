@@ -3,11 +3,10 @@
 mod support;
 
 use http::Method;
-use patchbay::gateway::Queue;
 use serde_json::{Value, json};
 use std::rc::Rc;
 use support::outgoing::{SHOP, history, id, text};
-use support::world::{CUSTOMER, PHONE_NUMBER_ID, whatsapp_status, whatsapp_text, whatsapp_value};
+use support::world::{CUSTOMER, whatsapp_status, whatsapp_text, whatsapp_value};
 use support::{Answer, World};
 
 const NOBODY: &str = "01890000-0000-7000-8000-000000000000";
@@ -28,11 +27,17 @@ async fn a_text_is_accepted_sent_once_and_tracked_to_delivery() {
     assert_eq!(sent[0]["biz_opaque_callback_data"], accepted["id"]);
 
     let at = world.ports().now_ms.get() / 1_000;
-    world.from_meta(&channel, &whatsapp_status("wamid.1", "delivered", at)).await.expect(200);
+    world
+        .from_meta(&channel, &whatsapp_status("wamid.1", "delivered", at))
+        .await
+        .expect(200);
     let message = world.now(&accepted).await;
     assert_eq!(message["status"], "delivered");
     assert_eq!(message["providerMessageId"], "wamid.1");
-    assert_eq!(history(&message), ["accepted", "sending", "sent", "delivered"]);
+    assert_eq!(
+        history(&message),
+        ["accepted", "sending", "sent", "delivered"]
+    );
     assert_eq!(message["attempts"][0]["outcome"], "sent");
 }
 
@@ -42,13 +47,18 @@ async fn free_text_outside_the_window_is_refused_before_the_provider_is_called()
     let channel = world.whatsapp().await;
     let refused = world.refused(text(CUSTOMER, "Hello")).await;
     assert_eq!(refused.as_told(), (422, "window_closed", ""));
-    world.customer_writes(&channel, CUSTOMER, "wamid.in", "Hi").await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.in", "Hi")
+        .await;
     world.advance(24 * 3_600_000);
     let refused = world.refused(text(CUSTOMER, "Hello")).await;
     assert_eq!(refused.as_told(), (422, "window_closed", ""));
     world.drain().await;
     assert!(world.requests_to("graph.test").is_empty());
-    let stored = world.call(Method::GET, "/v1/messages", Value::Null).await.expect(200);
+    let stored = world
+        .call(Method::GET, "/v1/messages", Value::Null)
+        .await
+        .expect(200);
     assert_eq!(stored["data"].as_array().map(Vec::len), Some(1));
 }
 
@@ -56,7 +66,11 @@ async fn free_text_outside_the_window_is_refused_before_the_provider_is_called()
 async fn an_answer_that_never_came_leaves_the_message_unknown_and_the_next_one_goes() {
     let world = World::new().await;
     world.open_whatsapp().await;
-    world.ports().answers.borrow_mut().push_back(Answer::NoAnswer);
+    world
+        .ports()
+        .answers
+        .borrow_mut()
+        .push_back(Answer::NoAnswer);
     let first = world.say(CUSTOMER, "one").await;
     let second = world.say(CUSTOMER, "two").await;
     world.drain().await;
@@ -73,8 +87,20 @@ async fn a_recipient_is_a_conversation_a_contact_or_an_address_however_it_is_spe
     let first = world.say(CUSTOMER, "first").await;
     let conversation = first["conversationId"].as_str().expect("an id").to_owned();
     let contact = first["contactId"].as_str().expect("an id").to_owned();
-    let tos = [&*conversation, &*contact, CUSTOMER, "+5511999999999", "+55 (11) 99999-9999"];
-    let froms = [&*channel, SHOP, "15550100001", "+1 (555) 010-0001", "@15550100001"];
+    let tos = [
+        &*conversation,
+        &*contact,
+        CUSTOMER,
+        "+5511999999999",
+        "+55 (11) 99999-9999",
+    ];
+    let froms = [
+        &*channel,
+        SHOP,
+        "15550100001",
+        "+1 (555) 010-0001",
+        "@15550100001",
+    ];
     for is_cold in [true, false] {
         for to in tos {
             for from in froms {
@@ -84,7 +110,10 @@ async fn a_recipient_is_a_conversation_a_contact_or_an_address_however_it_is_spe
                 let mut body = text(to, "again");
                 body["from"] = json!(from);
                 let accepted = world.post("/v1/messages", body).await.expect(202);
-                assert_eq!(accepted["conversationId"], first["conversationId"], "{to} {from}");
+                assert_eq!(
+                    accepted["conversationId"], first["conversationId"],
+                    "{to} {from}"
+                );
                 assert_eq!(accepted["contactId"], first["contactId"], "{to} {from}");
                 assert_eq!(accepted["channelId"], channel.as_str(), "{to} {from}");
             }
@@ -99,9 +128,17 @@ async fn a_recipient_is_a_conversation_a_contact_or_an_address_however_it_is_spe
             assert_eq!(accepted["conversationId"], first["conversationId"], "{to}");
         }
     }
-    assert_eq!(world.database().count("SELECT COUNT(*) FROM conversation"), 1);
+    assert_eq!(
+        world.database().count("SELECT COUNT(*) FROM conversation"),
+        1
+    );
     assert_eq!(world.database().count("SELECT COUNT(*) FROM contact"), 1);
-    assert_eq!(world.database().count("SELECT COUNT(DISTINCT seq) = MAX(seq) FROM message"), 1);
+    assert_eq!(
+        world
+            .database()
+            .count("SELECT COUNT(DISTINCT seq) = MAX(seq) FROM message"),
+        1
+    );
 }
 
 #[tokio::test]
@@ -163,21 +200,55 @@ async fn a_contact_is_written_to_where_it_was_last_active_or_on_the_channel_name
         if is_cold {
             world.forget();
         }
-        let latest = world.post("/v1/messages", to_contact(None)).await.expect(202);
-        assert_eq!(latest["channelId"], second.as_str(), "the latest conversation");
-        let named = world.post("/v1/messages", to_contact(Some(&shop))).await.expect(202);
-        assert_eq!(named["channelId"], shop.as_str(), "the conversation on the channel named");
+        let latest = world
+            .post("/v1/messages", to_contact(None))
+            .await
+            .expect(202);
+        assert_eq!(
+            latest["channelId"],
+            second.as_str(),
+            "the latest conversation"
+        );
+        let named = world
+            .post("/v1/messages", to_contact(Some(&shop)))
+            .await
+            .expect(202);
+        assert_eq!(
+            named["channelId"],
+            shop.as_str(),
+            "the conversation on the channel named"
+        );
         world.advance(1_000);
-        world.post("/v1/messages", to_contact(Some(&second))).await.expect(202);
+        world
+            .post("/v1/messages", to_contact(Some(&second)))
+            .await
+            .expect(202);
         world.advance(1_000);
     }
-    world.customer_writes(&shop, CUSTOMER, "wamid.again", "Hi again").await;
-    let latest = world.post("/v1/messages", to_contact(None)).await.expect(202);
-    assert_eq!(latest["channelId"], shop.as_str(), "the customer wrote there last");
+    world
+        .customer_writes(&shop, CUSTOMER, "wamid.again", "Hi again")
+        .await;
+    let latest = world
+        .post("/v1/messages", to_contact(None))
+        .await
+        .expect(202);
+    assert_eq!(
+        latest["channelId"],
+        shop.as_str(),
+        "the customer wrote there last"
+    );
     assert_eq!(world.database().count("SELECT COUNT(*) FROM contact"), 1);
-    assert_eq!(world.database().count("SELECT COUNT(*) FROM conversation"), 2);
+    assert_eq!(
+        world.database().count("SELECT COUNT(*) FROM conversation"),
+        2
+    );
     world.drain().await;
-    assert!(world.requests_to("graph.test").iter().all(|sent| sent["to"] == CUSTOMER));
+    assert!(
+        world
+            .requests_to("graph.test")
+            .iter()
+            .all(|sent| sent["to"] == CUSTOMER)
+    );
 }
 
 #[tokio::test]
@@ -189,7 +260,10 @@ async fn a_contact_without_an_address_of_the_channels_kind_cannot_be_written_to(
     let contact = contact.as_str().expect("an id");
     let mut by_telegram = text(contact, "Hello");
     by_telegram["from"] = json!("patchbay_bot");
-    assert_eq!(world.refused(by_telegram).await.as_told(), (422, "invalid_request", "/to"));
+    assert_eq!(
+        world.refused(by_telegram).await.as_told(),
+        (422, "invalid_request", "/to")
+    );
 
     world.database().query(&format!(
         "INSERT INTO contact (workspace_id, id, created_at) VALUES ('{}', '{NOBODY}', 1)",
@@ -198,8 +272,14 @@ async fn a_contact_without_an_address_of_the_channels_kind_cannot_be_written_to(
     let known_by_nothing = world.refused(text(NOBODY, "Hello")).await;
     assert_eq!(known_by_nothing.as_told(), (422, "invalid_request", "/to"));
     let mut without_from = text(NOBODY, "Hello");
-    without_from.as_object_mut().expect("an object").remove("from");
-    assert_eq!(world.refused(without_from).await.as_told(), (422, "invalid_request", "/from"));
+    without_from
+        .as_object_mut()
+        .expect("an object")
+        .remove("from");
+    assert_eq!(
+        world.refused(without_from).await.as_told(),
+        (422, "invalid_request", "/from")
+    );
 }
 
 #[tokio::test]
@@ -207,7 +287,14 @@ async fn a_recipient_that_cannot_be_is_refused_by_name() {
     let mut world = World::new().await;
     world.open_whatsapp().await;
     for is_cold in [true, false] {
-        for to in ["12", "not a number", "@name", "55119999999991234567", "", "   "] {
+        for to in [
+            "12",
+            "not a number",
+            "@name",
+            "55119999999991234567",
+            "",
+            "   ",
+        ] {
             if is_cold {
                 world.forget();
             }
@@ -215,10 +302,16 @@ async fn a_recipient_that_cannot_be_is_refused_by_name() {
             assert_eq!(refused.as_told(), (422, "invalid_request", "/to"), "{to}");
         }
         let mut without_from = text(CUSTOMER, "Hello");
-        without_from.as_object_mut().expect("an object").remove("from");
+        without_from
+            .as_object_mut()
+            .expect("an object")
+            .remove("from");
         let refused = world.refused(without_from).await;
         assert_eq!(refused.as_told(), (422, "invalid_request", "/from"));
-        assert_eq!(world.refused(text(NOBODY, "Hello")).await.as_told(), (404, "not_found", "/to"));
+        assert_eq!(
+            world.refused(text(NOBODY, "Hello")).await.as_told(),
+            (404, "not_found", "/to")
+        );
         world.say(CUSTOMER, "warms up").await;
     }
 }
@@ -241,15 +334,23 @@ async fn an_identifier_of_two_channels_names_neither() {
             let mut body = text(CUSTOMER, "Hello");
             body["from"] = json!(from);
             let refused = world.refused(body).await;
-            assert_eq!(refused.as_told(), (422, "invalid_request", "/from"), "{from}");
+            assert_eq!(
+                refused.as_told(),
+                (422, "invalid_request", "/from"),
+                "{from}"
+            );
         }
     }
     // Neither a channel's id nor a conversation needs the identifier.
     let mut by_id = text(CUSTOMER, "Hello");
     by_id["from"] = json!(shop);
     world.post("/v1/messages", by_id).await.expect(202);
-    let in_conversation = json!({ "to": conversation, "content": { "type": "text", "text": "Hi" } });
-    world.post("/v1/messages", in_conversation).await.expect(202);
+    let in_conversation =
+        json!({ "to": conversation, "content": { "type": "text", "text": "Hi" } });
+    world
+        .post("/v1/messages", in_conversation)
+        .await
+        .expect(202);
 }
 
 #[tokio::test]
@@ -262,9 +363,15 @@ async fn a_channel_that_is_not_there_is_refused_by_name() {
         }
         let mut body = text(CUSTOMER, "Hello");
         body["from"] = json!("+15550109999");
-        assert_eq!(world.refused(body.clone()).await.as_told(), (422, "invalid_request", "/from"));
+        assert_eq!(
+            world.refused(body.clone()).await.as_told(),
+            (422, "invalid_request", "/from")
+        );
         body["from"] = json!(NOBODY);
-        assert_eq!(world.refused(body).await.as_told(), (404, "not_found", "/from"));
+        assert_eq!(
+            world.refused(body).await.as_told(),
+            (404, "not_found", "/from")
+        );
         world.say(CUSTOMER, "warms up").await;
     }
 }
@@ -286,17 +393,36 @@ async fn what_belongs_to_another_workspace_is_as_if_it_were_not_there() {
         body.as_object_mut().expect("an object").remove("requestId");
         body
     };
-    let send = |from: Option<&str>, to: &str, reply: Option<&str>| {
-        json!({ "from": from, "to": to, "replyTo": reply, "content": { "type": "text", "text": "Hi" } })
-    };
+    let send = |from: Option<&str>, to: &str, reply: Option<&str>| json!({ "from": from, "to": to, "replyTo": reply, "content": { "type": "text", "text": "Hi" } });
     let pairs = [
-        (send(None, &foreign("conversationId"), None), send(None, NOBODY, None)),
-        (send(None, &foreign("contactId"), None), send(None, NOBODY, None)),
-        (send(Some(&mine), &foreign("conversationId"), None), send(Some(&mine), NOBODY, None)),
-        (send(Some(&mine), &foreign("contactId"), None), send(Some(&mine), NOBODY, None)),
-        (send(Some(&foreign_channel), CUSTOMER, None), send(Some(NOBODY), CUSTOMER, None)),
-        (send(Some(SHOP), CUSTOMER, None), send(Some("+15550107777"), CUSTOMER, None)),
-        (send(Some(&mine), "77", Some(&foreign("id"))), send(Some(&mine), "77", Some(NOBODY))),
+        (
+            send(None, &foreign("conversationId"), None),
+            send(None, NOBODY, None),
+        ),
+        (
+            send(None, &foreign("contactId"), None),
+            send(None, NOBODY, None),
+        ),
+        (
+            send(Some(&mine), &foreign("conversationId"), None),
+            send(Some(&mine), NOBODY, None),
+        ),
+        (
+            send(Some(&mine), &foreign("contactId"), None),
+            send(Some(&mine), NOBODY, None),
+        ),
+        (
+            send(Some(&foreign_channel), CUSTOMER, None),
+            send(Some(NOBODY), CUSTOMER, None),
+        ),
+        (
+            send(Some(SHOP), CUSTOMER, None),
+            send(Some("+15550107777"), CUSTOMER, None),
+        ),
+        (
+            send(Some(&mine), "77", Some(&foreign("id"))),
+            send(Some(&mine), "77", Some(NOBODY)),
+        ),
     ];
     for is_cold in [true, false] {
         for (foreign, absent) in &pairs {
@@ -309,16 +435,27 @@ async fn what_belongs_to_another_workspace_is_as_if_it_were_not_there() {
             }
             let of_nobody = world.refused(absent.clone()).await.0;
             assert!([404, 422].contains(&of_theirs.status), "{}", of_theirs.body);
-            assert!(of_theirs.body["errors"][0]["pointer"].is_string(), "{}", of_theirs.body);
+            assert!(
+                of_theirs.body["errors"][0]["pointer"].is_string(),
+                "{}",
+                of_theirs.body
+            );
             assert_eq!(of_theirs.status, of_nobody.status, "{foreign}");
-            assert_eq!(without_id(of_theirs.body), without_id(of_nobody.body), "{foreign}");
+            assert_eq!(
+                without_id(of_theirs.body),
+                without_id(of_nobody.body),
+                "{foreign}"
+            );
         }
         // The same isolate serves its owner, and so remembers all of it.
         let my_key = std::mem::replace(&mut world.key, their_key.clone());
         world.say(&foreign("conversationId"), "warms up").await;
         world.say(CUSTOMER, "warms up").await;
         world.key = my_key;
-        world.post("/v1/messages", send(Some(&mine), "77", None)).await.expect(202);
+        world
+            .post("/v1/messages", send(Some(&mine), "77", None))
+            .await
+            .expect(202);
     }
 }
 
@@ -339,9 +476,16 @@ async fn a_sender_that_is_not_the_conversations_channel_is_refused() {
             let mut body = text(conversation, "Hello");
             body["from"] = json!(from);
             let refused = world.refused(body).await;
-            assert_eq!(refused.as_told(), (422, "invalid_request", "/from"), "{from}");
+            assert_eq!(
+                refused.as_told(),
+                (422, "invalid_request", "/from"),
+                "{from}"
+            );
         }
-        world.post("/v1/messages", elsewhere.clone()).await.expect(202);
+        world
+            .post("/v1/messages", elsewhere.clone())
+            .await
+            .expect(202);
         world.say(conversation, "warms up").await;
     }
 }
@@ -407,7 +551,12 @@ async fn a_key_without_the_scope_may_not_send_whatever_it_says() {
     let new = json!({ "name": "reader", "scopes": ["messaging:messages:read"] });
     let key = world.admin(Method::POST, &path, new).await.expect(201);
     world.key = key["key"].as_str().expect("a key").to_owned();
-    for body in [text(CUSTOMER, "Hello"), text(CUSTOMER, ""), text(NOBODY, "Hello"), json!({})] {
+    for body in [
+        text(CUSTOMER, "Hello"),
+        text(CUSTOMER, ""),
+        text(NOBODY, "Hello"),
+        json!({}),
+    ] {
         for is_cold in [false, true] {
             if is_cold {
                 world.forget();
@@ -429,7 +578,9 @@ async fn a_channel_that_cannot_send_refuses_at_once_though_it_is_remembered() {
         let shop = world.open_whatsapp().await;
         let said = world.say(CUSTOMER, "warms up").await;
         let conversation = said["conversationId"].as_str().expect("an id");
-        world.database().query(&format!("UPDATE channel SET {state}"));
+        world
+            .database()
+            .query(&format!("UPDATE channel SET {state}"));
         for is_cold in [false, true] {
             for to in [conversation, CUSTOMER] {
                 for from in [&*shop, SHOP] {
@@ -440,7 +591,11 @@ async fn a_channel_that_cannot_send_refuses_at_once_though_it_is_remembered() {
                     body["from"] = json!(from);
                     let refused = world.refused(body).await;
                     assert_eq!(refused.as_told().0, 409, "{state} {to} {from} {is_cold}");
-                    assert_eq!(refused.as_told().1, "channel_unavailable", "{state} {to} {from}");
+                    assert_eq!(
+                        refused.as_told().1,
+                        "channel_unavailable",
+                        "{state} {to} {from}"
+                    );
                 }
             }
         }
@@ -457,7 +612,10 @@ async fn nothing_is_accepted_on_a_deleted_channel() {
     let remembers = Rc::clone(&world.gateway.memory);
     world.forget();
     let path = format!("/v1/channels/{shop}");
-    world.call(Method::DELETE, &path, Value::Null).await.expect(204);
+    world
+        .call(Method::DELETE, &path, Value::Null)
+        .await
+        .expect(204);
     for is_cold in [false, true] {
         let in_conversation =
             json!({ "to": conversation, "content": { "type": "text", "text": "Hi" } });
@@ -467,7 +625,11 @@ async fn nothing_is_accepted_on_a_deleted_channel() {
             world.gateway.memory = Rc::clone(&remembers);
         }
         let refused = world.refused(in_conversation).await;
-        assert_eq!(refused.as_told(), (409, "channel_unavailable", ""), "{is_cold}");
+        assert_eq!(
+            refused.as_told(),
+            (409, "channel_unavailable", ""),
+            "{is_cold}"
+        );
         for from in [&*shop, SHOP] {
             if is_cold {
                 world.forget();
@@ -475,7 +637,11 @@ async fn nothing_is_accepted_on_a_deleted_channel() {
             let mut body = text(CUSTOMER, "Hello");
             body["from"] = json!(from);
             let refused = world.refused(body).await;
-            assert!([404, 409, 422].contains(&refused.0.status), "{}", refused.0.body);
+            assert!(
+                [404, 409, 422].contains(&refused.0.status),
+                "{}",
+                refused.0.body
+            );
         }
     }
 }
@@ -488,7 +654,10 @@ async fn an_identifier_connected_anew_is_found_by_an_isolate_that_remembers_the_
     let remembers = Rc::clone(&world.gateway.memory);
     world.forget();
     let path = format!("/v1/channels/{old}");
-    world.call(Method::DELETE, &path, Value::Null).await.expect(204);
+    world
+        .call(Method::DELETE, &path, Value::Null)
+        .await
+        .expect(204);
     let new = world.unenforced_whatsapp().await;
     world.gateway.memory = remembers;
     let accepted = world.say(CUSTOMER, "Hello").await;
@@ -496,37 +665,26 @@ async fn an_identifier_connected_anew_is_found_by_an_isolate_that_remembers_the_
 }
 
 #[tokio::test]
-async fn a_channel_that_changed_since_it_was_remembered_is_planned_again() {
-    let mut world = World::new().await;
-    let shop = world.open_whatsapp().await;
-    world.say(CUSTOMER, "warms up").await;
-    let remembers = Rc::clone(&world.gateway.memory);
-    world.forget();
-    world.patch_channel(&shop, json!({ "settings": { "enforceWindow": false } })).await;
-    world.gateway.memory = remembers;
-    world.advance(24 * 3_600_000);
-    // Five minutes are over, so the memory is empty; fill it with what was.
-    let accepted = world.say("5511888888888", "to somebody new").await;
-    assert_eq!(accepted["status"], "accepted");
-
-    let remembers = Rc::clone(&world.gateway.memory);
-    world.forget();
-    world.patch_channel(&shop, json!({ "settings": { "enforceWindow": true } })).await;
-    world.gateway.memory = remembers;
-    let refused = world.refused(text("5511777777777", "Hello")).await;
-    assert_eq!(refused.as_told(), (422, "window_closed", ""));
-}
-
-#[tokio::test]
-async fn settings_changed_by_another_isolate_count_at_once() {
+async fn a_channel_that_another_isolate_changed_is_planned_again() {
     let mut world = World::new().await;
     let shop = world.whatsapp().await;
-    assert_eq!(world.refused(text(CUSTOMER, "Hello")).await.as_told().1, "window_closed");
-    let remembers = Rc::clone(&world.gateway.memory);
-    world.forget();
-    world.patch_channel(&shop, json!({ "settings": { "enforceWindow": false } })).await;
-    world.gateway.memory = remembers;
-    world.say(CUSTOMER, "Hello").await;
+    assert_eq!(
+        world.refused(text(CUSTOMER, "Hello")).await.as_told().1,
+        "window_closed"
+    );
+    for is_enforced in [false, true] {
+        let remembers = Rc::clone(&world.gateway.memory);
+        world.forget();
+        let patch = json!({ "settings": { "enforceWindow": is_enforced } });
+        world.patch_channel(&shop, patch).await;
+        world.gateway.memory = remembers;
+        if is_enforced {
+            let refused = world.refused(text("5511777777777", "Hello")).await;
+            assert_eq!(refused.as_told(), (422, "window_closed", ""));
+        } else {
+            world.say(CUSTOMER, "Hello").await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -542,12 +700,23 @@ async fn the_window_is_open_for_exactly_a_day_after_the_customers_last_message()
     let now_s = world.ports().now_ms.get() / 1_000;
     let late = whatsapp_text(CUSTOMER, "wamid.late", "wrote long ago", now_s - 24 * 3_600);
     world.from_meta(&shop, &late).await.expect(200);
-    assert_eq!(world.refused(text(CUSTOMER, "still")).await.as_told().1, "window_closed");
-    let ahead = whatsapp_text(CUSTOMER, "wamid.ahead", "a clock that is ahead", now_s + 7_200);
+    assert_eq!(
+        world.refused(text(CUSTOMER, "still")).await.as_told().1,
+        "window_closed"
+    );
+    let ahead = whatsapp_text(
+        CUSTOMER,
+        "wamid.ahead",
+        "a clock that is ahead",
+        now_s + 7_200,
+    );
     world.from_meta(&shop, &ahead).await.expect(200);
     world.say(CUSTOMER, "open again").await;
     world.advance(24 * 3_600_000);
-    assert_eq!(world.refused(text(CUSTOMER, "over")).await.as_told().1, "window_closed");
+    assert_eq!(
+        world.refused(text(CUSTOMER, "over")).await.as_told().1,
+        "window_closed"
+    );
 }
 
 #[tokio::test]
@@ -564,7 +733,9 @@ async fn a_channel_that_enforces_no_window_writes_to_anybody() {
 async fn an_answer_to_a_message_quotes_it_and_one_to_any_other_is_refused() {
     let world = World::new().await;
     let shop = world.open_whatsapp().await;
-    world.customer_writes(&shop, "5511888888888", "wamid.other", "Hi").await;
+    world
+        .customer_writes(&shop, "5511888888888", "wamid.other", "Hi")
+        .await;
     let found = |from: &str| {
         let rows = world.database().query(&format!(
             "SELECT m.id FROM message m JOIN conversation c ON c.id = m.conversation_id
@@ -577,11 +748,18 @@ async fn an_answer_to_a_message_quotes_it_and_one_to_any_other_is_refused() {
     let accepted = world.post("/v1/messages", body.clone()).await.expect(202);
     assert_eq!(accepted["replyTo"], body["replyTo"]);
     world.drain().await;
-    assert_eq!(world.requests_to("graph.test")[0]["context"]["message_id"], "wamid.in");
+    assert_eq!(
+        world.requests_to("graph.test")[0]["context"]["message_id"],
+        "wamid.in"
+    );
     for other in [found("5511888888888").as_str(), NOBODY, "not an id"] {
         body["replyTo"] = json!(other);
         let refused = world.refused(body.clone()).await;
-        assert_eq!(refused.as_told(), (422, "invalid_request", "/replyTo"), "{other}");
+        assert_eq!(
+            refused.as_told(),
+            (422, "invalid_request", "/replyTo"),
+            "{other}"
+        );
     }
 }
 
@@ -609,17 +787,38 @@ async fn contents_that_cannot_be_sent_yet_are_refused_by_name() {
     let world = World::new().await;
     world.open_whatsapp().await;
     for kind in [
-        "image", "video", "audio", "document", "sticker", "location", "contacts", "interactive",
-        "cards", "template", "reaction", "markSeen", "typing", "paymentRequest", "orderStatus",
+        "image",
+        "video",
+        "audio",
+        "document",
+        "sticker",
+        "location",
+        "contacts",
+        "interactive",
+        "cards",
+        "template",
+        "reaction",
+        "markSeen",
+        "typing",
+        "paymentRequest",
+        "orderStatus",
     ] {
         let body = json!({ "from": SHOP, "to": CUSTOMER, "content": { "type": kind } });
         let refused = world.refused(body).await;
-        assert_eq!(refused.as_told(), (422, "unsupported_content", "/content/type"), "{kind}");
+        assert_eq!(
+            refused.as_told(),
+            (422, "unsupported_content", "/content/type"),
+            "{kind}"
+        );
     }
     for kind in ["reply", "order", "unsupported", "nonsense", ""] {
         let body = json!({ "from": SHOP, "to": CUSTOMER, "content": { "type": kind } });
         let refused = world.refused(body).await;
-        assert_eq!(refused.as_told(), (422, "invalid_request", "/content/type"), "{kind}");
+        assert_eq!(
+            refused.as_told(),
+            (422, "invalid_request", "/content/type"),
+            "{kind}"
+        );
     }
 }
 
@@ -633,7 +832,10 @@ async fn fields_of_the_wrong_form_are_pointed_at() {
         body
     };
     let wrong = [
-        (with("scheduledAt", json!("2026-12-01T08:00:00Z")), "/scheduledAt"),
+        (
+            with("scheduledAt", json!("2026-12-01T08:00:00Z")),
+            "/scheduledAt",
+        ),
         (with("onUnsupported", json!("adapt")), "/onUnsupported"),
         (with("onUnsupported", json!("perhaps")), "/onUnsupported"),
         (with("to", json!(7)), "/to"),
@@ -642,17 +844,30 @@ async fn fields_of_the_wrong_form_are_pointed_at() {
         (with("content", json!("Hello")), "/content"),
         (with("content", json!({ "text": "Hello" })), "/content/type"),
         (with("content", json!({ "type": "text" })), "/content/text"),
-        (with("content", json!({ "type": "text", "text": 5 })), "/content/text"),
+        (
+            with("content", json!({ "type": "text", "text": 5 })),
+            "/content/text",
+        ),
         (with("expiresAt", json!("tomorrow")), "/expiresAt"),
-        (with("expiresAt", json!("2020-01-01T00:00:00Z")), "/expiresAt"),
+        (
+            with("expiresAt", json!("2020-01-01T00:00:00Z")),
+            "/expiresAt",
+        ),
         (with("metadata", json!("x")), "/metadata"),
-        (with("metadata", json!({ "x": "y".repeat(17_000) })), "/metadata"),
+        (
+            with("metadata", json!({ "x": "y".repeat(17_000) })),
+            "/metadata",
+        ),
         (with("actor", json!("robot")), "/actor"),
         (with("clientMessageId", json!("")), "/clientMessageId"),
     ];
     for (body, pointer) in wrong {
         let refused = world.refused(body.clone()).await;
-        assert_eq!(refused.as_told(), (422, "invalid_request", pointer), "{body}");
+        assert_eq!(
+            refused.as_told(),
+            (422, "invalid_request", pointer),
+            "{body}"
+        );
     }
     for body in [json!([]), json!("text"), json!(7)] {
         assert_eq!(world.refused(body).await.as_told().0, 422);
@@ -672,7 +887,10 @@ async fn fields_nobody_knows_are_ignored() {
     assert_eq!(accepted["metadata"], json!({ "order": 7 }));
     world.drain().await;
     let sent = world.requests_to("graph.test");
-    assert_eq!(sent[0]["text"], json!({ "body": "Hello", "preview_url": true }));
+    assert_eq!(
+        sent[0]["text"],
+        json!({ "body": "Hello", "preview_url": true })
+    );
 }
 
 #[tokio::test]
@@ -698,11 +916,15 @@ async fn a_new_address_gets_a_contact_and_a_conversation_that_its_answer_finds()
     world.subscribe_to_all().await;
     let accepted = world.say("+55 11 7777-7777", "Hello").await;
     world.drain().await;
-    let kinds = world.ports().requests.borrow().iter().fold(0, |count, request| {
-        let body: Value = serde_json::from_slice(request.body()).expect("JSON");
-        count + i32::from(body["type"] == "conversation.created")
-    });
-    assert_eq!(kinds, 1, "subscribers hear of the conversation once");
+    let told = world.requests_to("hooks.example.com");
+    let created = told
+        .iter()
+        .filter(|event| event["type"] == "conversation.created");
+    assert_eq!(
+        created.count(),
+        1,
+        "subscribers hear of the conversation once"
+    );
     let value = whatsapp_value(json!({
         "contacts": [{ "profile": { "name": "Grace" }, "wa_id": "551177777777" }],
         "messages": [{
@@ -711,13 +933,17 @@ async fn a_new_address_gets_a_contact_and_a_conversation_that_its_answer_finds()
         }],
     }));
     world.from_meta(&shop, &value).await.expect(200);
-    let path = format!("/v1/conversations/{}", accepted["conversationId"].as_str().expect("an id"));
+    let path = format!(
+        "/v1/conversations/{}",
+        accepted["conversationId"].as_str().expect("an id")
+    );
     let conversation = world.get(&path).await;
     assert_eq!(conversation["contact"]["name"], "Grace");
     assert_eq!(conversation["contact"]["id"], accepted["contactId"]);
     assert_eq!(conversation["unreadCount"], 1);
     assert_eq!(world.database().count("SELECT COUNT(*) FROM contact"), 1);
-    assert_eq!(world.database().count("SELECT COUNT(*) FROM conversation"), 1);
-    assert_eq!(PHONE_NUMBER_ID, "106540352242922");
-    assert!(world.take_pushes(Queue::Outbound).is_empty());
+    assert_eq!(
+        world.database().count("SELECT COUNT(*) FROM conversation"),
+        1
+    );
 }

@@ -2,7 +2,7 @@
 //! which a request is the same request.
 
 use crate::channel::Invalid;
-use crate::gateway::Error;
+use crate::gateway::{Error, Gateway, Ports};
 use crate::model::access::KeySecret;
 use http::{HeaderMap, header};
 use serde_json::Value;
@@ -17,9 +17,20 @@ pub fn token(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-api-key")?.to_str().ok().map(str::trim)
 }
 
-/// The API key of a request; its form and checksum are right.
-pub fn secret(headers: &HeaderMap) -> Result<KeySecret, Error> {
-    token(headers).and_then(KeySecret::parse).ok_or(Error::InvalidKey)
+/// The API key of a request: its form and checksum are right, and it is not used
+/// too often.
+pub async fn secret<P: Ports>(
+    gateway: &Gateway<P>,
+    headers: &HeaderMap,
+) -> Result<KeySecret, Error> {
+    let secret = token(headers)
+        .and_then(KeySecret::parse)
+        .ok_or(Error::InvalidKey)?;
+    if gateway.ports.admits(&secret.hash()).await {
+        Ok(secret)
+    } else {
+        Err(Error::RateLimited)
+    }
 }
 
 /// The `Idempotency-Key`, bare or as a quoted string of RFC 8941: the same key.
@@ -89,7 +100,9 @@ fn digest(value: &Value, hasher: &mut Sha256) {
                 .map(|whole| whole.to_string())
                 .or_else(|| number.as_u64().map(|whole| whole.to_string()));
             let spelled = whole.unwrap_or_else(|| {
-                number.as_f64().map_or_else(|| number.to_string(), |number| number.to_string())
+                number
+                    .as_f64()
+                    .map_or_else(|| number.to_string(), |number| number.to_string())
             });
             hasher.update(spelled.as_bytes());
             hasher.update(b";");
@@ -151,7 +164,8 @@ mod tests {
     #[test]
     fn bodies_are_the_same_by_value_not_by_spelling() {
         let one: Value = serde_json::from_str(r#"{"a":1,"b":{"c":[1.0,"x"]}}"#).expect("JSON");
-        let two: Value = serde_json::from_str(r#"{ "b":{"c":[1e0,"\u0078"]}, "a":1 }"#).expect("JSON");
+        let two: Value =
+            serde_json::from_str(r#"{ "b":{"c":[1e0,"\u0078"]}, "a":1 }"#).expect("JSON");
         assert_eq!(fingerprint(&one), fingerprint(&two));
         for other in [
             json!({"a": 1}),

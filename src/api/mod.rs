@@ -9,6 +9,7 @@ mod problem;
 
 use crate::gateway::{Error, Gateway, Ports};
 use crate::model::id::{EventId, Fresh};
+use crate::model::time::Timestamp;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -104,9 +105,7 @@ pub async fn handle<P: Ports>(gateway: &Gateway<P>, request: Request<Bytes>) -> 
     if request.method() == Method::HEAD {
         *response.body_mut() = Bytes::new();
     }
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
+    let response = identified(response, &request_id);
     gateway.ports.log(
         "request",
         json!({
@@ -202,16 +201,32 @@ fn unhealthy(problems: &[String]) -> Response<Bytes> {
 /// Answers while secrets or variables are missing: `/healthz` says which, all else
 /// that it cannot be served.
 #[must_use]
-pub fn misconfigured(problems: &[String], request: &Request<Bytes>) -> Response<Bytes> {
-    if request.uri().path() == "/healthz" {
-        return unhealthy(problems);
+pub fn misconfigured(
+    problems: &[String],
+    request: &Request<Bytes>,
+    now: Timestamp,
+    random: [u8; 10],
+) -> Response<Bytes> {
+    let request_id = EventId::fresh(now, random).to_string();
+    let response = if request.uri().path() == "/healthz" {
+        unhealthy(problems)
+    } else {
+        problem::plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "This deployment is not configured; see /healthz.",
+            &request_id,
+        )
+    };
+    identified(response, &request_id)
+}
+
+/// Every answer carries its request's id.
+fn identified(mut response: Response<Bytes>, request_id: &str) -> Response<Bytes> {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
     }
-    problem::plain(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "unavailable",
-        "This deployment is not configured; see /healthz.",
-        "",
-    )
+    response
 }
 
 /// A JSON answer.

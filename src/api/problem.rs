@@ -96,6 +96,11 @@ fn tell(error: &Error) -> Told {
             "missing_scope",
             &format!("The API key lacks the scope {}.", scope.name()),
         ),
+        Error::RateLimited => told(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "This key makes too many requests; wait a little.",
+        ),
         Error::NotFound { what, pointer } => at(
             told(
                 StatusCode::NOT_FOUND,
@@ -191,8 +196,13 @@ fn write(told: &Told, request_id: &str) -> Response<Bytes> {
     if told.status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if told.status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    let wait = match told.status {
+        StatusCode::SERVICE_UNAVAILABLE => Some("2"),
+        StatusCode::TOO_MANY_REQUESTS => Some("60"),
+        _ => None,
+    };
+    if let Some(wait) = wait {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(wait));
     }
     response
 }

@@ -51,7 +51,10 @@ mod tests {
     #[test]
     fn numbers_and_text_stand_in_for_each_other() {
         assert_eq!(text(Some(&json!(17))), Some("17".to_owned()));
-        assert_eq!(text(Some(&json!(184_719_329_217_930_001_u64))), Some("184719329217930001".to_owned()));
+        assert_eq!(
+            text(Some(&json!(184_719_329_217_930_001_u64))),
+            Some("184719329217930001".to_owned())
+        );
         assert_eq!(integer(Some(&json!("17"))), Some(17));
         assert_eq!(text(Some(&json!(" "))), None);
     }

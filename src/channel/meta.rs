@@ -32,7 +32,10 @@ pub fn challenge(channel: &Channel, request: &Request<Bytes>) -> Response<Bytes>
             .unwrap_or_default()
     };
     let is_right = field("hub.mode") == "subscribe"
-        && sign::same_secret(channel.credentials.get("verifyToken"), &field("hub.verify_token"));
+        && sign::same_secret(
+            channel.credentials.get("verifyToken"),
+            &field("hub.verify_token"),
+        );
     let (status, body) = if is_right {
         (StatusCode::OK, Bytes::from(field("hub.challenge")))
     } else {
@@ -133,7 +136,12 @@ mod tests {
     fn the_code_decides_whatever_the_http_status() {
         for status in [400, 429, 500] {
             let body = r#"{"error":{"code":130429,"message":"slow down"}}"#;
-            assert!(matches!(error(&answer(status, body)), SendError::Throttled { .. }));
+            assert!(matches!(
+                error(&answer(status, body)),
+                SendError::Throttled { .. }
+            ));
+        }
+        for status in [400, 404, 500] {
             let body = r#"{"error":{"code":"131026","message":"undeliverable"}}"#;
             let SendError::Rejected(reason) = error(&answer(status, body)) else {
                 panic!("131026 is final")
@@ -144,10 +152,19 @@ mod tests {
 
     #[test]
     fn a_server_error_without_a_code_leaves_the_outcome_open() {
-        assert!(matches!(error(&answer(500, "<html>")), SendError::Unclear(_)));
-        assert!(matches!(error(&answer(200, "{\"mess")), SendError::Unclear(_)));
+        assert!(matches!(
+            error(&answer(500, "<html>")),
+            SendError::Unclear(_)
+        ));
+        assert!(matches!(
+            error(&answer(200, "{\"mess")),
+            SendError::Unclear(_)
+        ));
         assert!(matches!(error(&answer(523, "")), SendError::Temporary(_)));
-        assert!(matches!(error(&answer(429, "")), SendError::Throttled { .. }));
+        assert!(matches!(
+            error(&answer(429, "")),
+            SendError::Throttled { .. }
+        ));
     }
 
     #[test]

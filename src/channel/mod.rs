@@ -24,7 +24,10 @@ pub static ADAPTERS: &[&dyn Adapter] = &[&whatsapp::Adapter, &telegram::Adapter]
 /// The adapter of a channel type; `None` while the type is not built.
 #[must_use]
 pub fn adapter(kind: ChannelKind) -> Option<&'static dyn Adapter> {
-    ADAPTERS.iter().copied().find(|adapter| adapter.kind() == kind)
+    ADAPTERS
+        .iter()
+        .copied()
+        .find(|adapter| adapter.kind() == kind)
 }
 
 /// What a channel must know of its provider. Stateless.
@@ -102,9 +105,10 @@ impl Profile {
                 }
                 self.text.check("/text", text)
             }
-            Content::Unsupported { .. } => {
-                Err(Invalid::new("/type", "unsupported is for inbound messages only"))
-            }
+            Content::Unsupported { .. } => Err(Invalid::new(
+                "/type",
+                "unsupported is for inbound messages only",
+            )),
         }
     }
 }
@@ -275,7 +279,11 @@ pub struct StatusReport {
 
 /// Joins an origin and a path, whatever slashes either carries.
 fn join(origin: &str, path: &str) -> String {
-    format!("{}/{}", origin.trim_end_matches('/'), path.trim_start_matches('/'))
+    format!(
+        "{}/{}",
+        origin.trim_end_matches('/'),
+        path.trim_start_matches('/')
+    )
 }
 
 /// A POST of JSON; fails only where the origin or a header is not one.

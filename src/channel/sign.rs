@@ -59,10 +59,18 @@ mod tests {
         assert!(!is_hub_signature("", BODY, SIGNATURE));
         assert!(!is_hub_signature("another secret", BODY, SIGNATURE));
         assert!(!is_hub_signature(SECRET, b"Hello, World?", SIGNATURE));
-        assert!(!is_hub_signature(SECRET, BODY, &SIGNATURE[..SIGNATURE.len() - 2]));
+        assert!(!is_hub_signature(
+            SECRET,
+            BODY,
+            &SIGNATURE[..SIGNATURE.len() - 2]
+        ));
         assert!(!is_hub_signature(SECRET, BODY, "sha256="));
         assert!(!is_hub_signature(SECRET, BODY, ""));
-        assert!(!is_hub_signature(SECRET, BODY, &SIGNATURE.replace("sha256=", "sha1=")));
+        assert!(!is_hub_signature(
+            SECRET,
+            BODY,
+            &SIGNATURE.replace("sha256=", "sha1=")
+        ));
         assert!(!is_hub_signature(SECRET, BODY, "sha256=zz"));
     }
 

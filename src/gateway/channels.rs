@@ -110,25 +110,22 @@ impl<P: Ports> Gateway<P> {
         Ok(page.map(|record| view::Channel::of(record, &self.config.public_url)))
     }
 
+    /// Changes a channel. New credentials connect one that waits for them.
     pub async fn patch_channel(
         &self,
         key: &Key,
-        id: ChannelId,
+        current: &view::Channel,
         patch: ChannelPatch,
     ) -> Result<view::Channel, Error> {
-        // 1. The channel as it is, for its type decides what credentials must be.
-        let current = self.channel(key, id).await?;
-        let adapter = built(current.kind)?;
-        // 2. What changes. New credentials connect a channel that waits for them.
+        let id = current.id;
         let credentials = match &patch.credentials {
             Some(credentials) => {
-                check_credentials(adapter, credentials)?;
+                check_credentials(built(current.kind)?, credentials)?;
                 Some(self.seal_credentials(key.workspace_id, id, credentials)?)
             }
             None => None,
         };
-        let reconnects =
-            credentials.is_some() && current.status == ChannelStatus::NeedsReauth;
+        let reconnects = credentials.is_some() && current.status == ChannelStatus::NeedsReauth;
         let change = Change {
             name: patch.name.as_deref(),
             settings: patch.settings.as_ref(),
@@ -137,7 +134,6 @@ impl<P: Ports> Gateway<P> {
                 .status
                 .or(reconnects.then_some(ChannelStatus::Connected)),
         };
-        // 3. Written, and forgotten wherever it is remembered.
         let rows = self
             .batch(vec![channels::update(key.workspace_id, id, &change)])
             .await?;
@@ -156,7 +152,10 @@ impl<P: Ports> Gateway<P> {
     }
 
     fn show_channel(&self, found: Vec<ChannelRecord>) -> Result<view::Channel, Error> {
-        let record = found.into_iter().next().ok_or(Error::not_found("channel"))?;
+        let record = found
+            .into_iter()
+            .next()
+            .ok_or(Error::not_found("channel"))?;
         Ok(view::Channel::of(record, &self.config.public_url))
     }
 
@@ -255,7 +254,10 @@ impl<P: Ports> Gateway<P> {
 
     async fn read_channel(&self, id: ChannelId) -> Result<Option<Sealed>, Error> {
         let rows = self.batch(vec![channels::sealed(id)]).await?;
-        Ok(self.read_sealed(next(&mut rows.into_iter()))?.into_iter().next())
+        Ok(self
+            .read_sealed(next(&mut rows.into_iter()))?
+            .into_iter()
+            .next())
     }
 
     pub(super) async fn forget_channel(&self, id: ChannelId) {

@@ -6,7 +6,7 @@ use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
 use super::{Gateway, Ports, Push, Queue};
 use crate::channel::{Outbound, SendError, adapter};
-use crate::model::channel::ChannelStatus;
+use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
 use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::event::EventType;
@@ -35,7 +35,9 @@ pub enum Hint {
         workspace: WorkspaceId,
         message: MessageId,
     },
-    Conversation { conversation: ConversationId },
+    Conversation {
+        conversation: ConversationId,
+    },
 }
 
 impl Hint {
@@ -68,9 +70,29 @@ pub(super) struct Job {
     address: Address,
     reply_to: Option<String>,
     channel_deleted_at: Option<i64>,
+    channel_id: ChannelId,
     channel_status: ChannelStatus,
-    #[serde(skip)]
-    channel: Option<Sealed>,
+    #[serde(rename = "type")]
+    kind: ChannelKind,
+    identifier: String,
+    settings: Settings,
+    credentials: Option<String>,
+    version: i64,
+}
+
+impl Job {
+    fn sealed_channel(&self) -> Sealed {
+        Sealed {
+            id: self.channel_id,
+            workspace_id: self.workspace_id,
+            kind: self.kind,
+            identifier: self.identifier.clone(),
+            status: self.channel_status,
+            settings: self.settings.clone(),
+            credentials: self.credentials.clone(),
+            version: self.version,
+        }
+    }
 }
 
 /// A parked report's columns.
@@ -151,7 +173,10 @@ impl<P: Ports> Gateway<P> {
             .conversations
             .iter()
             .map(|id| Hint::Conversation { conversation: *id });
-        let hints = conversations.chain(messages).map(|hint| hint.push(0)).collect();
+        let hints = conversations
+            .chain(messages)
+            .map(|hint| hint.push(0))
+            .collect();
         self.push(Queue::Outbound, hints).await;
     }
 
@@ -169,22 +194,21 @@ impl<P: Ports> Gateway<P> {
         if job.expires_at.is_some_and(|at| at <= now.ms()) {
             return Attempted::Expired;
         }
-        let is_gone = job.channel_deleted_at.is_some();
-        let Some(sealed) = job.channel.as_ref().filter(|_| !is_gone) else {
+        if job.channel_deleted_at.is_some() {
             return Attempted::ChannelUnavailable;
-        };
+        }
         match job.channel_status {
             ChannelStatus::Connected => {}
             ChannelStatus::NeedsReauth => return Attempted::ChannelWaits,
             ChannelStatus::Disabled => return Attempted::ChannelUnavailable,
         }
-        let Some(adapter) = adapter(sealed.kind) else {
+        let Some(adapter) = adapter(job.kind) else {
             return Attempted::ChannelUnavailable;
         };
         let Ok(content) = serde_json::from_str::<Content>(&job.content) else {
             return Attempted::ChannelUnavailable;
         };
-        let channel = self.open_channel(sealed.clone());
+        let channel = self.open_channel(job.sealed_channel());
         let outbound = Outbound {
             message_id: job.id,
             channel: &channel,
@@ -201,7 +225,9 @@ impl<P: Ports> Gateway<P> {
             return Attempted::Refused(no_answer());
         };
         match adapter.accepted(&response) {
-            Ok(provider_message_id) => Attempted::Accepted { provider_message_id },
+            Ok(provider_message_id) => Attempted::Accepted {
+                provider_message_id,
+            },
             Err(error) => Attempted::Refused(error),
         }
     }
@@ -218,14 +244,18 @@ impl<P: Ports> Gateway<P> {
         let mut created = Vec::new();
         let mut refused = Vec::new();
         for done in done {
-            if let (Some(statement), Some(sealed)) = (refused_token(&done, now), &done.job.channel) {
+            if let Some(statement) = refused_token(&done, now) {
                 refused.push(statement);
-                self.forget_channel(sealed.id).await;
+                self.forget_channel(done.job.channel_id).await;
             }
             // The first message of a conversation made it.
             if done.job.seq == 1 {
                 let event: EventId = self.fresh(now);
-                created.push(json!([done.job.workspace_id, done.job.conversation_id, event]));
+                created.push(json!([
+                    done.job.workspace_id,
+                    done.job.conversation_id,
+                    event
+                ]));
             }
             let outcome = self.settle(&done, now);
             self.log_attempt(&outcome);
@@ -275,11 +305,7 @@ impl<P: Ports> Gateway<P> {
             created_at: Timestamp::from_ms(job.created_at),
             expires_at: job.expires_at.map(Timestamp::from_ms),
             attempt: job.attempt,
-            on_unknown_outcome: job
-                .channel
-                .as_ref()
-                .map(|channel| channel.settings.on_unknown_outcome)
-                .unwrap_or_default(),
+            on_unknown_outcome: job.settings.on_unknown_outcome,
             jitter,
         };
         let event_id: EventId = self.fresh(now);
@@ -299,7 +325,9 @@ impl<P: Ports> Gateway<P> {
             event_id: event_id.to_string(),
         };
         let (status, event, reason) = match step(done.attempted.clone(), situation) {
-            Step::Sent { provider_message_id } => {
+            Step::Sent {
+                provider_message_id,
+            } => {
                 outcome.provider_message_id = provider_message_id;
                 outcome.event_type = Some(EventType::MessageSent.name());
                 return outcome;
@@ -333,7 +361,9 @@ impl<P: Ports> Gateway<P> {
 
     /// Settles messages whose sender died: nobody knows whether they were sent.
     pub(super) async fn settle_abandoned(&self, limit: i64) -> Result<usize, DatabaseError> {
-        let rows = self.batch(vec![outbox::abandoned(self.now(), limit)]).await?;
+        let rows = self
+            .batch(vec![outbox::abandoned(self.now(), limit)])
+            .await?;
         let jobs = read_jobs(rows.into_iter().next())?;
         let count = jobs.len();
         if count == 0 {
@@ -394,24 +424,13 @@ impl<P: Ports> Gateway<P> {
     }
 }
 
+/// Reads claimed messages. The channel's columns stand in the same row.
 fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
     let mut rows = rows.unwrap_or_default();
-    let mut channels = Vec::new();
     for row in &mut rows.0 {
         unfold(row, "settings");
-        // The channel's columns stand in the same row under their own names.
-        let mut channel = row.clone();
-        if let (Some(id), Some(status)) = (row.get("channel_id"), row.get("channel_status")) {
-            channel["id"] = id.clone();
-            channel["status"] = status.clone();
-        }
-        channels.push(serde_json::from_value(channel).map_err(|error| DatabaseError::new(&error))?);
     }
-    let mut jobs: Vec<Job> = rows.read()?;
-    for (job, channel) in jobs.iter_mut().zip(channels) {
-        job.channel = Some(channel);
-    }
-    Ok(jobs)
+    rows.read()
 }
 
 /// Records that the provider refuses the channel's token.
@@ -419,9 +438,13 @@ fn refused_token(done: &Done, now: Timestamp) -> Option<Statement> {
     let Attempted::Refused(SendError::Unauthorized(reason)) = &done.attempted else {
         return None;
     };
-    let channel = done.job.channel.as_ref()?;
     let code = reason.provider_code.as_deref().unwrap_or(reason.code);
-    Some(channels::needs_reauth(channel.id, channel.version, Some(code), now))
+    Some(channels::needs_reauth(
+        done.job.channel_id,
+        done.job.version,
+        Some(code),
+        now,
+    ))
 }
 
 /// The word under which an attempt is kept.

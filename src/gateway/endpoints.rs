@@ -72,8 +72,12 @@ fn place(workspace: WorkspaceId, id: EndpointId) -> String {
 impl<P: Ports> Gateway<P> {
     pub async fn subscribe(&self, key: &Key, new: NewSubscriber) -> Result<Endpoint, Error> {
         let now = self.now();
-        check_url(&new.url, &self.config.public_url, self.config.allow_insecure_webhooks)
-            .map_err(|detail| Error::invalid("/url", detail))?;
+        check_url(
+            &new.url,
+            &self.config.public_url,
+            self.config.allow_insecure_webhooks,
+        )
+        .map_err(|detail| Error::invalid("/url", detail))?;
         check_headers(&new.headers)?;
         let id: EndpointId = self.fresh(now);
         let secret = fresh_secret(&self.random());
@@ -108,7 +112,10 @@ impl<P: Ports> Gateway<P> {
         let statement = endpoints::get(key.workspace_id, id);
         let mut rows = self.read(key, vec![statement]).await?;
         let found: Vec<EndpointRecord> = next(&mut rows).records()?;
-        let record = found.into_iter().next().ok_or(Error::not_found("webhook"))?;
+        let record = found
+            .into_iter()
+            .next()
+            .ok_or(Error::not_found("webhook"))?;
         Ok(record.into())
     }
 
@@ -188,9 +195,16 @@ fn check_url(url: &str, own: &str, is_insecure_allowed: bool) -> Result<(), &'st
 
 fn is_public_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let is_private = ["localhost", "local", "internal", "home.arpa", "test", "invalid"]
-        .iter()
-        .any(|zone| name == *zone || name.ends_with(&format!(".{zone}")));
+    let is_private = [
+        "localhost",
+        "local",
+        "internal",
+        "home.arpa",
+        "test",
+        "invalid",
+    ]
+    .iter()
+    .any(|zone| name == *zone || name.ends_with(&format!(".{zone}")));
     name.contains('.') && !is_private
 }
 
@@ -326,7 +340,10 @@ mod tests {
 
     #[test]
     fn local_development_may_post_to_this_machine() {
-        assert_eq!(check_url("http://127.0.0.1:8790/subscriber/demo", OWN, true), Ok(()));
+        assert_eq!(
+            check_url("http://127.0.0.1:8790/subscriber/demo", OWN, true),
+            Ok(())
+        );
         assert!(check_url("file:///etc/passwd", OWN, true).is_err());
     }
 

@@ -10,16 +10,28 @@ pub enum Error {
     InvalidKey,
     ExpiredKey,
     MissingScope(Scope),
+    /// More requests a minute than the key may make.
+    RateLimited,
     /// Nothing of that id is this workspace's; with the field that named it.
-    NotFound { what: &'static str, pointer: Option<String> },
+    NotFound {
+        what: &'static str,
+        pointer: Option<String>,
+    },
     Invalid(Vec<Invalid>),
     /// The channel cannot carry this content.
     UnsupportedContent(Invalid),
-    WindowClosed { closed_at: Option<Timestamp> },
-    ChannelUnavailable { why: &'static str },
+    WindowClosed {
+        closed_at: Option<Timestamp>,
+    },
+    ChannelUnavailable {
+        why: &'static str,
+    },
     /// The idempotency key was used with another body.
     KeyReused,
-    Conflict { detail: &'static str, pointer: Option<String> },
+    Conflict {
+        detail: &'static str,
+        pointer: Option<String>,
+    },
     /// The database did not answer; nothing is half-done.
     Unavailable,
     /// A defect of ours.
@@ -34,7 +46,10 @@ impl Error {
 
     #[must_use]
     pub fn not_found(what: &'static str) -> Self {
-        Error::NotFound { what, pointer: None }
+        Error::NotFound {
+            what,
+            pointer: None,
+        }
     }
 }
 

@@ -160,7 +160,9 @@ impl<P: Ports> Gateway<P> {
         let mut rows = self
             .read(key, vec![store::keys::workspace(key.workspace_id)])
             .await?;
-        next(&mut rows).first()?.ok_or(Error::not_found("workspace"))
+        next(&mut rows)
+            .first()?
+            .ok_or(Error::not_found("workspace"))
     }
 
     /// Makes a key in a workspace. A repeat makes another.

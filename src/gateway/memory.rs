@@ -95,7 +95,8 @@ impl Memory {
         match_key: &str,
         now: Timestamp,
     ) -> Option<ChannelId> {
-        self.identifiers.get(&(workspace, match_key.to_owned()), now)
+        self.identifiers
+            .get(&(workspace, match_key.to_owned()), now)
     }
 
     pub fn keep_identifier(

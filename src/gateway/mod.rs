@@ -75,7 +75,10 @@ pub struct QueueError(pub String);
 pub struct NoAnswer;
 
 /// Everything the outside world does for us.
-#[expect(async_fn_in_trait, reason = "the runtime has one thread; futures need not be Send")]
+#[expect(
+    async_fn_in_trait,
+    reason = "the runtime has one thread; futures need not be Send"
+)]
 pub trait Ports {
     type Database: Database;
 
@@ -85,6 +88,9 @@ pub trait Ports {
 
     /// Fills with unpredictable bytes.
     fn random(&self, bytes: &mut [u8]);
+
+    /// Whether a caller may make one more request now. Approximate.
+    async fn admits(&self, caller: &str) -> bool;
 
     /// Makes one HTTP request, follows no redirect, and gives up at the deadline.
     async fn fetch(

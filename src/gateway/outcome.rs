@@ -7,7 +7,9 @@ use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 /// How an attempt ended, as the sender saw it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Attempted {
-    Accepted { provider_message_id: Option<String> },
+    Accepted {
+        provider_message_id: Option<String>,
+    },
     Refused(SendError),
     /// Its time was up before it was tried.
     Expired,
@@ -32,9 +34,14 @@ pub struct Situation {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    Sent { provider_message_id: Option<String> },
+    Sent {
+        provider_message_id: Option<String>,
+    },
     /// Another try; the message keeps its turn.
-    Retry { at: Timestamp, reason: Reason },
+    Retry {
+        at: Timestamp,
+        reason: Reason,
+    },
     Unknown(Reason),
     Failed(Reason),
     Expired(Reason),
@@ -51,7 +58,11 @@ const CHANNEL_WAIT_MS: i64 = MINUTE_MS;
 #[must_use]
 pub fn step(attempted: Attempted, situation: Situation) -> Step {
     match attempted {
-        Attempted::Accepted { provider_message_id } => Step::Sent { provider_message_id },
+        Attempted::Accepted {
+            provider_message_id,
+        } => Step::Sent {
+            provider_message_id,
+        },
         Attempted::Refused(SendError::Rejected(reason)) => Step::Failed(reason),
         Attempted::Refused(SendError::Temporary(reason)) => {
             let at = situation.now.plus_ms(backoff_ms(2, situation));
@@ -73,7 +84,10 @@ pub fn step(attempted: Attempted, situation: Situation) -> Step {
         }
         Attempted::Refused(SendError::Unauthorized(reason)) => wait_for_channel(reason, situation),
         Attempted::ChannelWaits => wait_for_channel(
-            ours("channel_unavailable", "The channel waits for new credentials."),
+            ours(
+                "channel_unavailable",
+                "The channel waits for new credentials.",
+            ),
             situation,
         ),
         Attempted::Refused(SendError::Unclear(reason)) => match situation.on_unknown_outcome {
@@ -84,10 +98,13 @@ pub fn step(attempted: Attempted, situation: Situation) -> Step {
                 retry_until(at, end, reason, Step::Unknown)
             }
         },
-        Attempted::Expired => Step::Expired(ours("expired", "Its time was up before it could be sent.")),
-        Attempted::ChannelUnavailable => {
-            Step::Failed(ours("channel_unavailable", "The channel is disabled or deleted."))
+        Attempted::Expired => {
+            Step::Expired(ours("expired", "Its time was up before it could be sent."))
         }
+        Attempted::ChannelUnavailable => Step::Failed(ours(
+            "channel_unavailable",
+            "The channel is disabled or deleted.",
+        )),
     }
 }
 
@@ -180,7 +197,10 @@ mod tests {
             created_at: situation().now.plus_ms(-6 * DAY_MS),
             ..situation()
         };
-        assert!(matches!(step(throttled(None), six_days_old), Step::Retry { .. }));
+        assert!(matches!(
+            step(throttled(None), six_days_old),
+            Step::Retry { .. }
+        ));
     }
 
     #[test]
@@ -188,7 +208,10 @@ mod tests {
         let temporary = || Attempted::Refused(SendError::Temporary(reason()));
         let mut last = 0;
         for attempt in 1..30 {
-            let situation = Situation { attempt, ..situation() };
+            let situation = Situation {
+                attempt,
+                ..situation()
+            };
             let Step::Retry { at, .. } = step(temporary(), situation) else {
                 panic!("within the day it is retried")
             };

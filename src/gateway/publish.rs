@@ -69,7 +69,7 @@ enum Answer {
     NoEndpoint,
     /// Our own data cannot be rendered or signed; another try would not help.
     Unusable(&'static str),
-    NoAnswer,
+    Nothing,
     Status {
         status: u16,
         retry_after_ms: Option<i64>,
@@ -89,9 +89,9 @@ impl<P: Ports> Gateway<P> {
         let mut jobs = read_jobs(rows.into_iter().nth(1))?;
         while !jobs.is_empty() {
             waiting.retain(|hint| {
-                !jobs.iter().any(|job| {
-                    job.event_id == hint.event_id && job.endpoint_id == hint.endpoint_id
-                })
+                !jobs
+                    .iter()
+                    .any(|job| job.event_id == hint.event_id && job.endpoint_id == hint.endpoint_id)
             });
             let done: Vec<(Job, Answer)> = futures_util::stream::iter(jobs)
                 .map(|job| async {
@@ -156,7 +156,7 @@ impl<P: Ports> Gateway<P> {
             return Answer::Unusable("the endpoint's URL or headers cannot form a request");
         };
         match self.ports.fetch(request, DEADLINE_MS).await {
-            Err(_) => Answer::NoAnswer,
+            Err(_) => Answer::Nothing,
             Ok(response) => Answer::Status {
                 status: response.status().as_u16(),
                 retry_after_ms: retry_after_ms(&response),
@@ -253,7 +253,7 @@ impl<P: Ports> Gateway<P> {
         match answer {
             Answer::NoEndpoint => result.status = "canceled",
             Answer::Unusable(why) => result.detail = Some((*why).to_owned()),
-            Answer::NoAnswer => {
+            Answer::Nothing => {
                 result.due_at = retry(None);
                 result.detail = Some("no complete answer".to_owned());
             }

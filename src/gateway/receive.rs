@@ -57,7 +57,8 @@ impl<P: Ports> Gateway<P> {
             match self.verify_anew(id, request, now).await? {
                 Some(verified) => verified,
                 None => {
-                    self.ports.log("inbound.unverified", json!({ "channel": id }));
+                    self.ports
+                        .log("inbound.unverified", json!({ "channel": id }));
                     return Ok(Reception::Unverified);
                 }
             }
@@ -166,7 +167,9 @@ impl<P: Ports> Gateway<P> {
     /// Notes who wrote, once per address, with ids in case they are new.
     fn meet(&self, people: &mut Vec<Person>, message: &InboundMessage, now: Timestamp) {
         let from = &message.from;
-        let known = people.iter_mut().find(|person| person.address == from.address.0);
+        let known = people
+            .iter_mut()
+            .find(|person| person.address == from.address.0);
         if let Some(person) = known {
             if person.name.is_none() {
                 person.name = from.name.as_deref().map(shown_name);

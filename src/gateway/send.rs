@@ -46,7 +46,7 @@ pub struct Idempotency {
 /// A message accepted now, or by the same request before.
 #[derive(Debug)]
 pub struct Accepted {
-    pub message: MessageRecord,
+    pub message: Box<MessageRecord>,
     pub is_replay: bool,
 }
 
@@ -150,14 +150,22 @@ impl<P: Ports> Gateway<P> {
         now: Timestamp,
     ) -> Result<(Key, Recipient), Error> {
         let hash = secret.hash();
-        let from = send.from.as_deref().map(|from| (ChannelId::parse(from), match_key(from)));
+        let from = send
+            .from
+            .as_deref()
+            .map(|from| (ChannelId::parse(from), match_key(from)));
         if !is_fresh
-            && let Some(key) = self.memory.key(&hash, now).filter(|key| !key.is_expired(now))
+            && let Some(key) = self
+                .memory
+                .key(&hash, now)
+                .filter(|key| !key.is_expired(now))
             && let Some(recipient) = self.remembered(&key, send, from.as_ref(), now)
         {
             return Ok((key, recipient));
         }
-        let from = from.as_ref().map(|(id, match_key)| (*id, match_key.as_str()));
+        let from = from
+            .as_ref()
+            .map(|(id, match_key)| (*id, match_key.as_str()));
         let mut batch = vec![store::keys::key_by_hash(&hash)];
         let is_id = ConversationId::parse(&send.to).is_some();
         if is_id {
@@ -180,7 +188,10 @@ impl<P: Ports> Gateway<P> {
             (None, _) => None,
             (Some((Some(_), _)), 0) => return Err(not_found("channel", "/from")),
             (Some(_), 0) => {
-                return Err(Error::invalid("/from", "no channel has this id or identifier"));
+                return Err(Error::invalid(
+                    "/from",
+                    "no channel has this id or identifier",
+                ));
             }
             (Some(_), 1) => senders.into_iter().next().map(|sealed| {
                 let status = sealed.status;
@@ -379,7 +390,7 @@ impl<P: Ports> Gateway<P> {
             };
             self.push(Queue::Outbound, vec![hint.push(0)]).await;
             return Ok(Decision::Accepted(Accepted {
-                message: message.as_accepted(),
+                message: Box::new(message.as_accepted()),
                 is_replay: false,
             }));
         }
@@ -448,7 +459,7 @@ fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, Error> {
     }
     let message: MessageRecord = store::record(&row.record)?;
     Ok(Some(Decision::Accepted(Accepted {
-        message: message.as_accepted(),
+        message: Box::new(message.as_accepted()),
         is_replay: true,
     })))
 }
@@ -476,11 +487,15 @@ fn explain(accept: &Accept, rows: Rows) -> Result<Decision, Error> {
         return refused(not_found("channel", "/from"));
     };
     if state.channel_deleted_at.is_some() {
-        return refused(Error::ChannelUnavailable { why: "it was deleted" });
+        return refused(Error::ChannelUnavailable {
+            why: "it was deleted",
+        });
     }
     match state.channel_status {
         Some(ChannelStatus::Disabled) => {
-            return refused(Error::ChannelUnavailable { why: "it is disabled" });
+            return refused(Error::ChannelUnavailable {
+                why: "it is disabled",
+            });
         }
         Some(ChannelStatus::NeedsReauth) => {
             return refused(Error::ChannelUnavailable {
@@ -525,10 +540,9 @@ fn adapter_of(channel: &Channel) -> Result<&'static dyn Adapter, Error> {
 }
 
 fn check(adapter: &dyn Adapter, send: &Send, now: Timestamp) -> Result<(), Error> {
-    adapter
-        .profile()
-        .check(&send.content)
-        .map_err(|invalid| Error::invalid(format!("/content{}", invalid.pointer), invalid.detail))?;
+    adapter.profile().check(&send.content).map_err(|invalid| {
+        Error::invalid(format!("/content{}", invalid.pointer), invalid.detail)
+    })?;
     if send.expires_at.is_some_and(|at| at <= now) {
         return Err(Error::invalid("/expiresAt", "must lie in the future"));
     }

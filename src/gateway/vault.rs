@@ -33,9 +33,12 @@ impl Vault {
                 let bytes = STANDARD
                     .decode(key.trim())
                     .map_err(|_| "must be base64 of 32 bytes")?;
-                let cipher = Aes256Gcm::new_from_slice(&bytes)
-                    .map_err(|_| "must be base64 of 32 bytes")?;
-                let id = hex::encode(Sha256::digest(&bytes)).chars().take(8).collect();
+                let cipher =
+                    Aes256Gcm::new_from_slice(&bytes).map_err(|_| "must be base64 of 32 bytes")?;
+                let id = hex::encode(Sha256::digest(&bytes))
+                    .chars()
+                    .take(8)
+                    .collect();
                 Ok(Key { id, cipher })
             })
             .collect::<Result<_, &'static str>>()?;

@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 
 /// The content of a message, tagged by `type` on the wire and in the database.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum Content {
     Text {
         text: String,

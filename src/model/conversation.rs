@@ -26,6 +26,11 @@ impl ConversationStatus {
             ConversationStatus::Closed => "closed",
         }
     }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::from(name)).ok()
+    }
 }
 
 /// Who answers: the client's automation or a person.
@@ -43,6 +48,11 @@ impl Mode {
             Mode::Ai => "ai",
             Mode::Human => "human",
         }
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::from(name)).ok()
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Isolate {
     pub memory: Rc<Memory>,
     /// Whether every response says what it cost.
     pub shows_cost: bool,
+    /// 0 is off. The binding RATE holds the number itself.
+    pub rate_limit_per_minute: u32,
 }
 
 thread_local! {
@@ -40,6 +42,9 @@ impl Isolate {
             config: Rc::new(read(env)?),
             memory: Rc::default(),
             shows_cost: is_true(env, "COST_HEADERS"),
+            rate_limit_per_minute: text(env, "RATE_LIMIT_PER_MINUTE")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0),
         };
         Ok(ISOLATE.with(|kept| kept.get_or_init(|| made).clone()))
     }

@@ -42,7 +42,10 @@ async fn fetch(
 async fn answer(request: Request<Bytes>, env: Env) -> Response<Bytes> {
     let isolate = match Isolate::get(&env) {
         Ok(isolate) => isolate,
-        Err(problems) => return api::misconfigured(&problems, &request),
+        Err(problems) => {
+            let (now, random) = ports::now_and_random();
+            return api::misconfigured(&problems, &request, now, random);
+        }
     };
     let gateway = gateway(env, &isolate);
     let mut response = api::handle(&gateway, request).await;
@@ -80,7 +83,7 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
 /// another invocation began.
 fn gateway(env: Env, isolate: &Isolate) -> Gateway<Runtime> {
     Gateway::new(
-        Runtime::new(env),
+        Runtime::new(env, isolate.rate_limit_per_minute),
         Rc::clone(&isolate.config),
         Rc::clone(&isolate.memory),
     )

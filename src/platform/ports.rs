@@ -20,12 +20,14 @@ pub struct Runtime {
     env: Env,
     database: D1,
     cost: Rc<Cost>,
+    rate_limit_per_minute: u32,
 }
 
 impl Runtime {
-    pub fn new(env: Env) -> Self {
+    pub fn new(env: Env, rate_limit_per_minute: u32) -> Self {
         let cost = Rc::new(Cost::default());
         Self {
+            rate_limit_per_minute,
             database: D1::new(&env, Rc::clone(&cost)),
             env,
             cost,
@@ -67,18 +69,24 @@ impl Ports for Runtime {
         &self.database
     }
 
-    /// Stands still between two calls to the outside, by design of the runtime.
     fn now(&self) -> Timestamp {
-        Timestamp::from_ms(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
+        now()
     }
 
-    /// `crypto.getRandomValues` does not fail inside a handler. If it ever did, there
-    /// is nothing to fall back on: an instance that ends beats a secret that can be
-    /// guessed.
     fn random(&self, bytes: &mut [u8]) {
-        if getrandom::fill(bytes).is_err() {
-            std::process::abort();
+        fill(bytes);
+    }
+
+    /// Off where the variable is 0. A limiter that does not answer lets everybody in.
+    async fn admits(&self, caller: &str) -> bool {
+        if self.rate_limit_per_minute == 0 {
+            return true;
         }
+        let Ok(limiter) = self.env.rate_limiter("RATE") else {
+            return true;
+        };
+        let outcome = limiter.limit(caller.to_owned()).await;
+        outcome.map_or(true, |outcome| outcome.success)
     }
 
     async fn fetch(
@@ -128,6 +136,26 @@ impl Ports for Runtime {
     fn log(&self, event: &str, fields: Value) {
         log::line(event, &fields);
     }
+}
+
+/// Stands still between two calls to the outside, by design of the runtime.
+fn now() -> Timestamp {
+    Timestamp::from_ms(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
+}
+
+/// `crypto.getRandomValues` does not fail inside a handler. If it ever did, there is
+/// nothing to fall back on: an instance that ends beats a secret that can be guessed.
+fn fill(bytes: &mut [u8]) {
+    if getrandom::fill(bytes).is_err() {
+        std::process::abort();
+    }
+}
+
+/// For an answer that is given without a gateway.
+pub fn now_and_random() -> (Timestamp, [u8; 10]) {
+    let mut random = [0; 10];
+    fill(&mut random);
+    (now(), random)
 }
 
 /// As text: an object would arrive empty.

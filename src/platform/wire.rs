@@ -1,6 +1,6 @@
 //! Between the runtime's requests and responses and plain ones.
 
-use crate::api::BodyTooLarge;
+use crate::api::{BodyTooLarge, body_limit};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -9,11 +9,6 @@ use worker::js_sys::{Array, JSON, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{self, ReadableStream, ReadableStreamDefaultReader};
-
-const MIB: usize = 1024 * 1024;
-const LONGEST_BODY: usize = MIB;
-/// Providers batch many reports into one webhook.
-const LONGEST_INBOUND_BODY: usize = 4 * MIB;
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +24,7 @@ pub enum Unread {
 pub async fn request(raw: &web_sys::Request) -> Option<Request<Bytes>> {
     let uri: Uri = raw.url().parse().ok()?;
     let method: Method = raw.method().parse().ok()?;
-    let most = if uri.path().starts_with("/inbound/") {
-        LONGEST_INBOUND_BODY
-    } else {
-        LONGEST_BODY
-    };
+    let most = body_limit(uri.path());
     let headers = headers(&raw.headers());
     let body = if content_length(&headers).is_some_and(|length| length > most) {
         Err(Unread::TooLarge)
@@ -124,7 +115,6 @@ pub fn to_js(headers: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
     Ok(to)
 }
 
-#[must_use]
-pub fn content_length(headers: &HeaderMap) -> Option<usize> {
+fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -45,8 +45,10 @@ pub fn create(endpoint: &NewEndpoint<'_>, now: Timestamp) -> Statement {
 
 pub fn get(workspace: WorkspaceId, id: EndpointId) -> Statement {
     Statement::new(
-        format!("SELECT {RECORD} FROM endpoint
-             WHERE workspace_id = ?1 AND id = ?2 AND status <> 'deleted'"),
+        format!(
+            "SELECT {RECORD} FROM endpoint
+             WHERE workspace_id = ?1 AND id = ?2 AND status <> 'deleted'"
+        ),
         values![workspace, id],
     )
 }

@@ -223,4 +223,3 @@ pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 3]
         ),
     ]
 }
-

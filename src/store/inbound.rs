@@ -240,7 +240,11 @@ fn apply(
         .map(|current| format!("'{}'", current.name()))
         .collect::<Vec<_>>()
         .join(", ");
-    let is_failure = if status == DeliveryStatus::Failed { "1" } else { "0" };
+    let is_failure = if status == DeliveryStatus::Failed {
+        "1"
+    } else {
+        "0"
+    };
     let moves = format!("message.status IN ({replaceable})");
     [
         Statement::new(

@@ -91,12 +91,10 @@ pub fn insert(accept: &Accept) -> Statement {
     let address = accept.address();
     let (found_by, kind) = match &accept.target {
         Target::Conversation(id) => (Value::from(*id), None),
-        Target::Address { address, kind, .. } => {
-            (
-                Value::from(address.0.as_str()),
-                Some(Value::from(kind_name(*kind))),
-            )
-        }
+        Target::Address { address, kind, .. } => (
+            Value::from(address.0.as_str()),
+            Some(Value::from(kind_name(*kind))),
+        ),
     };
     let sql = format!(
         "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,

@@ -77,7 +77,16 @@ macro_rules! id_values {
         }
     )+};
 }
-id_values!(WorkspaceId, KeyId, ChannelId, ContactId, ConversationId, MessageId, EventId, EndpointId);
+id_values!(
+    WorkspaceId,
+    KeyId,
+    ChannelId,
+    ContactId,
+    ConversationId,
+    MessageId,
+    EventId,
+    EndpointId
+);
 
 /// One SQL statement with its parameters `?1`, `?2`, ….
 #[derive(Clone, Debug)]
@@ -151,7 +160,10 @@ impl DatabaseError {
 }
 
 /// Where statements run. A batch is one transaction.
-#[expect(async_fn_in_trait, reason = "the runtime has one thread; futures need not be Send")]
+#[expect(
+    async_fn_in_trait,
+    reason = "the runtime has one thread; futures need not be Send"
+)]
 pub trait Database {
     /// Runs all statements or none; one `Rows` for each.
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError>;
@@ -162,4 +174,3 @@ pub trait Database {
         Ok(rows.into_iter().next().unwrap_or_default())
     }
 }
-

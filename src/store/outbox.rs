@@ -21,7 +21,10 @@ impl Candidates {
     }
 
     fn messages(&self) -> Json {
-        self.messages.iter().map(|(workspace, id)| json!([workspace, id])).collect()
+        self.messages
+            .iter()
+            .map(|(workspace, id)| json!([workspace, id]))
+            .collect()
     }
 
     fn conversations(&self) -> Json {
@@ -63,7 +66,8 @@ pub fn claim(candidates: &Candidates, token: &str, now: Timestamp, lease_ms: i64
 }
 
 /// What a send needs, as columns of a job.
-const JOB: &str = "m.workspace_id, m.id, m.conversation_id, m.channel_id, m.content, m.attempt, m.seq,
+const JOB: &str =
+    "m.workspace_id, m.id, m.conversation_id, m.channel_id, m.content, m.attempt, m.seq,
     m.created_at, m.expires_at, c.address, r.provider_message_id AS reply_to,
     h.type, h.identifier, h.status AS channel_status, h.settings, h.credentials, h.version,
     h.deleted_at AS channel_deleted_at";

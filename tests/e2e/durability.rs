@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use patchbay_sandbox::{Fault, FaultMode};
 
-use crate::harness::{Gateway, SOON, Tenant, WORD, eventually, eventually_swept, person, run, statuses};
+use crate::harness::{
+    Gateway, SOON, Tenant, WORD, eventually, eventually_swept, person, run, statuses,
+};
 
 /// Longer than a lease, and some sweeps.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -30,13 +32,18 @@ fn messages_accepted_before_a_kill_are_sent_exactly_once_after_it() {
         tenant.hears(&channel, &writer, "Can you hear me?").await;
         gateway.kill_9();
         gateway.sandbox.clear_faults();
-        let unsent = people.iter().filter(|to| tenant.calls(to).is_empty()).count();
+        let unsent = people
+            .iter()
+            .filter(|to| tenant.calls(to).is_empty())
+            .count();
         gateway.restart().await;
 
         let what = "all have ended";
         let messages = eventually_swept(&gateway, PATIENCE, what, async || {
             let list = tenant.list("/v1/messages?limit=100").await;
-            let outbound = list.iter().filter(|message| message["direction"] == "outbound");
+            let outbound = list
+                .iter()
+                .filter(|message| message["direction"] == "outbound");
             let by_id: BTreeMap<String, String> = outbound
                 .map(|message| {
                     let text = |field: &str| message[field].as_str().unwrap().to_owned();
@@ -67,17 +74,29 @@ fn messages_accepted_before_a_kill_are_sent_exactly_once_after_it() {
             assert!(accepted.is_sorted(), "{accepted:?}");
         }
         // Only what was with the provider at the kill may be unknown.
-        let unknown = messages.values().filter(|status| *status == "unknown").count();
-        assert!(unknown <= PEOPLE - unsent, "{unknown} unknown, {unsent} conversations unsent");
+        let unknown = messages
+            .values()
+            .filter(|status| *status == "unknown")
+            .count();
+        assert!(
+            unknown <= PEOPLE - unsent,
+            "{unknown} unknown, {unsent} conversations unsent"
+        );
         let what = "the subscriber hears of the customer";
         let events = eventually_swept(&gateway, PATIENCE, what, async || {
             let events = subscriber.of("message.received");
-            if events.is_empty() { Err(String::new()) } else { Ok(events) }
+            if events.is_empty() {
+                Err(String::new())
+            } else {
+                Ok(events)
+            }
         })
         .await;
         assert!(events.iter().all(|event| event.id == events[0].id));
         let list = tenant.list("/v1/messages?limit=100").await;
-        let inbound = list.iter().filter(|message| message["direction"] == "inbound");
+        let inbound = list
+            .iter()
+            .filter(|message| message["direction"] == "inbound");
         assert_eq!(inbound.count(), 1);
     });
 }
@@ -94,7 +113,9 @@ fn a_send_cut_off_by_a_kill_becomes_unknown_and_lets_the_next_one_go() {
         gateway.sandbox.fault(Fault::new(&ana, FaultMode::Hang));
         let cut_off = tenant.sends(&channel, &ana, "first").await;
         eventually(SOON, "the provider is called", async || {
-            (!tenant.calls(&ana).is_empty()).then_some(()).ok_or(String::new())
+            (!tenant.calls(&ana).is_empty())
+                .then_some(())
+                .ok_or(String::new())
         })
         .await;
         let next = tenant.sends(&channel, &ana, "second").await;
@@ -102,10 +123,17 @@ fn a_send_cut_off_by_a_kill_becomes_unknown_and_lets_the_next_one_go() {
         gateway.sandbox.clear_faults();
         gateway.restart().await;
 
-        eventually_swept(&gateway, PATIENCE, "the next one is delivered", async || {
-            let message = tenant.message(&next).await;
-            (message["status"] == "delivered").then_some(()).ok_or(message.to_string())
-        })
+        eventually_swept(
+            &gateway,
+            PATIENCE,
+            "the next one is delivered",
+            async || {
+                let message = tenant.message(&next).await;
+                (message["status"] == "delivered")
+                    .then_some(())
+                    .ok_or(message.to_string())
+            },
+        )
         .await;
 
         let message = tenant.message(&cut_off).await;

@@ -6,7 +6,8 @@ use patchbay_sandbox::{Account, Fault, FaultMode, WhatsApp};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Channel, Gateway, SECRET, Subscriber, Tenant, eventually, eventually_swept, person, run, statuses, text, unique,
+    Channel, Gateway, SECRET, Subscriber, Tenant, eventually, eventually_swept, person, run,
+    statuses, text, unique,
 };
 
 /// A tenant with a WhatsApp number, a subscriber, and a customer who has just written.
@@ -105,7 +106,10 @@ fn a_throttle_delays_a_message_and_never_fails_it() {
             let id = scene.sends("Hello").await;
 
             let message = scene.tenant.becomes(&id, "delivered").await;
-            assert_eq!(statuses(&message), ["accepted", "sending", "sent", "delivered"]);
+            assert_eq!(
+                statuses(&message),
+                ["accepted", "sending", "sent", "delivered"]
+            );
             assert_eq!(outcomes(&message), ["throttled", "sent"]);
             assert_eq!(scene.tenant.accepted(&scene.ana).len(), 1);
             assert!(scene.subscriber.of("message.failed").is_empty());
@@ -123,7 +127,11 @@ fn an_answer_without_the_providers_own_code_leaves_the_outcome_unknown() {
             let id = scene.sends("Hello").await;
 
             let message = scene.tenant.becomes(&id, "unknown").await;
-            assert_eq!(statuses(&message), ["accepted", "sending", "unknown"], "{mode:?}");
+            assert_eq!(
+                statuses(&message),
+                ["accepted", "sending", "unknown"],
+                "{mode:?}"
+            );
             let events = scene.subscriber.receives("message.unknown", 1).await;
             assert_eq!(events[0].data["message"]["id"], id);
             // It ended, so the next one goes; it is not sent again by itself.
@@ -154,7 +162,10 @@ fn an_unknown_message_settles_itself_by_the_status_that_names_it() {
             assert!(message["error"].is_null(), "{message}");
             let calls = scene.tenant.calls(&scene.ana);
             assert_eq!(calls.len(), 1);
-            assert_eq!(message["providerMessageId"].as_str(), calls[0].message_id.as_deref());
+            assert_eq!(
+                message["providerMessageId"].as_str(),
+                calls[0].message_id.as_deref()
+            );
             for kind in ["message.unknown", "message.sent", "message.delivered"] {
                 assert_eq!(scene.subscriber.receives(kind, 1).await.len(), 1, "{kind}");
             }
@@ -168,9 +179,14 @@ fn a_channel_set_to_resend_sends_an_unclear_message_again() {
         let tenant = Tenant::new().await;
         let channel = tenant.telegram().await;
         let settings = json!({"settings": {"onUnknownOutcome": "resend"}});
-        tenant.patch(&format!("/v1/channels/{}", channel.id), &settings).await.expect(200);
+        tenant
+            .patch(&format!("/v1/channels/{}", channel.id), &settings)
+            .await
+            .expect(200);
         let chat = person();
-        tenant.sandbox.fault(Fault::new(&chat, FaultMode::Reset).times(1));
+        tenant
+            .sandbox
+            .fault(Fault::new(&chat, FaultMode::Reset).times(1));
 
         let id = tenant.sends(&channel, &chat, "Hello").await;
 
@@ -196,7 +212,9 @@ fn a_closed_window_is_refused_before_the_provider_is_called() {
         assert_eq!(tenant.conversation().await["canSendFreeForm"], false);
 
         for to in [&stranger, &old] {
-            let refused = tenant.post("/v1/messages", &text(&channel, to, "Hello")).await;
+            let refused = tenant
+                .post("/v1/messages", &text(&channel, to, "Hello"))
+                .await;
             refused.assert_problem(422, "window_closed");
             assert!(tenant.calls(to).is_empty());
         }
@@ -214,12 +232,20 @@ fn a_disabled_channel_is_unavailable() {
         let channel = tenant.telegram().await;
         let path = format!("/v1/channels/{}", channel.id);
         let chat = person();
-        tenant.patch(&path, &json!({"status": "disabled"})).await.expect(200);
+        tenant
+            .patch(&path, &json!({"status": "disabled"}))
+            .await
+            .expect(200);
 
-        let refused = tenant.post("/v1/messages", &text(&channel, &chat, "Hello")).await;
+        let refused = tenant
+            .post("/v1/messages", &text(&channel, &chat, "Hello"))
+            .await;
         refused.assert_problem(409, "channel_unavailable");
 
-        tenant.patch(&path, &json!({"status": "connected"})).await.expect(200);
+        tenant
+            .patch(&path, &json!({"status": "connected"}))
+            .await
+            .expect(200);
         let id = tenant.sends(&channel, &chat, "Hello").await;
         tenant.becomes(&id, "sent").await;
     });
@@ -240,11 +266,16 @@ fn messages_wait_for_new_credentials_and_then_go_out() {
 
         let id = scene.sends("Hello").await;
 
-        eventually(Duration::from_secs(15), "the channel needs new credentials", async || {
-            let channel = tenant.get(&path).await.expect(200);
-            let noticed = channel["status"] == "needs_reauth" && channel["lastError"]["code"] == "190";
-            noticed.then_some(()).ok_or(channel.to_string())
-        })
+        eventually(
+            Duration::from_secs(15),
+            "the channel needs new credentials",
+            async || {
+                let channel = tenant.get(&path).await.expect(200);
+                let noticed =
+                    channel["status"] == "needs_reauth" && channel["lastError"]["code"] == "190";
+                noticed.then_some(()).ok_or(channel.to_string())
+            },
+        )
         .await;
         assert_eq!(tenant.message(&id).await["status"], "accepted");
 
@@ -262,7 +293,10 @@ fn messages_wait_for_new_credentials_and_then_go_out() {
             }
         })
         .await;
-        assert_eq!(statuses(&message), ["accepted", "sending", "sent", "delivered"]);
+        assert_eq!(
+            statuses(&message),
+            ["accepted", "sending", "sent", "delivered"]
+        );
         assert_eq!(tenant.accepted(&scene.ana).len(), 1);
     });
 }

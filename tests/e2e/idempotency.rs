@@ -56,7 +56,9 @@ fn a_key_used_for_another_body_is_refused() {
         let channel = tenant.telegram().await;
         let chat = person();
         let key = format!("order-{}", unique());
-        send(&tenant, &key, &text(&channel, &chat, "first")).await.expect(202);
+        send(&tenant, &key, &text(&channel, &chat, "first"))
+            .await
+            .expect(202);
 
         let other = send(&tenant, &key, &text(&channel, &chat, "second")).await;
 
@@ -119,7 +121,10 @@ fn a_replay_is_answered_before_anything_else_is_checked() {
         let key = format!("order-{}", unique());
         let id = send(&tenant, &key, &body).await.expect(202)["id"].clone();
         tenant.becomes(id.as_str().unwrap(), "sent").await;
-        tenant.delete(&format!("/v1/channels/{}", channel.id)).await.expect(204);
+        tenant
+            .delete(&format!("/v1/channels/{}", channel.id))
+            .await
+            .expect(204);
 
         let again = send(&tenant, &key, &body).await;
 
@@ -137,7 +142,9 @@ fn a_refused_request_may_be_corrected_under_its_key() {
         let key = format!("order-{}", unique());
         let mut body = text(&channel, &chat, "hello");
         let right = body["content"].take();
-        send(&tenant, &key, &body).await.assert_problem(422, "invalid_request");
+        send(&tenant, &key, &body)
+            .await
+            .assert_problem(422, "invalid_request");
 
         body["content"] = right;
         let corrected = send(&tenant, &key, &body).await;
@@ -181,7 +188,9 @@ fn a_key_that_is_not_one_is_refused() {
         let body = text(&channel, &person(), "hello");
         let long = "x".repeat(256);
         for key in ["", "\"\"", &long] {
-            send(&tenant, key, &body).await.assert_problem(422, "invalid_request");
+            send(&tenant, key, &body)
+                .await
+                .assert_problem(422, "invalid_request");
         }
         assert!(tenant.list("/v1/messages").await.is_empty());
     });

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Reply, Tenant, person, run, text};
+use crate::harness::{Gateway, Reply, SECRET, Tenant, eventually, person, run, text};
 
 #[test]
 fn anothers_ids_are_not_found() {
@@ -25,23 +25,63 @@ fn anothers_ids_are_not_found() {
         );
         let content = json!({"type": "text", "text": "Hello"});
         let cases = [
-            (Method::GET, format!("/v1/channels/{}", channel.id), json!({})),
-            (Method::PATCH, format!("/v1/channels/{}", channel.id), json!({"status": "disabled"})),
-            (Method::DELETE, format!("/v1/channels/{}", channel.id), json!({})),
+            (
+                Method::GET,
+                format!("/v1/channels/{}", channel.id),
+                json!({}),
+            ),
+            (
+                Method::PATCH,
+                format!("/v1/channels/{}", channel.id),
+                json!({"status": "disabled"}),
+            ),
+            (
+                Method::DELETE,
+                format!("/v1/channels/{}", channel.id),
+                json!({}),
+            ),
             (Method::GET, format!("/v1/messages/{message}"), json!({})),
-            (Method::GET, format!("/v1/conversations/{conversation}"), json!({})),
-            (Method::GET, format!("/v1/conversations/{conversation}/messages"), json!({})),
-            (Method::POST, format!("/v1/conversations/{conversation}/read"), json!({})),
-            (Method::PATCH, format!("/v1/conversations/{conversation}"), json!({"status": "closed"})),
+            (
+                Method::GET,
+                format!("/v1/conversations/{conversation}"),
+                json!({}),
+            ),
+            (
+                Method::GET,
+                format!("/v1/conversations/{conversation}/messages"),
+                json!({}),
+            ),
+            (
+                Method::POST,
+                format!("/v1/conversations/{conversation}/read"),
+                json!({}),
+            ),
+            (
+                Method::PATCH,
+                format!("/v1/conversations/{conversation}"),
+                json!({"status": "closed"}),
+            ),
             (Method::GET, format!("/v1/webhooks/{endpoint}"), json!({})),
-            (Method::DELETE, format!("/v1/webhooks/{endpoint}"), json!({})),
-            (Method::POST, "/v1/messages".into(), json!({"to": conversation, "content": content})),
+            (
+                Method::DELETE,
+                format!("/v1/webhooks/{endpoint}"),
+                json!({}),
+            ),
+            (
+                Method::POST,
+                "/v1/messages".into(),
+                json!({"to": conversation, "content": content}),
+            ),
             (
                 Method::POST,
                 "/v1/messages".into(),
                 json!({"to": contact, "from": own_channel.id, "content": content}),
             ),
-            (Method::POST, "/v1/messages".into(), text(&channel, &chat, "Hello")),
+            (
+                Method::POST,
+                "/v1/messages".into(),
+                text(&channel, &chat, "Hello"),
+            ),
             (
                 Method::POST,
                 "/v1/webhooks".into(),
@@ -56,20 +96,33 @@ fn anothers_ids_are_not_found() {
         }
 
         for filter in ["channelId", "conversationId"] {
-            let wanted = if filter == "channelId" { &channel.id } else { &conversation };
+            let wanted = if filter == "channelId" {
+                &channel.id
+            } else {
+                &conversation
+            };
             let reply = other.get(&format!("/v1/messages?{filter}={wanted}")).await;
             let is_empty = reply.status == 200 && reply.body["data"] == json!([]);
             assert!(is_empty || reply.status == 404, "{filter}: {}", reply.text);
         }
         for list in ["messages", "conversations", "webhooks"] {
-            assert!(other.list(&format!("/v1/{list}")).await.is_empty(), "{list}");
+            assert!(
+                other.list(&format!("/v1/{list}")).await.is_empty(),
+                "{list}"
+            );
         }
         assert_eq!(other.list("/v1/channels").await.len(), 1);
         // The owner's things are as they were.
-        let status = &owner.get(&format!("/v1/channels/{}", channel.id)).await.expect(200)["status"];
+        let status = &owner
+            .get(&format!("/v1/channels/{}", channel.id))
+            .await
+            .expect(200)["status"];
         assert_eq!(status, "connected");
         let unchanged = owner.conversation().await;
-        assert_eq!((&unchanged["status"], &unchanged["unreadCount"]), (&json!("open"), &json!(1)));
+        assert_eq!(
+            (&unchanged["status"], &unchanged["unreadCount"]),
+            (&json!("open"), &json!(1))
+        );
         assert_eq!(owner.accepted(&chat).len(), 1);
         subscriber.receives("message.sent", 1).await;
     });
@@ -84,7 +137,9 @@ fn two_workspaces_may_connect_the_same_sender_and_keep_their_own_inbox() {
             "type": "telegram", "name": "The same bot",
             "identifier": channel.identifier, "credentials": channel.credentials,
         });
-        one.post("/v1/channels", &body).await.assert_problem(409, "conflict");
+        one.post("/v1/channels", &body)
+            .await
+            .assert_problem(409, "conflict");
         two.post("/v1/channels", &body).await.expect(201);
 
         one.hears(&channel, &person(), "Hello").await;
@@ -97,7 +152,6 @@ fn two_workspaces_may_connect_the_same_sender_and_keep_their_own_inbox() {
 #[test]
 fn keys_and_the_administrators_token_open_only_what_is_theirs() {
     run(async {
-        let gateway = Gateway::shared().await;
         let tenant = Tenant::new().await;
         let garbled = {
             let mut key = tenant.key.clone();
@@ -105,6 +159,7 @@ fn keys_and_the_administrators_token_open_only_what_is_theirs() {
             key.push(if last == Some('0') { '1' } else { '0' });
             key
         };
+        let admin = format!("{SECRET}-admin");
         let own = tenant.get("/v1/workspace").await.expect(200);
         assert_eq!(own["id"], tenant.id);
         let by_header = tenant
@@ -113,24 +168,30 @@ fn keys_and_the_administrators_token_open_only_what_is_theirs() {
             .header("x-api-key", &tenant.key);
         assert_eq!(Reply::of(by_header).await.expect(200)["id"], tenant.id);
 
-        for wrong in ["", "x", "pb_live_", &garbled, "pb_live_0000000000", gateway_token(gateway)] {
+        for wrong in ["", "x", "pb_live_", &garbled, "pb_live_0000000000", &admin] {
             let api = tenant.with_token(wrong);
-            api.get("/v1/workspace").await.assert_problem(401, "invalid_api_key");
-            api.get("/v1/messages").await.assert_problem(401, "invalid_api_key");
+            api.get("/v1/workspace")
+                .await
+                .assert_problem(401, "invalid_api_key");
+            api.get("/v1/messages")
+                .await
+                .assert_problem(401, "invalid_api_key");
         }
         for wrong in ["", "x", &tenant.key] {
             let api = tenant.with_token(wrong);
-            api.get("/v1/workspaces").await.assert_problem(401, "invalid_api_key");
+            api.get("/v1/workspaces")
+                .await
+                .assert_problem(401, "invalid_api_key");
             let name = json!({"name": "Mine"});
-            api.post("/v1/workspaces", &name).await.assert_problem(401, "invalid_api_key");
+            api.post("/v1/workspaces", &name)
+                .await
+                .assert_problem(401, "invalid_api_key");
             let keys = format!("/v1/workspaces/{}/api-keys", tenant.id);
-            api.post(&keys, &name).await.assert_problem(401, "invalid_api_key");
+            api.post(&keys, &name)
+                .await
+                .assert_problem(401, "invalid_api_key");
         }
     });
-}
-
-fn gateway_token(_: &Gateway) -> &'static str {
-    const { concat!("whispered", "-admin") }
 }
 
 #[test]
@@ -143,12 +204,21 @@ fn the_keys_of_a_deleted_workspace_open_nothing_at_once() {
         let id = tenant.sends(&channel, &chat, "Hello").await;
         tenant.becomes(&id, "sent").await;
 
-        let deleted = gateway.admin.delete(&format!("/v1/workspaces/{}", tenant.id)).await;
+        let deleted = gateway
+            .admin
+            .delete(&format!("/v1/workspaces/{}", tenant.id))
+            .await;
 
         assert_eq!(deleted.status, 204, "{deleted:?}");
         let body = text(&channel, &chat, "Hello again");
-        tenant.post("/v1/messages", &body).await.assert_problem(401, "invalid_api_key");
-        tenant.get("/v1/messages").await.assert_problem(401, "invalid_api_key");
+        tenant
+            .post("/v1/messages", &body)
+            .await
+            .assert_problem(401, "invalid_api_key");
+        tenant
+            .get("/v1/messages")
+            .await
+            .assert_problem(401, "invalid_api_key");
         assert_eq!(tenant.accepted(&chat).len(), 1);
     });
 }
@@ -161,23 +231,62 @@ fn a_key_opens_only_what_its_scopes_name() {
         let channel = tenant.telegram().await;
         let chat = person();
         tenant.hears(&channel, &chat, "Hello").await;
-        let conversation = tenant.conversation().await["id"].as_str().unwrap().to_owned();
+        let conversation = tenant.conversation().await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let message = text(&channel, &chat, "Hello");
         let cases = [
-            (Method::GET, "/v1/channels".to_owned(), "messaging:channels:read"),
-            (Method::GET, format!("/v1/channels/{}", channel.id), "messaging:channels:read"),
-            (Method::POST, "/v1/channels".into(), "messaging:channels:write"),
-            (Method::PATCH, format!("/v1/channels/{}", channel.id), "messaging:channels:write"),
-            (Method::DELETE, "/v1/channels/0".into(), "messaging:channels:write"),
-            (Method::POST, "/v1/messages".into(), "messaging:messages:send"),
-            (Method::GET, "/v1/messages".into(), "messaging:messages:read"),
-            (Method::GET, "/v1/messages/0".into(), "messaging:messages:read"),
+            (
+                Method::GET,
+                "/v1/channels".to_owned(),
+                "messaging:channels:read",
+            ),
+            (
+                Method::GET,
+                format!("/v1/channels/{}", channel.id),
+                "messaging:channels:read",
+            ),
+            (
+                Method::POST,
+                "/v1/channels".into(),
+                "messaging:channels:write",
+            ),
+            (
+                Method::PATCH,
+                format!("/v1/channels/{}", channel.id),
+                "messaging:channels:write",
+            ),
+            (
+                Method::DELETE,
+                "/v1/channels/0".into(),
+                "messaging:channels:write",
+            ),
+            (
+                Method::POST,
+                "/v1/messages".into(),
+                "messaging:messages:send",
+            ),
+            (
+                Method::GET,
+                "/v1/messages".into(),
+                "messaging:messages:read",
+            ),
+            (
+                Method::GET,
+                "/v1/messages/0".into(),
+                "messaging:messages:read",
+            ),
             (
                 Method::GET,
                 format!("/v1/conversations/{conversation}/messages"),
                 "messaging:messages:read",
             ),
-            (Method::GET, "/v1/conversations".into(), "messaging:conversations:read"),
+            (
+                Method::GET,
+                "/v1/conversations".into(),
+                "messaging:conversations:read",
+            ),
             (
                 Method::POST,
                 format!("/v1/conversations/{conversation}/read"),
@@ -188,9 +297,21 @@ fn a_key_opens_only_what_its_scopes_name() {
                 format!("/v1/conversations/{conversation}"),
                 "messaging:conversations:write",
             ),
-            (Method::GET, "/v1/webhooks".into(), "messaging:webhooks:read"),
-            (Method::POST, "/v1/webhooks".into(), "messaging:webhooks:write"),
-            (Method::DELETE, "/v1/webhooks/0".into(), "messaging:webhooks:write"),
+            (
+                Method::GET,
+                "/v1/webhooks".into(),
+                "messaging:webhooks:read",
+            ),
+            (
+                Method::POST,
+                "/v1/webhooks".into(),
+                "messaging:webhooks:write",
+            ),
+            (
+                Method::DELETE,
+                "/v1/webhooks/0".into(),
+                "messaging:webhooks:write",
+            ),
         ];
         let audit = json!({"name": "Audit", "scopes": ["messaging:audit:read"]});
         let audit = tenant.with_key(gateway, &audit).await;
@@ -223,15 +344,21 @@ fn an_expired_key_says_so() {
         short.get("/v1/workspace").await.expect(200);
 
         let patience = std::time::Duration::from_secs(10);
-        crate::harness::eventually(patience, "the key expires", async || {
+        eventually(patience, "the key expires", async || {
             let reply = short.get("/v1/workspace").await;
             (reply.status == 401).then_some(()).ok_or(reply.text)
         })
         .await;
 
-        short.get("/v1/workspace").await.assert_problem(401, "expired_api_key");
+        short
+            .get("/v1/workspace")
+            .await
+            .assert_problem(401, "expired_api_key");
         let body = json!({"to": "1", "content": {"type": "text", "text": "late"}});
-        short.post("/v1/messages", &body).await.assert_problem(401, "expired_api_key");
+        short
+            .post("/v1/messages", &body)
+            .await
+            .assert_problem(401, "expired_api_key");
     });
 }
 

@@ -27,10 +27,15 @@ async fn fifty_arrive_in_order(faults: &[Fault]) {
 
     tenant.becomes_within(PATIENCE, &last, "sent").await;
 
-    let expected: Vec<_> = (0..MESSAGES).map(|n| format!("{} {WORD}", words(n))).collect();
+    let expected: Vec<_> = (0..MESSAGES)
+        .map(|n| format!("{} {WORD}", words(n)))
+        .collect();
     assert_eq!(tenant.accepted(&chat), expected);
     eventually(PATIENCE, "all are sent", async || {
-        let sent = tenant.list("/v1/messages?status=sent&limit=100").await.len();
+        let sent = tenant
+            .list("/v1/messages?status=sent&limit=100")
+            .await
+            .len();
         (sent == MESSAGES).then_some(()).ok_or(sent.to_string())
     })
     .await;
@@ -46,7 +51,13 @@ fn a_throttle_in_the_middle_does_not_change_the_order() {
     // A fault that only delays by nothing counts the messages before the next throttle.
     let pass = |times| Fault::new("", FaultMode::Slow).delay_ms(0).times(times);
     let throttle = || Fault::new("", FaultMode::Throttle).retry_after(1).times(1);
-    run(fifty_arrive_in_order(&[pass(15), throttle(), pass(20), throttle(), throttle()]));
+    run(fifty_arrive_in_order(&[
+        pass(15),
+        throttle(),
+        pass(20),
+        throttle(),
+        throttle(),
+    ]));
 }
 
 #[test]
@@ -62,7 +73,12 @@ fn many_conversations_at_once_each_keep_their_order() {
 
         let all = people.len() * rounds.len();
         let what = format!("all {all} are sent");
-        let sent = || people.iter().map(|to| tenant.accepted(to).len()).sum::<usize>();
+        let sent = || {
+            people
+                .iter()
+                .map(|to| tenant.accepted(to).len())
+                .sum::<usize>()
+        };
         eventually(PATIENCE, &what, async || {
             (sent() >= all).then_some(()).ok_or(sent().to_string())
         })
@@ -81,7 +97,9 @@ fn a_conversation_that_waits_holds_up_no_other() {
         let tenant = Tenant::new().await;
         let channel = tenant.telegram().await;
         let (slow, quick) = (person(), person());
-        let wait = Fault::new(&slow, FaultMode::Throttle).retry_after(3).times(1);
+        let wait = Fault::new(&slow, FaultMode::Throttle)
+            .retry_after(3)
+            .times(1);
         tenant.sandbox.fault(wait);
         let waiting = tenant.sends(&channel, &slow, "first").await;
         let other = tenant.sends(&channel, &quick, "second").await;

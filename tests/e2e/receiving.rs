@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Tenant, WORD, person, run};
+use crate::harness::{Received, Reply, Tenant, WORD, person, run};
 
 #[test]
 fn a_customers_first_message_makes_a_contact_a_conversation_and_an_event() {
@@ -24,10 +24,15 @@ fn a_customers_first_message_makes_a_contact_a_conversation_and_an_event() {
         assert_eq!(conversation["status"], "open");
         assert_eq!(conversation["unreadCount"], 1);
         assert_eq!(conversation["canSendFreeForm"], true);
-        assert!(conversation["windowExpiresAt"].is_string(), "{conversation}");
+        assert!(
+            conversation["windowExpiresAt"].is_string(),
+            "{conversation}"
+        );
 
         let id = conversation["id"].as_str().unwrap();
-        let messages = tenant.list(&format!("/v1/conversations/{id}/messages")).await;
+        let messages = tenant
+            .list(&format!("/v1/conversations/{id}/messages"))
+            .await;
         assert_eq!(messages.len(), 1);
         let message = &messages[0];
         assert_eq!(message["direction"], "inbound");
@@ -42,8 +47,14 @@ fn a_customers_first_message_makes_a_contact_a_conversation_and_an_event() {
         assert_eq!(events[0].data["message"]["id"], message["id"]);
         assert_eq!(events[0].data["message"]["content"]["text"], words);
         assert_eq!(events[0].data["conversation"]["id"], conversation["id"]);
-        assert_eq!(events[0].data["contact"]["id"], conversation["contact"]["id"]);
-        assert_eq!(subscriber.receives("conversation.created", 1).await.len(), 1);
+        assert_eq!(
+            events[0].data["contact"]["id"],
+            conversation["contact"]["id"]
+        );
+        assert_eq!(
+            subscriber.receives("conversation.created", 1).await.len(),
+            1
+        );
     });
 }
 
@@ -108,7 +119,7 @@ fn a_webhook_repeated_or_sent_many_times_at_once_is_recorded_once() {
 
         // What comes after them shows that nothing more of them is on its way.
         tenant.hears(&number, &person(), "afterwards").await;
-        let last = |events: &[crate::harness::Received]| {
+        let last = |events: &[Received]| {
             events
                 .iter()
                 .any(|event| event.data["message"]["content"]["text"] == "afterwards")
@@ -119,7 +130,9 @@ fn a_webhook_repeated_or_sent_many_times_at_once_is_recorded_once() {
         assert_eq!(subscriber.of("conversation.created").len(), 3);
         for conversation in tenant.list("/v1/conversations").await {
             let id = conversation["id"].as_str().unwrap();
-            let messages = tenant.list(&format!("/v1/conversations/{id}/messages")).await;
+            let messages = tenant
+                .list(&format!("/v1/conversations/{id}/messages"))
+                .await;
             assert_eq!(conversation["unreadCount"], messages.len());
             assert!(messages.len() <= 2, "{messages:?}");
         }
@@ -139,7 +152,13 @@ fn what_does_not_prove_to_be_from_the_provider_is_refused_and_not_stored() {
             let genuine = tenant.unheard(channel, &person(), "Hello").await;
             let right = genuine.headers[header].clone();
             let flipped = right.replace(['0', '1', '2', 'a', 'w'], "3");
-            for wrong in [None, Some(""), Some("sha256="), Some("sha256=zz"), Some(&flipped)] {
+            for wrong in [
+                None,
+                Some(""),
+                Some("sha256="),
+                Some("sha256=zz"),
+                Some(&flipped),
+            ] {
                 let mut request = anybody
                     .request(Method::POST, &channel.inbound_url)
                     .header("content-type", "application/json")
@@ -168,10 +187,18 @@ fn metas_handshake_is_answered_only_with_the_right_verify_token() {
         let tenant = Tenant::new().await;
         let channel = tenant.whatsapp().await;
 
-        let right = tenant.sandbox.handshake(&channel.account, None).await.unwrap();
+        let right = tenant
+            .sandbox
+            .handshake(&channel.account, None)
+            .await
+            .unwrap();
         assert!(right.verified, "{right:?}");
         for token in ["wrong", ""] {
-            let wrong = tenant.sandbox.handshake(&channel.account, Some(token)).await.unwrap();
+            let wrong = tenant
+                .sandbox
+                .handshake(&channel.account, Some(token))
+                .await
+                .unwrap();
             assert_eq!(wrong.status, 403, "{wrong:?}");
             assert!(!wrong.body.contains(&wrong.challenge));
         }
@@ -197,7 +224,10 @@ fn an_unknown_inbound_channel_is_not_found() {
             format!("/inbound/{}", tenant.id),
         ] {
             anybody.get(&path).await.assert_problem(404, "not_found");
-            anybody.post(&path, &json!({})).await.assert_problem(404, "not_found");
+            anybody
+                .post(&path, &json!({}))
+                .await
+                .assert_problem(404, "not_found");
         }
     });
 }
@@ -220,14 +250,20 @@ fn nothing_authentic_fails_the_webhook() {
             json!({"entry": "none"}),
             json!({"entry": [null, 1, {"changes": [{"field": "account_update"}]}]}),
             change(json!({"messages": [{"type": "text"}, {"id": 7, "from": 8, "type": "poll"}]})),
-            change(json!({"statuses": [{"status": "sent"}, {"id": "wamid.x", "status": "warped"}]})),
+            change(
+                json!({"statuses": [{"status": "sent"}, {"id": "wamid.x", "status": "warped"}]}),
+            ),
             json!({"update_id": 1}),
             json!({"update_id": 2, "poll": {"id": "x"}}),
             json!({"update_id": 3, "message": {"message_id": "x", "chat": []}}),
         ];
         for payload in payloads {
             for channel in [&number, &bot] {
-                let played = tenant.sandbox.raw(&channel.account, payload.clone()).await.unwrap();
+                let played = tenant
+                    .sandbox
+                    .raw(&channel.account, payload.clone())
+                    .await
+                    .unwrap();
                 assert_eq!(played.callback_status, Some(200), "{payload}");
             }
         }
@@ -249,13 +285,19 @@ fn nothing_authentic_fails_the_webhook() {
 fn one_webhook_may_bring_many_messages_and_statuses() {
     run(async {
         let tenant = Tenant::new().await;
-        let channel = tenant.whatsapp_with(|number| number.auto_status = false).await;
+        let channel = tenant
+            .whatsapp_with(|number| number.auto_status = false)
+            .await;
         let subscriber = tenant.subscriber().await;
         let (ana, bia) = (person(), person());
         tenant.hears(&channel, &ana, "first").await;
         let id = tenant.sends(&channel, &ana, "answer").await;
         let sent = tenant.becomes(&id, "sent").await;
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs().to_string();
+        let now = std::time::UNIX_EPOCH
+            .elapsed()
+            .unwrap()
+            .as_secs()
+            .to_string();
         let message = |from: &str, n: u32| {
             json!({
                 "from": from, "id": format!("wamid.{from}-{n}"), "timestamp": now,
@@ -282,14 +324,20 @@ fn one_webhook_may_bring_many_messages_and_statuses() {
         });
 
         for _ in 0..2 {
-            let played = tenant.sandbox.raw(&channel.account, payload.clone()).await.unwrap();
+            let played = tenant
+                .sandbox
+                .raw(&channel.account, payload.clone())
+                .await
+                .unwrap();
             assert_eq!(played.callback_status, Some(200));
         }
 
         let expected: Vec<String> = (1..=20).rev().map(|n| format!("number {n}")).collect();
         for conversation in tenant.list("/v1/conversations").await {
             let id = conversation["id"].as_str().unwrap();
-            let list = tenant.list(&format!("/v1/conversations/{id}/messages?limit=20")).await;
+            let list = tenant
+                .list(&format!("/v1/conversations/{id}/messages?limit=20"))
+                .await;
             let texts: Vec<&str> = list
                 .iter()
                 .filter_map(|message| message["content"]["text"].as_str())
@@ -298,8 +346,16 @@ fn one_webhook_may_bring_many_messages_and_statuses() {
         }
         assert_eq!(tenant.message(&id).await["status"], "read");
         subscriber.receives("message.received", 41).await;
-        for (kind, count) in [("message.read", 1), ("message.delivered", 1), ("message.received", 41)] {
-            assert_eq!(subscriber.receives(kind, count).await.len(), count, "{kind}");
+        for (kind, count) in [
+            ("message.read", 1),
+            ("message.delivered", 1),
+            ("message.received", 41),
+        ] {
+            assert_eq!(
+                subscriber.receives(kind, count).await.len(),
+                count,
+                "{kind}"
+            );
         }
     });
 }

@@ -35,7 +35,11 @@ async fn are_refused(tenant: &Tenant, cases: Vec<Case>) {
         );
         reply.assert_problem(status, code);
         if !pointer.is_empty() {
-            assert!(reply.pointers().contains(&pointer), "{what}: {}", reply.text);
+            assert!(
+                reply.pointers().contains(&pointer),
+                "{what}: {}",
+                reply.text
+            );
         }
     }
     assert_eq!(everything(tenant).await, before);
@@ -81,21 +85,39 @@ fn wrong_messages_are_refused_and_never_reach_the_provider() {
             (with("/content", json!({})), "/content/type"),
             (with("/content", json!({"type": 7})), "/content/type"),
             (with("/content", json!({"type": "dance"})), "/content/type"),
-            (with("/content", json!({"type": "reply", "id": "1"})), "/content/type"),
+            (
+                with("/content", json!({"type": "reply", "id": "1"})),
+                "/content/type",
+            ),
             (with("/content", json!({"type": "text"})), "/content/text"),
             (with("/content/text", json!(7)), "/content/text"),
             (with("/content/text", json!(null)), "/content/text"),
             (with("/content/text", json!("")), "/content/text"),
             (with("/content/text", json!("  \n ")), "/content/text"),
-            (with("/content/text", json!("x".repeat(4097))), "/content/text"),
-            (with("/content/previewUrl", json!("yes")), "/content/previewUrl"),
+            (
+                with("/content/text", json!("x".repeat(4097))),
+                "/content/text",
+            ),
+            (
+                with("/content/previewUrl", json!("yes")),
+                "/content/previewUrl",
+            ),
             (with("/metadata", json!("x")), "/metadata"),
-            (with("/metadata", json!({"x": "x".repeat(20_000)})), "/metadata"),
+            (
+                with("/metadata", json!({"x": "x".repeat(20_000)})),
+                "/metadata",
+            ),
             (with("/clientMessageId", json!(7)), "/clientMessageId"),
             (with("/clientMessageId", json!("")), "/clientMessageId"),
-            (with("/clientMessageId", json!("x".repeat(256))), "/clientMessageId"),
+            (
+                with("/clientMessageId", json!("x".repeat(256))),
+                "/clientMessageId",
+            ),
             (with("/expiresAt", json!("tomorrow")), "/expiresAt"),
-            (with("/expiresAt", json!("2020-01-01T00:00:00Z")), "/expiresAt"),
+            (
+                with("/expiresAt", json!("2020-01-01T00:00:00Z")),
+                "/expiresAt",
+            ),
             (with("/replyTo", json!("x")), "/replyTo"),
             (with("/replyTo", json!(NOBODY)), "/replyTo"),
             (with("/actor", json!("robot")), "/actor"),
@@ -110,13 +132,22 @@ fn wrong_messages_are_refused_and_never_reach_the_provider() {
             .collect();
         for (pointer, at) in [("/to", "/to"), ("/from", "/from")] {
             let body = with(pointer, json!(NOBODY));
-            cases.push((Method::POST, "/v1/messages".into(), body, 404, "not_found", at));
+            cases.push((
+                Method::POST,
+                "/v1/messages".into(),
+                body,
+                404,
+                "not_found",
+                at,
+            ));
         }
 
         are_refused(&tenant, cases).await;
 
         let calls = tenant.sandbox.calls(&CallFilter::default());
-        let own = calls.iter().filter(|call| call.account.as_ref() == Some(&channel.account));
+        let own = calls
+            .iter()
+            .filter(|call| call.account.as_ref() == Some(&channel.account));
         assert_eq!(own.count(), 0);
     });
 }
@@ -162,12 +193,30 @@ fn wrong_channels_are_refused() {
             new(with("/identifier", json!(7)), "/identifier"),
             new(with("/credentials", json!("token")), "/credentials"),
             new(with("/credentials", json!({})), "/credentials/botToken"),
-            new(with("/credentials/botToken", json!(7)), "/credentials/botToken"),
-            new(with("/credentials/botToken", json!("nonsense")), "/credentials/botToken"),
-            new(with("/credentials/botToken", json!("1:a/../b")), "/credentials/botToken"),
-            new(with("/credentials/secretToken", json!("a b")), "/credentials/secretToken"),
-            new(with("/settings", json!({"enforceWindow": "yes"})), "/settings/enforceWindow"),
-            new(with("/settings", json!({"onUnknownOutcome": "pray"})), "/settings/onUnknownOutcome"),
+            new(
+                with("/credentials/botToken", json!(7)),
+                "/credentials/botToken",
+            ),
+            new(
+                with("/credentials/botToken", json!("nonsense")),
+                "/credentials/botToken",
+            ),
+            new(
+                with("/credentials/botToken", json!("1:a/../b")),
+                "/credentials/botToken",
+            ),
+            new(
+                with("/credentials/secretToken", json!("a b")),
+                "/credentials/secretToken",
+            ),
+            new(
+                with("/settings", json!({"enforceWindow": "yes"})),
+                "/settings/enforceWindow",
+            ),
+            new(
+                with("/settings", json!({"onUnknownOutcome": "pray"})),
+                "/settings/onUnknownOutcome",
+            ),
             new(
                 json!({"type": "whatsapp", "name": "x", "identifier": "x", "credentials": whatsapp}),
                 "/identifier",
@@ -176,13 +225,23 @@ fn wrong_channels_are_refused() {
                 json!({"type": "whatsapp", "name": "x", "credentials": {"phoneNumberId": "1"}}),
                 "/credentials/accessToken",
             ),
-            (Method::POST, "/v1/channels".into(), taken, 409, "conflict", "/identifier"),
+            (
+                Method::POST,
+                "/v1/channels".into(),
+                taken,
+                409,
+                "conflict",
+                "/identifier",
+            ),
             change(json!([]), ""),
             change(json!({"name": 7}), "/name"),
             change(json!({"status": "asleep"}), "/status"),
             change(json!({"status": "needs_reauth"}), "/status"),
             change(json!({"credentials": {}}), "/credentials/botToken"),
-            change(json!({"settings": {"enforceWindow": 1}}), "/settings/enforceWindow"),
+            change(
+                json!({"settings": {"enforceWindow": 1}}),
+                "/settings/enforceWindow",
+            ),
         ];
 
         are_refused(&tenant, cases).await;
@@ -195,7 +254,10 @@ fn wrong_subscribers_and_changes_of_conversations_are_refused() {
         let tenant = Tenant::new().await;
         let channel = tenant.telegram().await;
         tenant.hears(&channel, &person(), "Hello").await;
-        let conversation = tenant.conversation().await["id"].as_str().unwrap().to_owned();
+        let conversation = tenant.conversation().await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let with = |field: &str, value: Value| {
             let mut body = json!({"url": "https://example.com/hook", "events": ["*"]});
             body[field] = value;
@@ -221,13 +283,26 @@ fn wrong_subscribers_and_changes_of_conversations_are_refused() {
             new(with("events", json!("*")), "/events"),
             new(with("events", json!([])), "/events"),
             new(with("events", json!([7])), "/events/0"),
-            new(with("events", json!(["*", "message.exploded"])), "/events/1"),
+            new(
+                with("events", json!(["*", "message.exploded"])),
+                "/events/1",
+            ),
             new(with("channelId", json!("x")), "/channelId"),
             new(with("style", json!("vogue")), "/style"),
             new(with("headers", json!("x")), "/headers"),
-            new(with("headers", json!({"webhook-id": "x"})), "/headers/webhook-id"),
+            new(
+                with("headers", json!({"webhook-id": "x"})),
+                "/headers/webhook-id",
+            ),
             new(with("headers", json!({"x": "a\nb"})), "/headers/x"),
-            (Method::POST, "/v1/webhooks".into(), unknown, 404, "not_found", "/channelId"),
+            (
+                Method::POST,
+                "/v1/webhooks".into(),
+                unknown,
+                404,
+                "not_found",
+                "/channelId",
+            ),
             change(json!([]), ""),
             change(json!({"status": "maybe"}), "/status"),
             change(json!({"mode": "android"}), "/mode"),
@@ -260,8 +335,23 @@ fn what_is_not_there_is_not_found() {
                 cases.push((method, path, json!({"name": "x"}), 404, "not_found", ""));
             }
         }
-        for path in ["/", "/v1", "/v1/", "/v1/nothing", "/v1/messages/", "/v2/messages", "//v1/messages"] {
-            cases.push((Method::GET, path.to_owned(), json!({}), 404, "not_found", ""));
+        for path in [
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1/nothing",
+            "/v1/messages/",
+            "/v2/messages",
+            "//v1/messages",
+        ] {
+            cases.push((
+                Method::GET,
+                path.to_owned(),
+                json!({}),
+                404,
+                "not_found",
+                "",
+            ));
         }
 
         are_refused(&tenant, cases).await;
@@ -274,7 +364,10 @@ fn wrong_pages_and_filters_are_refused() {
         let tenant = Tenant::new().await;
         let channel = tenant.telegram().await;
         tenant.hears(&channel, &person(), "Hello").await;
-        let conversation = tenant.conversation().await["id"].as_str().unwrap().to_owned();
+        let conversation = tenant.conversation().await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let mut cases: Vec<Case> = Vec::new();
         for list in [
             "/v1/channels".to_owned(),
@@ -285,11 +378,25 @@ fn wrong_pages_and_filters_are_refused() {
         ] {
             for limit in ["0", "101", "-1", "1.5", "many", "", "99999999999999999999"] {
                 let path = format!("{list}?limit={limit}");
-                cases.push((Method::GET, path, json!({}), 422, "invalid_request", "/limit"));
+                cases.push((
+                    Method::GET,
+                    path,
+                    json!({}),
+                    422,
+                    "invalid_request",
+                    "/limit",
+                ));
             }
             for cursor in ["x", "%25%25%25", "AAAA", "MTIz", "LTEseA", "J09SIDE9MS0t"] {
                 let path = format!("{list}?cursor={cursor}");
-                cases.push((Method::GET, path, json!({}), 422, "invalid_request", "/cursor"));
+                cases.push((
+                    Method::GET,
+                    path,
+                    json!({}),
+                    422,
+                    "invalid_request",
+                    "/cursor",
+                ));
             }
         }
         for (path, pointer) in [
@@ -302,7 +409,14 @@ fn wrong_pages_and_filters_are_refused() {
             ("/v1/conversations?mode=android", "/mode"),
             ("/v1/conversations?channelId=x", "/channelId"),
         ] {
-            cases.push((Method::GET, path.to_owned(), json!({}), 422, "invalid_request", pointer));
+            cases.push((
+                Method::GET,
+                path.to_owned(),
+                json!({}),
+                422,
+                "invalid_request",
+                pointer,
+            ));
         }
 
         are_refused(&tenant, cases).await;
@@ -317,7 +431,15 @@ fn what_is_not_json_is_refused_everywhere() {
         let before = everything(&tenant).await;
         let deep = "[".repeat(20_000);
         for path in ["/v1/messages", "/v1/channels", "/v1/webhooks"] {
-            for body in ["", "{", "nonsense", "{\"to\":\"\u{0}\"}", "{\"a\":\"\\ud800\"}", "{}{}", &deep] {
+            for body in [
+                "",
+                "{",
+                "nonsense",
+                "{\"to\":\"\u{0}\"}",
+                "{\"a\":\"\\ud800\"}",
+                "{}{}",
+                &deep,
+            ] {
                 let request = tenant
                     .request(Method::POST, path)
                     .header("content-type", "application/json")
@@ -327,12 +449,18 @@ fn what_is_not_json_is_refused_everywhere() {
                 assert_eq!(reply.status, 400, "{path} {start}: {}", reply.text);
                 reply.assert_problem(400, "invalid_request");
             }
-            let request = tenant.request(Method::POST, path).body(vec![b'{', 0xff, 0xfe, b'}']);
-            Reply::of(request).await.assert_problem(400, "invalid_request");
+            let request = tenant
+                .request(Method::POST, path)
+                .body(vec![b'{', 0xff, 0xfe, b'}']);
+            Reply::of(request)
+                .await
+                .assert_problem(400, "invalid_request");
         }
         let path = format!("/v1/channels/{}", channel.id);
         let request = tenant.request(Method::PATCH, &path).body("{");
-        Reply::of(request).await.assert_problem(400, "invalid_request");
+        Reply::of(request)
+            .await
+            .assert_problem(400, "invalid_request");
         assert_eq!(everything(&tenant).await, before);
     });
 }
@@ -415,11 +543,17 @@ fn a_body_over_the_limit_is_refused_unread() {
         }
         // Under the limit, but no message.
         let body = json!({"x": "x".repeat(MIB - 100)});
-        tenant.post("/v1/messages", &body).await.assert_problem(422, "invalid_request");
+        tenant
+            .post("/v1/messages", &body)
+            .await
+            .assert_problem(422, "invalid_request");
 
         let mut played = tenant.unheard(&channel, &person(), "Hello").await;
         played.body = "x".repeat(4 * MIB + 1);
-        tenant.post_callback(&played).await.assert_problem(413, "too_large");
+        tenant
+            .post_callback(&played)
+            .await
+            .assert_problem(413, "too_large");
         played.body.truncate(3 * MIB);
         assert_eq!(tenant.post_callback(&played).await.status, 401);
         assert!(tenant.list("/v1/conversations").await.is_empty());
@@ -437,10 +571,15 @@ fn every_answer_has_a_request_id_of_its_own() {
             tenant.get("/v1/messages").await,
             tenant.get("/nothing").await,
             tenant.without_token().get("/v1/messages").await,
-            tenant.post("/v1/messages", &text(&channel, &person(), "Hello")).await,
+            tenant
+                .post("/v1/messages", &text(&channel, &person(), "Hello"))
+                .await,
             tenant.post_callback(&played).await,
         ];
-        let ids: BTreeSet<_> = replies.iter().map(|reply| reply.header("x-request-id")).collect();
+        let ids: BTreeSet<_> = replies
+            .iter()
+            .map(|reply| reply.header("x-request-id"))
+            .collect();
         assert!(!ids.contains(&None), "{replies:?}");
         assert_eq!(ids.len(), replies.len());
     });
@@ -461,9 +600,17 @@ fn odd_texts_arrive_as_they_are() {
             "NULL",
             "1e999",
         ];
-        for words in odd.map(str::to_owned).into_iter().chain(["👋".repeat(4096)]) {
+        for words in odd
+            .map(str::to_owned)
+            .into_iter()
+            .chain(["👋".repeat(4096)])
+        {
             let ana = person();
-            let words = if words.chars().count() < 100 { format!("{words} {WORD}") } else { words };
+            let words = if words.chars().count() < 100 {
+                format!("{words} {WORD}")
+            } else {
+                words
+            };
             tenant.hears(&channel, &ana, &words).await;
             let body = json!({
                 "from": channel.id, "to": ana,
@@ -475,14 +622,21 @@ fn odd_texts_arrive_as_they_are() {
 
             assert_eq!(accepted["content"]["text"], words);
             assert_eq!(accepted["metadata"], body["metadata"]);
-            tenant.becomes(accepted["id"].as_str().unwrap(), "delivered").await;
+            tenant
+                .becomes(accepted["id"].as_str().unwrap(), "delivered")
+                .await;
             assert_eq!(tenant.accepted(&ana), [words.as_str()]);
             let id = accepted["conversationId"].as_str().unwrap();
-            for message in tenant.list(&format!("/v1/conversations/{id}/messages")).await {
+            for message in tenant
+                .list(&format!("/v1/conversations/{id}/messages"))
+                .await
+            {
                 assert_eq!(message["content"]["text"], words);
             }
         }
-        let events = subscriber.receives("message.delivered", odd.len() + 1).await;
+        let events = subscriber
+            .receives("message.delivered", odd.len() + 1)
+            .await;
         for event in events {
             assert!(event.data["message"]["content"]["text"].is_string());
         }
@@ -499,10 +653,18 @@ fn a_nul_in_a_text_is_refused_or_kept_but_never_breaks_anything() {
         tenant.hears(&channel, &ana, &words).await;
         tenant.hears(&channel, &ana, "after").await;
 
-        let reply = tenant.post("/v1/messages", &message(&channel, "/content/text", json!(words))).await;
+        let reply = tenant
+            .post(
+                "/v1/messages",
+                &message(&channel, "/content/text", json!(words)),
+            )
+            .await;
 
         assert!(reply.status < 500, "{}", reply.text);
-        let conversation = tenant.conversation().await["id"].as_str().unwrap().to_owned();
+        let conversation = tenant.conversation().await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let path = format!("/v1/conversations/{conversation}/messages");
         let texts: Vec<Value> = tenant
             .list(&path)

@@ -16,7 +16,9 @@ async fn report(tenant: &Tenant, channel: &Channel, message_id: &str, status: &s
 fn a_status_never_moves_back() {
     run(async {
         let tenant = Tenant::new().await;
-        let channel = tenant.whatsapp_with(|number| number.auto_status = false).await;
+        let channel = tenant
+            .whatsapp_with(|number| number.auto_status = false)
+            .await;
         let subscriber = tenant.subscriber().await;
         let ana = person();
         tenant.hears(&channel, &ana, "Hello").await;
@@ -34,7 +36,10 @@ fn a_status_never_moves_back() {
         assert_eq!(message["status"], "read");
         assert!(message["error"].is_null(), "{message}");
         // A late report may fill in when it happened, and changes nothing else.
-        assert_eq!(statuses(&message), ["accepted", "sending", "sent", "delivered", "read"]);
+        assert_eq!(
+            statuses(&message),
+            ["accepted", "sending", "sent", "delivered", "read"]
+        );
         assert_eq!(message["readAt"], read["readAt"]);
         subscriber.receives("message.read", 1).await;
         let next = tenant.sends(&channel, &ana, "Next").await;
@@ -49,16 +54,23 @@ fn a_status_never_moves_back() {
 fn a_report_that_comes_before_its_message_is_known_is_kept_for_it() {
     run(async {
         let tenant = Tenant::new().await;
-        let channel = tenant.whatsapp_with(|number| number.auto_status = false).await;
+        let channel = tenant
+            .whatsapp_with(|number| number.auto_status = false)
+            .await;
         let subscriber = tenant.subscriber().await;
         let ana = person();
         tenant.hears(&channel, &ana, "Hello").await;
         // The provider takes the message on and says so only later.
-        tenant.sandbox.fault(Fault::new(&ana, FaultMode::Slow).delay_ms(1_200).times(1));
+        tenant
+            .sandbox
+            .fault(Fault::new(&ana, FaultMode::Slow).delay_ms(1_200).times(1));
         let id = tenant.sends(&channel, &ana, "Hello").await;
         let provider_id = eventually(SOON, "the provider took it on", async || {
             let calls = tenant.calls(&ana);
-            calls.first().and_then(|call| call.message_id.clone()).ok_or(String::new())
+            calls
+                .first()
+                .and_then(|call| call.message_id.clone())
+                .ok_or(String::new())
         })
         .await;
 
@@ -66,7 +78,10 @@ fn a_report_that_comes_before_its_message_is_known_is_kept_for_it() {
         assert_eq!(tenant.message(&id).await["status"], "sending");
 
         let message = tenant.becomes(&id, "delivered").await;
-        assert_eq!(statuses(&message), ["accepted", "sending", "sent", "delivered"]);
+        assert_eq!(
+            statuses(&message),
+            ["accepted", "sending", "sent", "delivered"]
+        );
         assert_eq!(subscriber.receives("message.delivered", 1).await.len(), 1);
     });
 }

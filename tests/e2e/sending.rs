@@ -23,7 +23,10 @@ fn a_whatsapp_text_is_sent_and_its_statuses_come_back() {
         assert_eq!(accepted["channelType"], "whatsapp");
         assert_eq!(accepted["content"], body["content"]);
         let message = tenant.becomes(id, "delivered").await;
-        assert_eq!(statuses(&message), ["accepted", "sending", "sent", "delivered"]);
+        assert_eq!(
+            statuses(&message),
+            ["accepted", "sending", "sent", "delivered"]
+        );
         assert!(message["error"].is_null(), "{message}");
 
         // The sandbox accepts with the right bearer token only, and as strictly as Meta.
@@ -31,7 +34,10 @@ fn a_whatsapp_text_is_sent_and_its_statuses_come_back() {
         assert_eq!(calls.len(), 1);
         assert_eq!(calls[0].outcome, "accepted");
         assert_eq!(calls[0].account.as_deref(), Some(channel.account.as_str()));
-        assert_eq!(message["providerMessageId"].as_str(), calls[0].message_id.as_deref());
+        assert_eq!(
+            message["providerMessageId"].as_str(),
+            calls[0].message_id.as_deref()
+        );
         let request = &calls[0].request;
         assert_eq!(request["to"], ana);
         assert_eq!(request["text"]["body"], format!("Olá, Ana! 👋 {WORD}"));
@@ -162,7 +168,11 @@ fn messages_are_listed_page_by_page_newest_first() {
             let page = tenant.get(&path).await.expect(200);
             let items = page["data"].as_array().expect("a list");
             assert!(items.len() <= 2);
-            listed.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+            listed.extend(
+                items
+                    .iter()
+                    .map(|item| item["id"].as_str().unwrap().to_owned()),
+            );
             match page["nextCursor"].as_str() {
                 Some(cursor) => path = format!("/v1/messages?limit=2&cursor={cursor}"),
                 None => break,

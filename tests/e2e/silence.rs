@@ -16,7 +16,12 @@ fn the_log_holds_no_secret_no_address_and_no_words() {
         let (ana, chat) = (person(), person());
         // One of everything that is worth a line.
         tenant.hears(&number, &ana, WORD).await;
-        for mode in [FaultMode::Fail, FaultMode::Throttle, FaultMode::Reset, FaultMode::Unauthorized] {
+        for mode in [
+            FaultMode::Fail,
+            FaultMode::Throttle,
+            FaultMode::Reset,
+            FaultMode::Unauthorized,
+        ] {
             tenant.sandbox.fault(Fault::new(&chat, mode).times(1));
         }
         for _ in 0..4 {
@@ -35,7 +40,9 @@ fn the_log_holds_no_secret_no_address_and_no_words() {
         let unknown = json!({"to": ana, "content": {"type": WORD, "text": WORD}});
         assert_eq!(tenant.post("/v1/messages", &unknown).await.status, 422);
         let mut forged = tenant.unheard(&number, &ana, WORD).await;
-        forged.headers.insert("x-hub-signature-256".into(), format!("sha256={SECRET}"));
+        forged
+            .headers
+            .insert("x-hub-signature-256".into(), format!("sha256={SECRET}"));
         assert_eq!(tenant.post_callback(&forged).await.status, 401);
         let stranger = text(&number, &person(), "Hello");
         assert_eq!(tenant.post("/v1/messages", &stranger).await.status, 422);
@@ -43,7 +50,10 @@ fn the_log_holds_no_secret_no_address_and_no_words() {
 
         let log = gateway.log();
 
-        assert!(log.contains("\"event\":\"request\""), "the log is where it is looked for");
+        assert!(
+            log.contains("\"event\":\"request\""),
+            "the log is where it is looked for"
+        );
         for private in [WORD, PERSON_PREFIX, SECRET, tenant.key.as_str(), "whsec_"] {
             let line = log.lines().find(|line| line.contains(private));
             assert!(line.is_none(), "{private}: {line:?}");

@@ -10,8 +10,12 @@ fn a_delivery_that_failed_is_repeated_with_the_same_id_and_the_same_bytes() {
     run(async {
         let tenant = Tenant::new().await;
         let channel = tenant.whatsapp().await;
-        let subscriber = tenant.subscriber_to(&json!({"events": ["message.received"]})).await;
-        tenant.sandbox.subscriber(&subscriber.name, Behaviour::status(503).times(1));
+        let subscriber = tenant
+            .subscriber_to(&json!({"events": ["message.received"]}))
+            .await;
+        tenant
+            .sandbox
+            .subscriber(&subscriber.name, Behaviour::status(503).times(1));
 
         tenant.hears(&channel, &person(), "Hello").await;
 
@@ -29,7 +33,9 @@ fn a_subscriber_is_told_only_what_it_asked_for() {
         let tenant = Tenant::new().await;
         let (number, bot) = (tenant.whatsapp().await, tenant.telegram().await);
         let all = tenant.subscriber().await;
-        let sent = tenant.subscriber_to(&json!({"events": ["message.sent"]})).await;
+        let sent = tenant
+            .subscriber_to(&json!({"events": ["message.sent"]}))
+            .await;
         let of_bot = json!({"events": ["message.*"], "channelId": bot.id});
         let of_bot = tenant.subscriber_to(&of_bot).await;
         let ana = person();
@@ -44,7 +50,11 @@ fn a_subscriber_is_told_only_what_it_asked_for() {
         of_bot.receives("message.sent", 1).await;
         of_bot.receives("message.received", 1).await;
 
-        assert!(sent.received().iter().all(|event| event.kind == "message.sent"));
+        assert!(
+            sent.received()
+                .iter()
+                .all(|event| event.kind == "message.sent")
+        );
         for event in of_bot.received() {
             assert_eq!(event.data["channel"]["id"], bot.id);
             assert!(event.kind.starts_with("message."), "{}", event.kind);
@@ -64,10 +74,17 @@ fn a_deleted_subscriber_is_told_nothing_more() {
         goes.receives("message.received", 1).await;
         let endpoints = tenant.list("/v1/webhooks").await;
         let url = tenant.sandbox.subscriber_url(&goes.name);
-        let endpoint = endpoints.iter().find(|endpoint| endpoint["url"] == url.as_str());
-        let id = endpoint.and_then(|endpoint| endpoint["id"].as_str()).expect("listed");
+        let endpoint = endpoints
+            .iter()
+            .find(|endpoint| endpoint["url"] == url.as_str());
+        let id = endpoint
+            .and_then(|endpoint| endpoint["id"].as_str())
+            .expect("listed");
 
-        tenant.delete(&format!("/v1/webhooks/{id}")).await.expect(204);
+        tenant
+            .delete(&format!("/v1/webhooks/{id}"))
+            .await
+            .expect(204);
 
         tenant.hears(&channel, &ana, "two").await;
         stays.receives("message.received", 2).await;

@@ -1,11 +1,7 @@
 //! What use-case tests stand on: the real SQL on SQLite under D1's limits, a
 //! provider that answers by script, a clock that moves when told.
 
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "each test target uses its part"
-)]
+#![expect(dead_code, unused_imports, reason = "each test target uses its part")]
 
 pub mod outgoing;
 pub mod sqlite;

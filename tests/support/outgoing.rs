@@ -28,7 +28,10 @@ pub fn pointer(problem: &Value) -> &str {
 /// The statuses of a message's history, oldest first.
 pub fn history(message: &Value) -> Vec<&str> {
     let entries = message["statusHistory"].as_array().expect("a history");
-    entries.iter().filter_map(|entry| entry["status"].as_str()).collect()
+    entries
+        .iter()
+        .filter_map(|entry| entry["status"].as_str())
+        .collect()
 }
 
 /// A WhatsApp status as it stands in a webhook.
@@ -51,14 +54,16 @@ impl World {
     /// A WhatsApp channel to which the customer has just written.
     pub async fn open_whatsapp(&self) -> String {
         let channel = self.whatsapp().await;
-        self.customer_writes(&channel, CUSTOMER, "wamid.in", "Hi").await;
+        self.customer_writes(&channel, CUSTOMER, "wamid.in", "Hi")
+            .await;
         channel
     }
 
     /// A WhatsApp channel that may write to anybody.
     pub async fn unenforced_whatsapp(&self) -> String {
         let channel = self.whatsapp().await;
-        self.patch_channel(&channel, json!({ "settings": { "enforceWindow": false } })).await;
+        self.patch_channel(&channel, json!({ "settings": { "enforceWindow": false } }))
+            .await;
         channel
     }
 
@@ -74,7 +79,13 @@ impl World {
 
     /// Sends under an idempotency key.
     pub async fn post_under(&self, key: &str, body: Value) -> Reply {
-        self.call_with(Method::POST, "/v1/messages", &[("idempotency-key", key)], body).await
+        self.call_with(
+            Method::POST,
+            "/v1/messages",
+            &[("idempotency-key", key)],
+            body,
+        )
+        .await
     }
 
     /// A message as it is now.
@@ -95,13 +106,18 @@ impl World {
     /// What subscribers were told about messages: id, event's type, event's id.
     pub fn told(&self) -> Vec<(String, String, String)> {
         let requests = self.ports().requests.borrow();
-        let posts = requests.iter().filter(|request| request.uri().host() == Some(HOOK_HOST));
+        let posts = requests
+            .iter()
+            .filter(|request| request.uri().host() == Some(HOOK_HOST));
         posts
             .filter_map(|post| {
                 let body: Value = serde_json::from_slice(post.body()).expect("JSON");
                 let message = body["data"]["message"]["id"].as_str()?.to_owned();
                 let kind = body["type"].as_str().expect("a type").to_owned();
-                let event = post.headers()["webhook-id"].to_str().expect("an id").to_owned();
+                let event = post.headers()["webhook-id"]
+                    .to_str()
+                    .expect("an id")
+                    .to_owned();
                 Some((message, kind, event))
             })
             .collect()
@@ -110,34 +126,43 @@ impl World {
     /// The types of the events about a message that subscribers were told of.
     pub fn told_of(&self, message: &Value) -> Vec<String> {
         let message = id(message);
-        let told = self.told().into_iter().filter(|(about, _, _)| *about == message);
+        let told = self
+            .told()
+            .into_iter()
+            .filter(|(about, _, _)| *about == message);
         told.map(|(_, kind, _)| kind).collect()
     }
 
     /// The texts that the providers were asked to send, in order.
     pub fn texts_sent(&self) -> Vec<String> {
         let sent = self.requests_to("graph.test").into_iter();
-        sent.filter_map(|body| body["text"]["body"].as_str().map(str::to_owned)).collect()
+        sent.filter_map(|body| body["text"]["body"].as_str().map(str::to_owned))
+            .collect()
     }
 
     /// Takes every hint out of a queue, due or not.
     pub fn take_pushes(&self, wanted: Queue) -> Vec<Push> {
         let pushed = self.ports().pushed.take();
-        let (mine, rest): (Vec<_>, Vec<_>) =
-            pushed.into_iter().partition(|(queue, _, _)| *queue == wanted);
+        let (mine, rest): (Vec<_>, Vec<_>) = pushed
+            .into_iter()
+            .partition(|(queue, _, _)| *queue == wanted);
         *self.ports().pushed.borrow_mut() = rest.into();
         mine.into_iter().map(|(_, push, _)| push).collect()
     }
 
     /// Gives outbound hints to one consumer at once; whether it got through.
     pub async fn deliver(&self, pushes: &[Push]) -> bool {
-        let hints = pushes.iter().map(|push| Hint::parse(&push.body).expect("a hint"));
+        let hints = pushes
+            .iter()
+            .map(|push| Hint::parse(&push.body).expect("a hint"));
         self.gateway.deliver(hints.collect()).await.is_ok()
     }
 
     /// Gives event hints to one consumer at once; whether it got through.
     pub async fn publish(&self, pushes: &[Push]) -> bool {
-        let hints = pushes.iter().map(|push| DeliveryHint::parse(&push.body).expect("a hint"));
+        let hints = pushes
+            .iter()
+            .map(|push| DeliveryHint::parse(&push.body).expect("a hint"));
         self.gateway.publish(hints.collect()).await.is_ok()
     }
 
@@ -157,9 +182,20 @@ impl World {
         async move {
             let before = self.database().dump();
             let pushed = self.ports().pushed.borrow().len();
-            let reply = self.call_with(Method::POST, "/v1/messages", headers, body).await;
-            assert!(reply.status >= 400, "{caller}: {} {}", reply.status, reply.body);
-            assert_eq!(self.database().dump(), before, "{caller}: a refused request writes nothing");
+            let reply = self
+                .call_with(Method::POST, "/v1/messages", headers, body)
+                .await;
+            assert!(
+                reply.status >= 400,
+                "{caller}: {} {}",
+                reply.status,
+                reply.body
+            );
+            assert_eq!(
+                self.database().dump(),
+                before,
+                "{caller}: a refused request writes nothing"
+            );
             assert_eq!(self.ports().pushed.borrow().len(), pushed, "{caller}");
             Refused(reply)
         }

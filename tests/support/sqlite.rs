@@ -62,16 +62,22 @@ impl Sqlite {
 
     /// Runs SQL of a test's own and gives back its rows.
     pub fn query(&self, sql: &str) -> Vec<Json> {
-        run(&self.connection.borrow(), &Statement::new(sql.to_owned(), vec![]))
-            .expect("a query")
-            .0
+        run(
+            &self.connection.borrow(),
+            &Statement::new(sql.to_owned(), vec![]),
+        )
+        .expect("a query")
+        .0
     }
 
     /// The single number that a query gives.
     pub fn count(&self, sql: &str) -> i64 {
         let rows = self.query(sql);
         let row = rows.first().and_then(Json::as_object).expect("a row");
-        row.values().next().and_then(Json::as_i64).expect("a number")
+        row.values()
+            .next()
+            .and_then(Json::as_i64)
+            .expect("a number")
     }
 
     /// The tables, by name.
@@ -95,7 +101,9 @@ impl Sqlite {
 
     fn transact(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
         let mut connection = self.connection.borrow_mut();
-        let transaction = connection.transaction().map_err(|e| DatabaseError::new(&e))?;
+        let transaction = connection
+            .transaction()
+            .map_err(|e| DatabaseError::new(&e))?;
         let rows = statements
             .iter()
             .map(|statement| run(&transaction, statement))
@@ -113,19 +121,24 @@ impl Database for Sqlite {
         }
         for value in statements.iter().flat_map(|statement| &statement.values) {
             if let Value::Text(text) = value {
-                self.longest_parameter.set(self.longest_parameter.get().max(text.len()));
+                self.longest_parameter
+                    .set(self.longest_parameter.get().max(text.len()));
             }
         }
         let fault = self.faults.borrow_mut().pop();
         if fault == Some(Fault::Before) {
-            return Err(DatabaseError("D1_ERROR: Network connection lost.".to_owned()));
+            return Err(DatabaseError(
+                "D1_ERROR: Network connection lost.".to_owned(),
+            ));
         }
         if self.runs_twice.get() {
             self.transact(&statements)?;
         }
         let rows = self.transact(&statements)?;
         if fault == Some(Fault::After) {
-            return Err(DatabaseError("D1_ERROR: Network connection lost.".to_owned()));
+            return Err(DatabaseError(
+                "D1_ERROR: Network connection lost.".to_owned(),
+            ));
         }
         Ok(rows)
     }
@@ -134,7 +147,9 @@ impl Database for Sqlite {
 /// Runs one statement. Integers are bound as doubles, as D1 binds them.
 fn run(connection: &Connection, statement: &Statement) -> Result<Rows, DatabaseError> {
     let describe = |error: rusqlite::Error| DatabaseError(format!("{error}: {}", statement.sql));
-    let mut prepared = connection.prepare_cached(&statement.sql).map_err(describe)?;
+    let mut prepared = connection
+        .prepare_cached(&statement.sql)
+        .map_err(describe)?;
     let values = statement.values.iter().map(|value| match value {
         Value::Null => rusqlite::types::Value::Null,
         Value::Integer(number) => rusqlite::types::Value::Real(*number as f64),

@@ -1,6 +1,6 @@
 //! A gateway with everything around it in a test's hands.
 
-use super::sqlite::Sqlite;
+use super::sqlite::{Fault, Sqlite};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use patchbay::api;
@@ -41,8 +41,11 @@ pub struct TestPorts {
     pub answers: RefCell<VecDeque<Answer>>,
     /// Every request made, oldest first.
     pub requests: RefCell<Vec<Request<Bytes>>>,
+    /// What goes wrong with the database once a request was made; the last comes first.
+    pub after_fetch: RefCell<Vec<Fault>>,
     pub pushed: RefCell<VecDeque<(Queue, Push, i64)>>,
     pub refuses_pushes: Cell<bool>,
+    pub admits_callers: Cell<bool>,
     pub cache: RefCell<BTreeMap<String, String>>,
     pub logs: RefCell<Vec<String>>,
     /// Answers of the providers alone, before those of `answers`.
@@ -78,6 +81,10 @@ impl Ports for TestPorts {
         }
     }
 
+    async fn admits(&self, _caller: &str) -> bool {
+        self.admits_callers.get()
+    }
+
     async fn fetch(
         &self,
         request: Request<Bytes>,
@@ -86,6 +93,8 @@ impl Ports for TestPorts {
         let is_telegram = request.uri().host() == Some("telegram.test");
         let is_graph = request.uri().host() == Some("graph.test");
         self.requests.borrow_mut().push(request);
+        let faults = self.after_fetch.take();
+        self.database.faults.borrow_mut().extend(faults);
         let scripted = if is_telegram || is_graph {
             self.from_provider.borrow_mut().pop_front()
         } else {
@@ -93,7 +102,8 @@ impl Ports for TestPorts {
         };
         let scripted = scripted.or_else(|| self.answers.borrow_mut().pop_front());
         self.in_flight.set(self.in_flight.get() + 1);
-        self.most_in_flight.set(self.most_in_flight.get().max(self.in_flight.get()));
+        self.most_in_flight
+            .set(self.most_in_flight.get().max(self.in_flight.get()));
         while self.stalls.get() {
             tokio::task::yield_now().await;
         }
@@ -102,9 +112,15 @@ impl Ports for TestPorts {
             let number = self.sent.get() + 1;
             self.sent.set(number);
             if is_telegram {
-                Answer::Http(200, json!({ "ok": true, "result": { "message_id": number, "chat": { "id": 77 } } }))
+                Answer::Http(
+                    200,
+                    json!({ "ok": true, "result": { "message_id": number, "chat": { "id": 77 } } }),
+                )
             } else if is_graph {
-                Answer::Http(200, json!({ "messages": [{ "id": format!("wamid.{number}") }] }))
+                Answer::Http(
+                    200,
+                    json!({ "messages": [{ "id": format!("wamid.{number}") }] }),
+                )
             } else {
                 Answer::Http(200, json!({}))
             }
@@ -118,7 +134,9 @@ impl Ports for TestPorts {
         for (name, value) in headers {
             response = response.header(name, value);
         }
-        Ok(response.body(Bytes::from(body.to_string())).expect("a response"))
+        Ok(response
+            .body(Bytes::from(body.to_string()))
+            .expect("a response"))
     }
 
     async fn push(&self, queue: Queue, hints: Vec<Push>) -> Result<(), QueueError> {
@@ -196,8 +214,10 @@ impl World {
             randomness: Cell::new(1),
             answers: RefCell::default(),
             requests: RefCell::default(),
+            after_fetch: RefCell::default(),
             pushed: RefCell::default(),
             refuses_pushes: Cell::new(false),
+            admits_callers: Cell::new(true),
             cache: RefCell::default(),
             logs: RefCell::default(),
             from_provider: RefCell::default(),
@@ -224,7 +244,10 @@ impl World {
             .expect(201);
         let id = workspace["id"].as_str().expect("an id").to_owned();
         let path = format!("/v1/workspaces/{id}/api-keys");
-        let key = self.admin(Method::POST, &path, json!({ "name": "first" })).await.expect(201);
+        let key = self
+            .admin(Method::POST, &path, json!({ "name": "first" }))
+            .await
+            .expect(201);
         (id, key["key"].as_str().expect("a key").to_owned())
     }
 
@@ -288,8 +311,13 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.send_raw(request.body(Bytes::from(body)).expect("a request")).await
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.send_raw(request.body(Bytes::from(body)).expect("a request"))
+            .await
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -338,7 +366,8 @@ impl World {
         let body = payload.to_string();
         let mac = patchbay::channel::sign::hmac_sha256(APP_SECRET.as_bytes(), body.as_bytes());
         let signature = format!("sha256={}", hex::encode(mac.expect("a secret")));
-        self.inbound(channel, &[("x-hub-signature-256", &signature)], body).await
+        self.inbound(channel, &[("x-hub-signature-256", &signature)], body)
+            .await
     }
 
     /// Posts to a channel's inbound URL as Telegram does.
@@ -348,12 +377,12 @@ impl World {
     }
 
     pub async fn inbound(&self, channel: &str, headers: &[(&str, &str)], body: String) -> Reply {
-        let mut request =
-            Request::post(format!("https://patchbay.test/inbound/{channel}"));
+        let mut request = Request::post(format!("https://patchbay.test/inbound/{channel}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.send_raw(request.body(Bytes::from(body)).expect("a request")).await
+        self.send_raw(request.body(Bytes::from(body)).expect("a request"))
+            .await
     }
 
     /// A request with nothing added: no key, the body as it is.
@@ -370,13 +399,15 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.send_raw(request.body(body.into()).expect("a request")).await
+        self.send_raw(request.body(body.into()).expect("a request"))
+            .await
     }
 
     /// A request with the world's own key and the body as it is.
     pub async fn with_body(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Reply {
         let key = format!("Bearer {}", self.key);
-        self.bare(method, path, &[("authorization", &key)], body).await
+        self.bare(method, path, &[("authorization", &key)], body)
+            .await
     }
 
     /// Posts these very bytes as Meta does, signed with a secret.
@@ -384,7 +415,8 @@ impl World {
         let path = format!("/inbound/{channel}");
         let signature = hub_signature(secret, body);
         let headers = [("x-hub-signature-256", signature.as_str())];
-        self.bare(Method::POST, &path, &headers, Bytes::copy_from_slice(body)).await
+        self.bare(Method::POST, &path, &headers, Bytes::copy_from_slice(body))
+            .await
     }
 
     /// Subscribes to events and gives back the endpoint, its secret included.
@@ -396,14 +428,18 @@ impl World {
     /// The requests made to a host, oldest first, whole.
     pub fn posts_to(&self, host: &str) -> Vec<Request<Bytes>> {
         let requests = self.gateway.ports.requests.borrow();
-        let to_host = requests.iter().filter(|request| request.uri().host() == Some(host));
+        let to_host = requests
+            .iter()
+            .filter(|request| request.uri().host() == Some(host));
         to_host.cloned().collect()
     }
 
     /// A customer's text on WhatsApp, now.
     pub async fn customer_writes(&self, channel: &str, from: &str, id: &str, text: &str) {
         let at = self.gateway.ports.now_ms.get() / 1_000;
-        self.from_meta(channel, &whatsapp_text(from, id, text, at)).await.expect(200);
+        self.from_meta(channel, &whatsapp_text(from, id, text, at))
+            .await
+            .expect(200);
     }
 
     /// Runs the consumers until nothing that is due is left in the queues.
@@ -473,7 +509,8 @@ pub fn whatsapp_status(id: &str, status: &str, at_s: i64) -> Value {
 /// A webhook with one change of the field `messages`.
 pub fn whatsapp_value(mut value: Value) -> Value {
     value["messaging_product"] = json!("whatsapp");
-    value["metadata"] = json!({ "display_phone_number": "15550100001", "phone_number_id": PHONE_NUMBER_ID });
+    value["metadata"] =
+        json!({ "display_phone_number": "15550100001", "phone_number_id": PHONE_NUMBER_ID });
     json!({
         "object": "whatsapp_business_account",
         "entry": [{ "id": "102290129340398", "changes": [{ "field": "messages", "value": value }] }],

@@ -6,9 +6,7 @@ use crate::gateway::{
     NewSubscriber, Send,
 };
 use crate::model::access::{Environment, Scope};
-use crate::model::channel::{
-    ChannelKind, ChannelStatus, Credentials, OnUnknownOutcome, Settings,
-};
+use crate::model::channel::{ChannelKind, ChannelStatus, Credentials, OnUnknownOutcome, Settings};
 use crate::model::content::{Content, NOT_SENDABLE};
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::event::{EventType, NOT_EMITTED};
@@ -64,7 +62,9 @@ impl<'de> Deserialize<'de> for Name {
         if is_readable && (1..=200).contains(&name.chars().count()) {
             Ok(Name(name.to_owned()))
         } else {
-            Err(serde::de::Error::custom("must be 1 to 200 readable characters"))
+            Err(serde::de::Error::custom(
+                "must be 1 to 200 readable characters",
+            ))
         }
     }
 }
@@ -192,7 +192,10 @@ pub fn patch_channel(mut json: Value, current: &Settings) -> Result<ChannelPatch
     let given = take(&mut json, "settings");
     let wire: Wire = read(json, "")?;
     if wire.status == Some(ChannelStatus::NeedsReauth) {
-        return Err(Error::invalid("/status", "may be set to connected or disabled"));
+        return Err(Error::invalid(
+            "/status",
+            "may be set to connected or disabled",
+        ));
     }
     Ok(ChannelPatch {
         name: wire.name.map(|name| name.0),
@@ -293,11 +296,20 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
     let content = content(given)?;
     match wire.on_unsupported.as_deref() {
         None | Some("reject") => {}
-        Some("adapt") => return Err(Error::invalid("/onUnsupported", "adapt is not supported yet")),
+        Some("adapt") => {
+            return Err(Error::invalid(
+                "/onUnsupported",
+                "adapt is not supported yet",
+            ));
+        }
         Some(_) => return Err(Error::invalid("/onUnsupported", "must be reject or adapt")),
     }
     let is_name = |id: &String| (1..=255).contains(&id.len()) && !id.chars().any(char::is_control);
-    if wire.client_message_id.as_ref().is_some_and(|id| !is_name(id)) {
+    if wire
+        .client_message_id
+        .as_ref()
+        .is_some_and(|id| !is_name(id))
+    {
         return Err(Error::invalid(
             "/clientMessageId",
             "must be 1 to 255 bytes without control characters",
@@ -308,9 +320,17 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
             return Err(Error::invalid(pointer, "must be 1 to 255 characters"));
         }
     }
-    let metadata = wire.metadata.map(|metadata| Value::Object(metadata).to_string());
-    if metadata.as_ref().is_some_and(|json| json.len() > MOST_METADATA) {
-        return Err(Error::invalid("/metadata", "must be at most 16 KiB as JSON"));
+    let metadata = wire
+        .metadata
+        .map(|metadata| Value::Object(metadata).to_string());
+    if metadata
+        .as_ref()
+        .is_some_and(|json| json.len() > MOST_METADATA)
+    {
+        return Err(Error::invalid(
+            "/metadata",
+            "must be at most 16 KiB as JSON",
+        ));
     }
     Ok(Send {
         from: wire.from,
@@ -335,7 +355,9 @@ fn content(json: Option<Value>) -> Result<Content, Error> {
     if !json.is_object() {
         return Err(Error::invalid("/content", "must be an object"));
     }
-    let kind = json.get("type").ok_or_else(|| Error::invalid("/content/type", "is required"))?;
+    let kind = json
+        .get("type")
+        .ok_or_else(|| Error::invalid("/content/type", "is required"))?;
     match kind.as_str() {
         Some("text") => {
             let text: Text = read(json, "/content")?;

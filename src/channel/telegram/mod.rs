@@ -32,7 +32,10 @@ impl super::Adapter for Adapter {
     }
 
     fn check_credentials(&self, credentials: &Credentials) -> Result<(), Invalid> {
-        let (id, secret) = credentials.get("botToken").split_once(':').unwrap_or(("", ""));
+        let (id, secret) = credentials
+            .get("botToken")
+            .split_once(':')
+            .unwrap_or(("", ""));
         let is_secret = |text: &str| {
             !text.is_empty()
                 && text
@@ -40,7 +43,10 @@ impl super::Adapter for Adapter {
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
         };
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) || !is_secret(secret) {
-            return Err(Invalid::new("/botToken", "must be a bot token such as 123456:ABC-def"));
+            return Err(Invalid::new(
+                "/botToken",
+                "must be a bot token such as 123456:ABC-def",
+            ));
         }
         let token = credentials.get("secretToken");
         if !is_secret(token) || token.len() > 256 {
@@ -62,7 +68,10 @@ impl super::Adapter for Adapter {
         if is_username(name) {
             Ok(name.to_owned())
         } else {
-            Err(Invalid::new("", "must be the bot's username, such as my_shop_bot"))
+            Err(Invalid::new(
+                "",
+                "must be the bot's username, such as my_shop_bot",
+            ))
         }
     }
 
@@ -75,7 +84,10 @@ impl super::Adapter for Adapter {
         if (is_chat && !raw.starts_with('+')) || is_name {
             Ok(Address(raw.to_owned()))
         } else {
-            Err(Invalid::new("", "must be a Telegram chat id, such as 5551234567"))
+            Err(Invalid::new(
+                "",
+                "must be a Telegram chat id, such as 5551234567",
+            ))
         }
     }
 

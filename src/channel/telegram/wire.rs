@@ -47,7 +47,9 @@ impl<'a> SendMessage<'a> {
             Content::Unsupported { .. } => ("", None),
         };
         Self {
-            chat_id: address.parse().map_or(ChatId::Name(address), ChatId::Number),
+            chat_id: address
+                .parse()
+                .map_or(ChatId::Name(address), ChatId::Number),
             text,
             link_preview_options: preview_url.map(|is_wanted| LinkPreview {
                 is_disabled: !is_wanted,
@@ -81,7 +83,10 @@ pub fn read(body: &[u8]) -> Vec<Inbound> {
         .filter(|(kind, _)| kind.as_str() != "update_id")
         .map(|(kind, item)| match kind.as_str() {
             "message" | "channel_post" => message(item),
-            _ => Inbound::Ignored(format!("update {}", kind.chars().take(40).collect::<String>())),
+            _ => Inbound::Ignored(format!(
+                "update {}",
+                kind.chars().take(40).collect::<String>()
+            )),
         })
         .collect();
     if read.is_empty() {
@@ -128,7 +133,9 @@ fn message(item: &Value) -> Inbound {
             preview_url: None,
         },
         None => {
-            let field = CONTENT_FIELDS.iter().find(|field| item.get(**field).is_some());
+            let field = CONTENT_FIELDS
+                .iter()
+                .find(|field| item.get(**field).is_some());
             let Some(field) = field else {
                 return Inbound::Ignored("service message".to_owned());
             };
@@ -155,7 +162,8 @@ fn sender(item: &Value) -> Option<Sender> {
     let id = lenient::integer(chat.get("id"))?.to_string();
     let name = lenient::text(chat.get("title")).or_else(|| {
         let part = |field: &str| {
-            lenient::text(chat.get(field)).or_else(|| lenient::text(item.pointer(&format!("/from/{field}"))))
+            lenient::text(chat.get(field))
+                .or_else(|| lenient::text(item.pointer(&format!("/from/{field}"))))
         };
         let name: Vec<String> = [part("first_name"), part("last_name")]
             .into_iter()

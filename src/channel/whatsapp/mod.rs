@@ -29,14 +29,28 @@ impl super::Adapter for Adapter {
     }
 
     fn credential_names(&self) -> &'static [&'static str] {
-        &["phoneNumberId", "wabaId", "accessToken", "appSecret", "verifyToken"]
+        &[
+            "phoneNumberId",
+            "wabaId",
+            "accessToken",
+            "appSecret",
+            "verifyToken",
+        ]
     }
 
     fn check_credentials(&self, credentials: &Credentials) -> Result<(), Invalid> {
-        let is_id = |name: &str| credentials.get(name).bytes().all(|byte| byte.is_ascii_digit());
+        let is_id = |name: &str| {
+            credentials
+                .get(name)
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+        };
         for name in ["phoneNumberId", "wabaId"] {
             if !is_id(name) {
-                return Err(Invalid::new(format!("/{name}"), "must be the digits Meta shows"));
+                return Err(Invalid::new(
+                    format!("/{name}"),
+                    "must be the digits Meta shows",
+                ));
             }
         }
         Ok(())
@@ -48,7 +62,10 @@ impl super::Adapter for Adapter {
 
     fn identifier(&self, raw: &str) -> Result<String, Invalid> {
         let digits = phone_digits(raw).ok_or_else(|| {
-            Invalid::new("", "must be the business phone number, such as +15550100001")
+            Invalid::new(
+                "",
+                "must be the business phone number, such as +15550100001",
+            )
         })?;
         Ok(format!("+{digits}"))
     }
@@ -61,7 +78,10 @@ impl super::Adapter for Adapter {
             return Ok(Address(raw.to_owned()));
         }
         phone_digits(raw).map(Address).ok_or_else(|| {
-            Invalid::new("", "must be a phone number with country code, 7 to 15 digits")
+            Invalid::new(
+                "",
+                "must be a phone number with country code, 7 to 15 digits",
+            )
         })
     }
 

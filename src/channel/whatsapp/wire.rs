@@ -82,8 +82,8 @@ pub fn read(body: &[u8], phone_number_id: &str) -> Vec<Inbound> {
         return vec![Inbound::Ignored("not JSON".to_owned())];
     };
     let mut read = Vec::new();
-    for change in lenient::items(payload.get("entry"))
-        .flat_map(|entry| lenient::items(entry.get("changes")))
+    for change in
+        lenient::items(payload.get("entry")).flat_map(|entry| lenient::items(entry.get("changes")))
     {
         let field = lenient::text(change.get("field")).unwrap_or_default();
         let Some(value) = change.get("value").filter(|_| field == "messages") else {

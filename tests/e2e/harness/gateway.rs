@@ -36,8 +36,9 @@ impl Gateway {
 
     /// One that may be killed: with a new database, on a free port.
     pub async fn start() -> Self {
-        let name = format!("gateway-{}-{}", std::process::id(), unique());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        let folders = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
+        remove_old(&folders);
+        let folder = folders.join(format!("gateway-{}-{}", std::process::id(), unique()));
         std::fs::create_dir_all(&folder).expect("a folder for the gateway");
         let secrets = format!("ADMIN_TOKEN={SECRET}-admin\nENCRYPTION_KEY={ENCRYPTION_KEY}\n");
         std::fs::write(folder.join("secrets.env"), secrets).expect("the secrets");
@@ -49,7 +50,10 @@ impl Gateway {
             .port();
         let gateway = Self {
             sandbox,
-            admin: Api::new(format!("http://127.0.0.1:{port}"), format!("{SECRET}-admin")),
+            admin: Api::new(
+                format!("http://127.0.0.1:{port}"),
+                format!("{SECRET}-admin"),
+            ),
             folder,
             port,
             process: Mutex::new(None),
@@ -105,7 +109,10 @@ impl Gateway {
 
     /// Fires the cron trigger once, as Cloudflare does every minute.
     pub async fn tick(&self) {
-        self.admin.get("/__scheduled?cron=*+*+*+*+*").await.expect(200);
+        self.admin
+            .get("/__scheduled?cron=*+*+*+*+*")
+            .await
+            .expect(200);
     }
 
     /// All that was logged so far.
@@ -136,7 +143,10 @@ impl Gateway {
         };
         let mut command = Command::new(program("PATCHBAY_NODE", "node_modules/.bin/node"));
         command
-            .arg(program("PATCHBAY_WRANGLER", "node_modules/wrangler/bin/wrangler.js"))
+            .arg(program(
+                "PATCHBAY_WRANGLER",
+                "node_modules/wrangler/bin/wrangler.js",
+            ))
             .current_dir(root)
             // The script is built: these tests test it as it is.
             .env("PATCHBAY_BUILT", "1")
@@ -167,5 +177,20 @@ impl Gateway {
         let log = self.log();
         let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
         lines[lines.len().saturating_sub(25)..].join("\n")
+    }
+}
+
+/// Removes what runs of more than an hour ago left, which nobody looks at any more.
+fn remove_old(folders: &Path) {
+    for folder in std::fs::read_dir(folders).into_iter().flatten().flatten() {
+        let age = folder.metadata().and_then(|folder| folder.modified());
+        let is_old = age.is_ok_and(|at| {
+            at.elapsed()
+                .is_ok_and(|age| age > Duration::from_secs(60 * 60))
+        });
+        if is_old {
+            // Another run may be removing it too.
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
     }
 }

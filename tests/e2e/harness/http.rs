@@ -148,7 +148,11 @@ impl Reply {
     #[track_caller]
     pub fn assert_problem(&self, status: u16, code: &str) {
         let Self { body, text, .. } = self;
-        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{text}");
+        assert_eq!(
+            (self.status, body["code"].as_str()),
+            (status, Some(code)),
+            "{text}"
+        );
         let content_type = self.header("content-type").unwrap_or_default();
         assert!(
             content_type.starts_with("application/problem+json"),

@@ -66,7 +66,11 @@ impl Subscriber {
             if events.len() >= count {
                 Ok(events)
             } else {
-                let kinds: Vec<_> = self.received().into_iter().map(|event| event.kind).collect();
+                let kinds: Vec<_> = self
+                    .received()
+                    .into_iter()
+                    .map(|event| event.kind)
+                    .collect();
                 Err(kinds.join(", "))
             }
         })

@@ -46,7 +46,11 @@ impl Tenant {
 
     pub async fn of(gateway: &Gateway) -> Self {
         let name = json!({"name": format!("Workspace {}", unique())});
-        let workspace = gateway.admin.post("/v1/workspaces", &name).await.expect(201);
+        let workspace = gateway
+            .admin
+            .post("/v1/workspaces", &name)
+            .await
+            .expect(201);
         let id = string(&workspace, "id");
         let key = issue_key(gateway, &id, &json!({"name": "Test"})).await;
         Self {
@@ -59,7 +63,8 @@ impl Tenant {
 
     /// The same workspace with a further key, made from `body`.
     pub async fn with_key(&self, gateway: &Gateway, body: &Value) -> Api {
-        self.api.with_token(issue_key(gateway, &self.id, body).await)
+        self.api
+            .with_token(issue_key(gateway, &self.id, body).await)
     }
 
     /// A WhatsApp number whose provider does as it is told by `change`.
@@ -266,5 +271,6 @@ async fn issue_key(gateway: &Gateway, workspace: &str, body: &Value) -> String {
 #[track_caller]
 fn string(value: &Value, field: &str) -> String {
     let text = value[field].as_str();
-    text.unwrap_or_else(|| panic!("no {field} in {value}")).to_owned()
+    text.unwrap_or_else(|| panic!("no {field} in {value}"))
+        .to_owned()
 }

@@ -1,0 +1,204 @@
+//! What an operation costs in round trips to the database and sends to queues.
+
+mod support;
+
+use http::Method;
+use patchbay::gateway::Queue;
+use serde_json::{Value, json};
+use support::World;
+use support::outgoing::{id, report, reports, text};
+use support::world::{CUSTOMER, whatsapp_text, whatsapp_value};
+
+/// Round trips that something takes.
+async fn trips<T>(world: &World, work: impl Future<Output = T>) -> (u32, T) {
+    let before = world.database().round_trips.get();
+    let done = work.await;
+    (world.database().round_trips.get() - before, done)
+}
+
+#[tokio::test]
+async fn an_accepted_send_takes_one_round_trip_warm_and_two_cold() {
+    let mut world = World::new().await;
+    let shop = world.open_whatsapp().await;
+    let said = world.say(CUSTOMER, "Hello").await;
+    let conversation = said["conversationId"].as_str().expect("an id").to_owned();
+    let contact = said["contactId"].as_str().expect("an id").to_owned();
+    world
+        .patch_channel(&shop, json!({ "settings": { "enforceWindow": false } }))
+        .await;
+    let mut by_id = text(CUSTOMER, "Hello");
+    by_id["from"] = json!(shop);
+    let mut named = text(CUSTOMER, "Hello");
+    named["clientMessageId"] = json!("mine-1");
+    let in_conversation =
+        json!({ "to": conversation, "content": { "type": "text", "text": "Hi" } });
+    for (number, body) in [
+        text(CUSTOMER, "Hello"),
+        text("5511888888888", "to somebody new"),
+        by_id,
+        named,
+        text(&conversation, "Hello"),
+        in_conversation,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.forget();
+        let cold = format!("cold-{number}");
+        let (count, reply) = trips(&world, world.post_under(&cold, body.clone())).await;
+        reply.expect(202);
+        assert!(count <= 2, "{count} cold for {body}");
+        let mut body = body;
+        if body["clientMessageId"].is_string() {
+            body["clientMessageId"] = json!("mine-2");
+        }
+        world.ports().pushed.borrow_mut().clear();
+        let warm = format!("warm-{number}");
+        let (count, reply) = trips(&world, world.post_under(&warm, body.clone())).await;
+        reply.expect(202);
+        assert_eq!(count, 1, "warm for {body}");
+        assert_eq!(world.take_pushes(Queue::Outbound).len(), 1);
+    }
+    world.forget();
+    let (count, reply) = trips(&world, world.post("/v1/messages", text(&contact, "Hi"))).await;
+    reply.expect(202);
+    assert!(count <= 2, "{count} cold to a contact");
+}
+
+#[tokio::test]
+async fn a_replay_takes_one_round_trip_warm_and_two_cold() {
+    let mut world = World::new().await;
+    world.open_whatsapp().await;
+    world
+        .post_under("order-1", text(CUSTOMER, "Hello"))
+        .await
+        .expect(202);
+    let (count, reply) = trips(&world, world.post_under("order-1", text(CUSTOMER, "Hello"))).await;
+    reply.expect(202);
+    assert_eq!(count, 1);
+    world.forget();
+    let (count, reply) = trips(&world, world.post_under("order-1", text(CUSTOMER, "Hello"))).await;
+    reply.expect(202);
+    assert!(count <= 2, "{count}");
+}
+
+#[tokio::test]
+async fn a_providers_webhook_takes_one_round_trip_warm_or_cached_and_two_cold() {
+    let mut world = World::new().await;
+    let shop = world.open_whatsapp().await;
+    world.subscribe_to_all().await;
+    let said = world.say(CUSTOMER, "Hello").await;
+    world.drain().await;
+    assert_eq!(world.status(&said).await, "sent");
+    let at = world.ports().now_ms.get() / 1_000;
+    let many: Vec<Value> = (0..50)
+        .map(|number| {
+            json!({
+                "from": format!("55119{number:08}"), "id": format!("wamid.many.{number}"),
+                "timestamp": at.to_string(), "type": "text", "text": { "body": "Hi" },
+            })
+        })
+        .collect();
+    let mut number = 0;
+    let mut payloads = |kind: &str| {
+        number += 1;
+        match kind {
+            "message" => whatsapp_text(CUSTOMER, &format!("wamid.{kind}.{number}"), "Hi", at),
+            "reports" => reports(&[report("wamid.1", "read", at), report("wamid.1", "sent", at)]),
+            _ => whatsapp_value(json!({ "messages": many })),
+        }
+    };
+    for kind in ["message", "reports", "many"] {
+        world.forget();
+        world.ports().cache.borrow_mut().clear();
+        let payload = payloads(kind);
+        let (count, reply) = trips(&world, world.from_meta(&shop, &payload)).await;
+        reply.expect(200);
+        assert!(count <= 2, "{count} cold for {kind}");
+        world.forget();
+        let payload = payloads(kind);
+        let (count, reply) = trips(&world, world.from_meta(&shop, &payload)).await;
+        reply.expect(200);
+        assert_eq!(count, 1, "cold with the channel in the cache, for {kind}");
+        let payload = payloads(kind);
+        let (count, reply) = trips(&world, world.from_meta(&shop, &payload)).await;
+        reply.expect(200);
+        assert_eq!(count, 1, "warm for {kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_or_a_single_thing_takes_two_round_trips_at_most() {
+    let mut world = World::new().await;
+    let shop = world.open_whatsapp().await;
+    world.subscribe_to_all().await;
+    let said = world.say(CUSTOMER, "Hello").await;
+    let conversation = said["conversationId"].as_str().expect("an id");
+    for path in [
+        "/v1/channels".to_owned(),
+        format!("/v1/channels/{shop}"),
+        "/v1/messages".to_owned(),
+        format!("/v1/messages?status=accepted&channelId={shop}"),
+        format!("/v1/messages?conversationId={conversation}"),
+        format!("/v1/messages/{}", id(&said)),
+        "/v1/conversations".to_owned(),
+        "/v1/conversations?status=open&mode=ai&assigned=me".to_owned(),
+        format!("/v1/conversations/{conversation}"),
+        format!("/v1/conversations/{conversation}/messages?status=accepted"),
+        "/v1/webhooks".to_owned(),
+        "/v1/workspace".to_owned(),
+    ] {
+        world.forget();
+        world.ports().cache.borrow_mut().clear();
+        for most in [2, 1] {
+            let (count, reply) = trips(&world, world.call(Method::GET, &path, Value::Null)).await;
+            reply.expect(200);
+            assert!(count <= most, "{count} for {path}");
+        }
+        assert!(world.take_pushes(Queue::Outbound).len() <= 1);
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_takes_one_round_trip_to_claim_and_one_for_each_group() {
+    for (count, groups) in [(1, 1), (6, 1), (7, 2), (12, 2), (13, 3)] {
+        let world = World::new().await;
+        world.unenforced_whatsapp().await;
+        for number in 0..count {
+            world.say(&format!("55119{number:08}"), "Hello").await;
+        }
+        let hints = world.take_pushes(Queue::Outbound);
+        let (trips, done) = trips(&world, world.deliver(&hints)).await;
+        assert!(done);
+        assert_eq!(world.texts_sent().len(), count);
+        assert_eq!(trips, 1 + groups, "{count} messages");
+    }
+}
+
+#[tokio::test]
+async fn a_conversations_queue_is_worked_off_by_one_hint() {
+    let world = World::new().await;
+    world.open_whatsapp().await;
+    for number in 0..5 {
+        world.say(CUSTOMER, &number.to_string()).await;
+    }
+    let hints = world.take_pushes(Queue::Outbound);
+    let (count, done) = trips(&world, world.deliver(&hints[..1])).await;
+    assert!(done);
+    assert_eq!(world.texts_sent(), ["0", "1", "2", "3", "4"]);
+    assert_eq!(count, 6, "the claim, and one for each of five");
+    let (count, done) = trips(&world, world.deliver(&hints[1..])).await;
+    assert!(done);
+    assert_eq!(count, 1, "nothing is left to claim");
+    assert_eq!(world.texts_sent().len(), 5);
+}
+
+#[tokio::test]
+async fn a_sweep_with_nothing_to_do_takes_a_handful_of_round_trips() {
+    let world = World::new().await;
+    world.open_whatsapp().await;
+    world.say(CUSTOMER, "Hello").await;
+    world.drain().await;
+    let (count, ()) = trips(&world, world.gateway.sweep()).await;
+    assert!(count <= 5, "{count}");
+}
