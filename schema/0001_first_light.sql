@@ -100,7 +100,9 @@ CREATE INDEX conversation_contact ON conversation (workspace_id, contact_id, id)
 -- A message. `seq` orders a conversation. An unsent outbound message has
 -- `turn` (= seq) and `due_at`; both are NULL at every end, so their indexes stay
 -- as small as what is still to be sent. Only the lowest turn of a conversation
--- may be claimed. `claim` names who changed the row last.
+-- may be claimed. `claim` names who changed the row last. (No foreign key: the
+-- message goes in first and its conversation hangs on it, and SQLite would look
+-- for such children through the whole workspace.)
 CREATE TABLE message (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -136,8 +138,7 @@ CREATE TABLE message (
   read_at INTEGER,
   failed_at INTEGER,
   expired_at INTEGER,
-  PRIMARY KEY (workspace_id, id),
-  FOREIGN KEY (workspace_id, conversation_id) REFERENCES conversation (workspace_id, id) DEFERRABLE INITIALLY DEFERRED
+  PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX message_order ON message (conversation_id, seq);
 CREATE INDEX message_turn ON message (conversation_id, turn) WHERE turn IS NOT NULL;
@@ -195,6 +196,7 @@ CREATE TABLE endpoint (
   status TEXT NOT NULL,
   secret TEXT NOT NULL,
   created_at INTEGER NOT NULL,
+  deleted_at INTEGER,
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
 

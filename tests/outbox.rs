@@ -176,6 +176,32 @@ async fn at_most_six_sends_are_under_way_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_claim_that_runs_twice_takes_no_more_than_six() {
+    let world = World::new().await;
+    world.unenforced_whatsapp().await;
+    for person in 0..15 {
+        world.say(&format!("55110000000{person:02}"), "Hello").await;
+    }
+    let hints = world.take_pushes(Queue::Outbound);
+    world.database().faults.borrow_mut().push(Fault::After);
+    world.ports().stalls.set(true);
+    let watch = async {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        let sending = world
+            .database()
+            .count("SELECT COUNT(*) FROM message WHERE status = 'sending'");
+        world.ports().stalls.set(false);
+        sending
+    };
+    let (done, sending) = tokio::join!(world.deliver(&hints), watch);
+    assert!(done);
+    assert_eq!(sending, 6, "a lease is as long as one call, not two");
+    assert_eq!(world.texts_sent().len(), 15);
+}
+
+#[tokio::test]
 async fn a_consumer_hands_back_what_it_has_no_time_for() {
     let world = World::new().await;
     world.unenforced_whatsapp().await;
@@ -402,7 +428,11 @@ async fn a_message_throttled_for_a_week_expires_and_never_fails() {
         "{waited}"
     );
     assert_eq!(world.told_of(&said), ["message.failed"]);
-    assert_eq!(world.status(&next).await, "accepted", "it is throttled in its turn");
+    assert_eq!(
+        world.status(&next).await,
+        "accepted",
+        "it is throttled in its turn"
+    );
     world.ports().from_provider.borrow_mut().clear();
     world.drain().await;
     assert_eq!(world.status(&next).await, "sent", "the next one goes");
@@ -807,6 +837,29 @@ async fn a_refused_token_stops_the_channel_and_new_credentials_send_what_waited(
             "Bearer a-new-token"
         ]
     );
+}
+
+#[tokio::test]
+async fn waiting_for_credentials_does_not_slow_down_what_comes_after() {
+    let world = World::new().await;
+    let shop = world.open_whatsapp().await;
+    let said = world.say(CUSTOMER, "Hello").await;
+    script(&world, [refusal(401, 190)]);
+    world.drain().await;
+    for _ in 0..60 {
+        world.advance(60_000);
+        world.gateway.sweep().await;
+        world.drain().await;
+    }
+    let patch = json!({ "status": "connected" });
+    world.patch_channel(&shop, patch).await;
+    script(&world, [temporary()]);
+    world.advance(60_000);
+    world.gateway.sweep().await;
+    world.drain().await;
+    assert_eq!(world.texts_sent().len(), 2);
+    let wait = due_in_ms(&world, &said);
+    assert!(wait <= 60_000, "{wait} ms, as after an hour of failures");
 }
 
 #[tokio::test]

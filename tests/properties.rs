@@ -26,16 +26,29 @@ enum Provider {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Accept { to: usize, faults: Vec<Fault> },
+    Accept {
+        to: usize,
+        faults: Vec<Fault>,
+    },
     /// The consumer gets the hints that are due, or one of them.
-    Deliver { all: bool, provider: Vec<Provider>, faults: Vec<Fault> },
+    Deliver {
+        all: bool,
+        provider: Vec<Provider>,
+        faults: Vec<Fault>,
+    },
     Publish,
     /// The queue delivers a hint twice, or never.
     Duplicate(usize),
     Lose(usize),
     RefusePushes(bool),
-    Report { which: usize, status: &'static str, knows_our_id: bool },
-    Sweep { faults: Vec<Fault> },
+    Report {
+        which: usize,
+        status: &'static str,
+        knows_our_id: bool,
+    },
+    Sweep {
+        faults: Vec<Fault>,
+    },
     Advance(i64),
 }
 
@@ -106,7 +119,9 @@ impl Story {
         let shop = world.whatsapp().await;
         let outcome = if sends_again { "resend" } else { "hold" };
         let settings = json!({ "enforceWindow": false, "onUnknownOutcome": outcome });
-        world.patch_channel(&shop, json!({ "settings": settings })).await;
+        world
+            .patch_channel(&shop, json!({ "settings": settings }))
+            .await;
         world.subscribe_to_all().await;
         Self {
             world,
@@ -130,8 +145,7 @@ impl Story {
         let mut pushed = self.world.ports().pushed.borrow_mut();
         let mut taken = Vec::new();
         pushed.retain(|(queue, push, due)| {
-            let is_wanted =
-                *queue == Queue::Outbound && *due <= now && (all || taken.is_empty());
+            let is_wanted = *queue == Queue::Outbound && *due <= now && (all || taken.is_empty());
             if is_wanted {
                 taken.push(push.clone());
             }
@@ -155,7 +169,11 @@ impl Story {
                 }
                 self.accepted.insert(id(&reply.expect(202)), *to);
             }
-            Step::Deliver { all, provider, faults } => {
+            Step::Deliver {
+                all,
+                provider,
+                faults,
+            } => {
                 let hints = self.take_due(*all);
                 self.provide(provider);
                 self.set_faults(faults);
@@ -188,14 +206,21 @@ impl Story {
                 }
             }
             Step::RefusePushes(refuses) => self.world.ports().refuses_pushes.set(*refuses),
-            Step::Report { which, status, knows_our_id } => {
+            Step::Report {
+                which,
+                status,
+                knows_our_id,
+            } => {
                 if !self.taken.is_empty() {
                     let (message, wamid) = &self.taken[which % self.taken.len()];
                     let mut told = report(wamid, status, self.world.ports().now_ms.get() / 1_000);
                     if *knows_our_id {
                         told["biz_opaque_callback_data"] = json!(message);
                     }
-                    self.world.from_meta(&self.shop, &reports(&[told])).await.expect(200);
+                    self.world
+                        .from_meta(&self.shop, &reports(&[told]))
+                        .await
+                        .expect(200);
                 }
             }
             Step::Sweep { faults } => {
@@ -233,8 +258,14 @@ impl Story {
         let requests = self.world.requests_to("graph.test");
         let first = self.requested.len();
         for (at, request) in requests.iter().skip(first).enumerate() {
-            let message = request["biz_opaque_callback_data"].as_str().expect("our id").to_owned();
-            if matches!(behaviour(provider, at), Provider::Accepts | Provider::TakesSilently) {
+            let message = request["biz_opaque_callback_data"]
+                .as_str()
+                .expect("our id")
+                .to_owned();
+            if matches!(
+                behaviour(provider, at),
+                Provider::Accepts | Provider::TakesSilently
+            ) {
                 self.taken.push((message.clone(), self.wamid(first + at)));
             }
             self.requested.push(message);
@@ -289,7 +320,11 @@ impl Story {
             let status = self.statuses.get(message).map_or("lost", String::as_str);
             prop_assert!(ends.contains(&status), "{message} is {status}");
         }
-        prop_assert_eq!(self.statuses.len(), self.accepted.len(), "none but what was accepted");
+        prop_assert_eq!(
+            self.statuses.len(),
+            self.accepted.len(),
+            "none but what was accepted"
+        );
         let mut taken: Vec<&String> = self.taken.iter().map(|(message, _)| message).collect();
         let all = taken.len();
         taken.sort();
@@ -298,7 +333,10 @@ impl Story {
             prop_assert_eq!(taken.len(), all, "the provider took each message once");
         }
         // Each conversation's requests, repeats aside, in the order of its messages.
-        let rows = self.world.database().query("SELECT id, conversation_id, seq FROM message");
+        let rows = self
+            .world
+            .database()
+            .query("SELECT id, conversation_id, seq FROM message");
         let places: BTreeMap<String, (String, i64)> = rows
             .iter()
             .map(|row| {
@@ -318,11 +356,17 @@ impl Story {
 
     fn check_events(&self) -> Result<(), TestCaseError> {
         let told: BTreeSet<(String, String, String)> = self.world.told().into_iter().collect();
-        let kinds: BTreeSet<(&String, &String)> =
-            told.iter().map(|(message, kind, _)| (message, kind)).collect();
+        let kinds: BTreeSet<(&String, &String)> = told
+            .iter()
+            .map(|(message, kind, _)| (message, kind))
+            .collect();
         prop_assert_eq!(kinds.len(), told.len(), "one event per message and type");
         for (message, status) in &self.statuses {
-            let status = if status == "expired" { "failed" } else { status };
+            let status = if status == "expired" {
+                "failed"
+            } else {
+                status
+            };
             let kind = format!("message.{status}");
             prop_assert!(kinds.contains(&(message, &kind)), "nobody heard of {kind}");
         }
@@ -338,7 +382,10 @@ fn behaviour(provider: &[Provider], at: usize) -> Provider {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(work)
 }
 
 async fn tell(sends_again: bool, steps: &[Step]) -> Result<(), TestCaseError> {
@@ -352,11 +399,15 @@ async fn tell(sends_again: bool, steps: &[Step]) -> Result<(), TestCaseError> {
 }
 
 fn few(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
-    #![proptest_config(few(120))]
+    #![proptest_config(few(80))]
 
     #[test]
     fn messages_held_when_unclear_reach_the_provider_once_and_in_order(
@@ -433,7 +484,10 @@ async fn do_all(doings: &[Doing], runs_twice: bool) -> (String, Vec<String>) {
                         Provider::NeverHears => Answer::NoAnswer,
                         _ => {
                             sent += 1;
-                            Answer::Http(200, json!({ "messages": [{ "id": format!("wamid.out.{sent}") }] }))
+                            Answer::Http(
+                                200,
+                                json!({ "messages": [{ "id": format!("wamid.out.{sent}") }] }),
+                            )
                         }
                     });
                     *world.ports().from_provider.borrow_mut() = answers.collect();
@@ -450,9 +504,7 @@ async fn do_all(doings: &[Doing], runs_twice: bool) -> (String, Vec<String>) {
                 world.from_meta(&shop, &reports(&[told])).await.expect(200);
             }
             Doing::Read(to) => {
-                let sql = format!(
-                    "SELECT id FROM conversation WHERE address = '551190000000{to}'"
-                );
+                let sql = format!("SELECT id FROM conversation WHERE address = '551190000000{to}'");
                 if let Some(row) = world.database().query(&sql).first() {
                     let path = format!("/v1/conversations/{}/read", id(row));
                     world.post(&path, Value::Null).await.expect(200);
@@ -465,7 +517,7 @@ async fn do_all(doings: &[Doing], runs_twice: bool) -> (String, Vec<String>) {
 }
 
 proptest! {
-    #![proptest_config(few(60))]
+    #![proptest_config(few(40))]
 
     #[test]
     fn a_batch_that_runs_twice_leaves_what_it_leaves_once(
@@ -482,7 +534,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(few(60))]
+    #![proptest_config(few(40))]
 
     /// Customers' messages in chunks, repeated and reordered, among sends.
     #[test]

@@ -111,8 +111,10 @@ impl<P: Ports> Gateway<P> {
             Some(cursor) => cursor
                 .split_once(',')
                 .and_then(|(at, id)| {
+                    ConversationId::parse(id)?;
+                    let last_activity_at = at.parse().ok().filter(|at| *at >= 0)?;
                     Some(After {
-                        last_activity_at: at.parse().ok()?,
+                        last_activity_at,
                         id,
                     })
                 })
@@ -240,7 +242,11 @@ impl<P: Ports> Gateway<P> {
     ) -> Result<Page<view::Message>, Error> {
         let before: i64 = match cursor {
             None => i64::from(u32::MAX) * 1_000_000,
-            Some(cursor) => cursor.parse().map_err(|_| bad_cursor())?,
+            Some(cursor) => cursor
+                .parse()
+                .ok()
+                .filter(|seq| *seq > 0)
+                .ok_or_else(bad_cursor)?,
         };
         let workspace = key.workspace_id;
         let filter = messages_filter(filter);

@@ -19,6 +19,7 @@ use crate::store::{DatabaseError, Rows, Statement, channels, events};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::HashSet;
 
 /// As many as the runtime opens connections at a time.
 const AT_ONCE: usize = 6;
@@ -209,6 +210,10 @@ impl<P: Ports> Gateway<P> {
             return Attempted::ChannelUnavailable;
         };
         let channel = self.open_channel(job.sealed_channel());
+        // Sealed under a key that is not configured: it may come back.
+        if channel.credentials.0.is_empty() && !adapter.credential_names().is_empty() {
+            return Attempted::ChannelWaits;
+        }
         let outbound = Outbound {
             message_id: job.id,
             channel: &channel,
@@ -243,6 +248,7 @@ impl<P: Ports> Gateway<P> {
         let mut outcomes = Vec::new();
         let mut created = Vec::new();
         let mut refused = Vec::new();
+        let mut named = HashSet::new();
         for done in done {
             if let Some(statement) = refused_token(&done, now) {
                 refused.push(statement);
@@ -257,7 +263,13 @@ impl<P: Ports> Gateway<P> {
                     event
                 ]));
             }
-            let outcome = self.settle(&done, now);
+            let mut outcome = self.settle(&done, now);
+            // An id is one message's: a provider that gives it twice names only the first.
+            let given = outcome.provider_message_id.clone();
+            let is_new = given.is_some_and(|id| named.insert((done.job.channel_id, id)));
+            if !is_new {
+                outcome.provider_message_id = None;
+            }
             self.log_attempt(&outcome);
             if let Some(due_at) = outcome.due_at.filter(|at| at - now.ms() <= DAY_MS) {
                 let hint = Hint::Message {

@@ -132,9 +132,8 @@ impl<P: Ports> Gateway<P> {
     }
 
     pub async fn unsubscribe(&self, key: &Key, id: EndpointId) -> Result<(), Error> {
-        let rows = self
-            .batch(vec![endpoints::delete(key.workspace_id, id)])
-            .await?;
+        let statement = endpoints::delete(key.workspace_id, id, self.now());
+        let rows = self.batch(vec![statement]).await?;
         if next(&mut rows.into_iter()).0.is_empty() {
             return Err(Error::not_found("webhook"));
         }

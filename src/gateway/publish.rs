@@ -10,7 +10,8 @@ use crate::store::{DatabaseError, Rows, Statement, events};
 use crate::webhook::{self, Signed};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::Request;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderName, HeaderValue, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -296,18 +297,23 @@ fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
 
 fn post(url: &str, headers: Option<&str>, signed: &Signed, body: Bytes) -> Option<Request<Bytes>> {
     let extra: BTreeMap<String, String> = serde_json::from_str(headers.unwrap_or("{}")).ok()?;
-    let mut request = Request::post(url);
+    let mut request = Request::post(url).body(body).ok()?;
+    let headers = request.headers_mut();
+    headers.insert(USER_AGENT, HeaderValue::from_static("Patchbay"));
     for (name, value) in &extra {
-        request = request.header(name, value);
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        headers.insert(name, HeaderValue::from_str(value).ok()?);
     }
-    request
-        .header("content-type", "application/json")
-        .header("user-agent", "Patchbay")
-        .header("webhook-id", &signed.id)
-        .header("webhook-timestamp", &signed.timestamp)
-        .header("webhook-signature", &signed.signature)
-        .body(body)
-        .ok()
+    // Ours, last: nothing replaces them.
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in [
+        ("webhook-id", &signed.id),
+        ("webhook-timestamp", &signed.timestamp),
+        ("webhook-signature", &signed.signature),
+    ] {
+        headers.insert(name, HeaderValue::from_str(value).ok()?);
+    }
+    Some(request)
 }
 
 /// The beginning of an answer, as text.

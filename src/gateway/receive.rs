@@ -4,6 +4,7 @@
 use super::{Error, Gateway, Ports};
 use crate::channel::{Adapter, Inbound, InboundMessage, Reason, StatusReport, adapter};
 use crate::model::channel::Channel;
+use crate::model::content::Content;
 use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
 use crate::model::time::Timestamp;
 use crate::store::inbound::{self, Person, Received, Report};
@@ -12,6 +13,7 @@ use crate::store::{Statement, channels};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::json;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What became of a provider's request.
@@ -119,7 +121,7 @@ impl<P: Ports> Gateway<P> {
         let mut received: Vec<Received> = Vec::new();
         let mut reports: Vec<Report> = Vec::new();
         for item in items {
-            match item {
+            match bounded(item) {
                 Inbound::Message(message) => {
                     self.meet(&mut people, &message, now);
                     received.push(self.received(message, now)?);
@@ -131,6 +133,7 @@ impl<P: Ports> Gateway<P> {
                 ),
             }
         }
+        answer_each_other(&mut received);
         // `true` where the statement gives back deliveries.
         let mut batch: Vec<(Statement, bool)> = Vec::new();
         let plain = |statement| (statement, false);
@@ -197,6 +200,7 @@ impl<P: Ports> Gateway<P> {
             address: message.from.address.0,
             content: serde_json::to_string(&message.content).map_err(|_| Error::Internal)?,
             reply_to: message.reply_to,
+            reply_id: None,
             at: message.sent_at.map_or(now, |at| at.min(now)).ms(),
             event: self.fresh::<EventId>(now).to_string(),
         })
@@ -227,8 +231,22 @@ fn last_tells(statements: Vec<Statement>) -> impl Iterator<Item = (Statement, bo
         .map(move |(at, statement)| (statement, at == last))
 }
 
+/// Finds answers to messages of the same payload: no query can see those yet.
+fn answer_each_other(received: &mut [Received]) {
+    let ids: HashMap<String, String> = received
+        .iter()
+        .map(|message| (message.provider_message_id.clone(), message.id.clone()))
+        .collect();
+    for message in received {
+        let answered = message.reply_to.as_ref().and_then(|id| ids.get(id));
+        message.reply_id = answered.cloned();
+    }
+}
+
 /// Splits messages so that each part binds as one parameter.
 fn chunks(received: &[Received]) -> Vec<&[Received]> {
+    let size =
+        |message: &Received| serde_json::to_string(message).map_or(CHUNK_BYTES, |json| json.len());
     let mut parts = Vec::new();
     let mut rest = received;
     while !rest.is_empty() {
@@ -237,7 +255,7 @@ fn chunks(received: &[Received]) -> Vec<&[Received]> {
             .iter()
             .take(CHUNK_ITEMS)
             .take_while(|message| {
-                bytes += message.content.len() + 400;
+                bytes += size(message);
                 bytes <= CHUNK_BYTES
             })
             .count()
@@ -247,6 +265,44 @@ fn chunks(received: &[Received]) -> Vec<&[Received]> {
         rest = after;
     }
     parts
+}
+
+/// Longer than any id a provider gives.
+const LONGEST_ID: usize = 512;
+/// Longer than any text a provider lets a customer write.
+const LONGEST_TEXT: usize = 65_536;
+
+/// Cuts what a row could not hold, so that one absurd value cannot make the whole
+/// webhook fail for ever.
+fn bounded(item: Inbound) -> Inbound {
+    let is_long = |id: &String| id.len() > LONGEST_ID;
+    match item {
+        Inbound::Message(mut message) => {
+            let from = &mut message.from;
+            from.identities.retain(|identity| !is_long(&identity.value));
+            if is_long(&message.provider_message_id) || is_long(&from.address.0) {
+                return Inbound::Ignored("message with an id too long to be one".to_owned());
+            }
+            message.reply_to = message.reply_to.filter(|id| !is_long(id));
+            match &mut message.content {
+                Content::Text { text, .. } => cut(text, LONGEST_TEXT),
+                Content::Unsupported { provider_type } => cut(provider_type, 100),
+            }
+            Inbound::Message(message)
+        }
+        Inbound::Status(report) if is_long(&report.provider_message_id) => {
+            Inbound::Ignored("status with an id too long to be one".to_owned())
+        }
+        Inbound::Status(report) => Inbound::Status(report),
+        Inbound::Ignored(what) => Inbound::Ignored(what),
+    }
+}
+
+/// Shortens a text to a number of characters.
+fn cut(text: &mut String, most: usize) {
+    if let Some((at, _)) = text.char_indices().nth(most) {
+        text.truncate(at);
+    }
 }
 
 /// A profile name, cut to what a list can show.

@@ -394,21 +394,23 @@ impl<P: Ports> Gateway<P> {
                 is_replay: false,
             }));
         }
+        let state: Explained = explained.first()?.ok_or(Error::Internal)?;
+        if state.key_is_live == 0 {
+            return Ok(Decision::Refused(Error::InvalidKey));
+        }
         if let Some(decision) = replay(earlier, &accept.fingerprint)? {
             return Ok(decision);
         }
-        explain(accept, explained)
+        explain(accept, &state)
     }
 
-    /// What a request accepted before made, if this is the same one again.
+    /// What a request accepted before made, if this is the same one again. Checks the
+    /// key on the way: a refusal tells nothing to one that was revoked.
     async fn earlier(
         &self,
         secret: &KeySecret,
         idempotency: &Idempotency,
     ) -> Result<Option<Accepted>, Error> {
-        if idempotency.scope.is_none() && idempotency.client_message_id.is_none() {
-            return Ok(None);
-        }
         let key = self.authenticate(secret, Freshness::Remembered).await?;
         let statement = messages::earlier(
             key.workspace_id,
@@ -464,28 +466,25 @@ fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, Error> {
     })))
 }
 
+/// What the guards looked at.
+#[derive(Deserialize)]
+struct Explained {
+    key_is_live: i64,
+    channel_version: Option<i64>,
+    channel_status: Option<ChannelStatus>,
+    channel_deleted_at: Option<i64>,
+    conversation_id: Option<String>,
+    last_inbound_at: Option<i64>,
+    reply_is_known: i64,
+}
+
 /// Why the guards refused, in the order a client can act on.
-fn explain(accept: &Accept, rows: Rows) -> Result<Decision, Error> {
-    #[derive(Deserialize)]
-    struct Explained {
-        key_is_live: i64,
-        channel_version: Option<i64>,
-        channel_status: Option<ChannelStatus>,
-        channel_deleted_at: Option<i64>,
-        conversation_id: Option<String>,
-        last_inbound_at: Option<i64>,
-        reply_is_known: i64,
-    }
-    let Some(state) = rows.first::<Explained>()? else {
-        return Err(Error::Internal);
-    };
+fn explain(accept: &Accept, state: &Explained) -> Result<Decision, Error> {
     let refused = |error| Ok(Decision::Refused(error));
-    if state.key_is_live == 0 {
-        return refused(Error::InvalidKey);
+    // A channel that changed is looked up again: its identifier may be another's now.
+    if state.channel_version != Some(accept.channel_version) {
+        return Ok(Decision::ChannelChanged);
     }
-    let Some(version) = state.channel_version else {
-        return refused(not_found("channel", "/from"));
-    };
     if state.channel_deleted_at.is_some() {
         return refused(Error::ChannelUnavailable {
             why: "it was deleted",
@@ -503,9 +502,6 @@ fn explain(accept: &Accept, rows: Rows) -> Result<Decision, Error> {
             });
         }
         Some(ChannelStatus::Connected) | None => {}
-    }
-    if version != accept.channel_version {
-        return Ok(Decision::ChannelChanged);
     }
     if state.conversation_id.is_none() && matches!(accept.target, Target::Conversation(_)) {
         return refused(not_found("conversation or contact", "/to"));

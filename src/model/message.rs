@@ -173,12 +173,20 @@ impl MessageRecord {
         if self.direction == Direction::Inbound {
             return vec![(DeliveryStatus::Received, times.created_at)];
         }
+        let arrived = [times.delivered_at, times.read_at]
+            .into_iter()
+            .flatten()
+            .min();
+        // A failure reported after the message arrived was none.
+        let failed_at = times
+            .failed_at
+            .filter(|failed| arrived.is_none_or(|arrived| *failed < arrived));
         let mut history = vec![(DeliveryStatus::Accepted, times.created_at)];
         let later = [
             (DeliveryStatus::Sending, times.sending_at),
             (DeliveryStatus::Unknown, times.unknown_at),
             (DeliveryStatus::Sent, times.sent_at),
-            (DeliveryStatus::Failed, times.failed_at),
+            (DeliveryStatus::Failed, failed_at),
             (DeliveryStatus::Expired, times.expired_at),
             (DeliveryStatus::Delivered, times.delivered_at),
             (DeliveryStatus::Read, times.read_at),

@@ -120,13 +120,13 @@ pub fn sealed_of_recipient(
             "WITH k AS (SELECT workspace_id FROM api_key WHERE hash = ?1)
              SELECT {SEALED}, conversation_id FROM (
                SELECT h.*, c.id AS conversation_id FROM k
-               JOIN conversation c ON c.workspace_id = k.workspace_id AND c.id = ?2
-               JOIN channel h ON h.id = c.channel_id
+               CROSS JOIN conversation c ON c.workspace_id = k.workspace_id AND c.id = ?2
+               CROSS JOIN channel h ON h.id = c.channel_id
                UNION ALL
                SELECT * FROM (
                  SELECT h.*, c.id AS conversation_id FROM k
-                 JOIN conversation c ON c.workspace_id = k.workspace_id AND c.contact_id = ?2
-                 JOIN channel h ON h.id = c.channel_id AND h.deleted_at IS NULL
+                 CROSS JOIN conversation c ON c.workspace_id = k.workspace_id AND c.contact_id = ?2
+                 CROSS JOIN channel h ON h.id = c.channel_id AND h.deleted_at IS NULL
                    AND (?3 IS NULL OR h.id = ?3) AND (?4 IS NULL OR h.match_key = ?4)
                  ORDER BY c.last_activity_at DESC, c.id DESC LIMIT 1)
              ) LIMIT 1"
@@ -140,7 +140,7 @@ pub fn sealed_of_recipient(
 pub fn contact_addresses(key_hash: &str, contact: &str) -> Statement {
     Statement::new(
         "SELECT i.kind, i.value FROM api_key k
-         JOIN contact p ON p.workspace_id = k.workspace_id AND p.id = ?2
+         CROSS JOIN contact p ON p.workspace_id = k.workspace_id AND p.id = ?2
          LEFT JOIN identity i ON i.workspace_id = p.workspace_id AND i.contact_id = p.id
          WHERE k.hash = ?1
          ORDER BY i.kind, i.value LIMIT 50",
@@ -181,11 +181,12 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
     )
 }
 
-/// Deletes a channel: its row stays for the history, its credentials do not.
+/// Deletes a channel: its row stays for the history, its credentials do not. Run
+/// again at the same moment, it gives the same answer.
 pub fn delete(workspace: WorkspaceId, id: ChannelId, now: Timestamp) -> Statement {
     Statement::new(
         "UPDATE channel SET deleted_at = ?3, status = 'disabled', credentials = NULL, version = version + 1
-         WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL
+         WHERE id = ?2 AND workspace_id = ?1 AND (deleted_at IS NULL OR deleted_at = ?3)
          RETURNING id",
         values![workspace, id, now],
     )

@@ -43,11 +43,11 @@ pub fn list(
            SELECT workspace_id, id, channel_id, status, mode, assignee, last_activity_at FROM conversation
            WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3)
            ORDER BY last_activity_at DESC, id DESC LIMIT ?4
-         ) c JOIN conversation_record r ON r.workspace_id = c.workspace_id AND r.id = c.id
-         WHERE (?5 IS NULL OR c.status = ?5) AND (?6 IS NULL OR c.mode = ?6)
-           AND (?7 IS NULL OR c.channel_id = ?7)
-           AND (?8 = 0 OR c.assignee IS ?9)
-         ORDER BY c.last_activity_at DESC, c.id DESC LIMIT ?10",
+         ) page CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+         WHERE (?5 IS NULL OR page.status = ?5) AND (?6 IS NULL OR page.mode = ?6)
+           AND (?7 IS NULL OR page.channel_id = ?7)
+           AND (?8 = 0 OR page.assignee IS ?9)
+         ORDER BY page.last_activity_at DESC, page.id DESC LIMIT ?10",
         values![
             workspace,
             after.last_activity_at,

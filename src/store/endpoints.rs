@@ -47,7 +47,7 @@ pub fn get(workspace: WorkspaceId, id: EndpointId) -> Statement {
     Statement::new(
         format!(
             "SELECT {RECORD} FROM endpoint
-             WHERE workspace_id = ?1 AND id = ?2 AND status <> 'deleted'"
+             WHERE workspace_id = ?1 AND id = ?2 AND deleted_at IS NULL"
         ),
         values![workspace, id],
     )
@@ -58,17 +58,18 @@ pub fn list(workspace: WorkspaceId, after: &str, limit: i64) -> Statement {
     Statement::new(
         format!(
             "SELECT {RECORD} FROM endpoint
-             WHERE workspace_id = ?1 AND id > ?2 AND status <> 'deleted' ORDER BY id LIMIT ?3"
+             WHERE workspace_id = ?1 AND id > ?2 AND deleted_at IS NULL ORDER BY id LIMIT ?3"
         ),
         values![workspace, after, limit],
     )
 }
 
 /// Deletes an endpoint; what is still due to it ends when it is next looked at.
-pub fn delete(workspace: WorkspaceId, id: EndpointId) -> Statement {
+pub fn delete(workspace: WorkspaceId, id: EndpointId, now: Timestamp) -> Statement {
     Statement::new(
-        "UPDATE endpoint SET status = 'deleted', secret = '', headers = '{}', url = ''
-         WHERE workspace_id = ?1 AND id = ?2 AND status <> 'deleted' RETURNING id",
-        values![workspace, id],
+        "UPDATE endpoint SET status = 'deleted', deleted_at = ?3, secret = '', headers = '{}', url = ''
+         WHERE workspace_id = ?1 AND id = ?2 AND (deleted_at IS NULL OR deleted_at = ?3)
+         RETURNING id",
+        values![workspace, id, now],
     )
 }

@@ -30,8 +30,8 @@ pub fn of_messages(source: &str, at_parameter: usize, values: Vec<Value>) -> Sta
             "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
              SELECT m.workspace_id, m.id, s.type, s.event_id, m.channel_id, {MESSAGE_DATA}, ?{at_parameter}
              FROM ({source}) s
-             JOIN message_record m ON m.workspace_id = s.workspace_id AND m.id = s.message_id
-             JOIN conversation_record c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
+             CROSS JOIN message_record m ON m.workspace_id = s.workspace_id AND m.id = s.message_id
+             CROSS JOIN conversation_record c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
              WHERE s.event_id IS NOT NULL AND EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
              ON CONFLICT DO NOTHING"
         ),
@@ -48,7 +48,7 @@ fn of_conversations(source: &str, at_parameter: usize, values: Vec<Value>) -> St
             "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
              SELECT c.workspace_id, s.subject, s.type, s.event_id, c.channel_id, {CONVERSATION_DATA}, ?{at_parameter}
              FROM ({source}) s
-             JOIN conversation_record c ON c.workspace_id = s.workspace_id AND c.id = s.conversation_id
+             CROSS JOIN conversation_record c ON c.workspace_id = s.workspace_id AND c.id = s.conversation_id
              WHERE EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
              ON CONFLICT DO NOTHING"
         ),
@@ -127,8 +127,8 @@ fn fan_out_from(source: &str, at_parameter: usize, values: Vec<Value>) -> Statem
             "INSERT INTO delivery (workspace_id, endpoint_id, event_id, subject, type, status, due_at, pushed_at, created_at)
              SELECT e.workspace_id, w.id, e.id, e.subject, e.type, 'pending', ?{at}, ?{at}, ?{at}
              FROM ({source}) s
-             JOIN event e ON e.workspace_id = s.workspace_id AND e.subject = s.subject AND e.id = s.event_id
-             JOIN endpoint w ON {wanted}
+             CROSS JOIN event e ON e.workspace_id = s.workspace_id AND e.subject = s.subject AND e.id = s.event_id
+             CROSS JOIN endpoint w ON {wanted}
              WHERE true
              ON CONFLICT DO NOTHING
              RETURNING endpoint_id, event_id"
@@ -143,7 +143,7 @@ pub fn claim(hints: &serde_json::Value, token: &str, now: Timestamp, lease_ms: i
         "UPDATE delivery SET attempt = attempt + 1, claim = ?2, lease_until = ?3 + ?4
          WHERE (endpoint_id, event_id) IN (
            SELECT DISTINCT d.endpoint_id, d.event_id FROM json_each(?1) s
-           JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
+           CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
              AND d.event_id = json_extract(s.value, '$[1]')
            WHERE d.due_at <= ?3 AND (d.lease_until IS NULL OR d.lease_until <= ?3)
            LIMIT 6)",
@@ -157,9 +157,9 @@ pub fn claimed(hints: &serde_json::Value, token: &str) -> Statement {
         "SELECT DISTINCT d.workspace_id, d.endpoint_id, d.event_id, d.type, d.attempt, e.data, e.created_at,
            w.url, w.secret, w.headers, w.style, w.status AS endpoint_status
          FROM json_each(?1) s
-         JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
+         CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
            AND d.event_id = json_extract(s.value, '$[1]')
-         JOIN event e ON e.workspace_id = d.workspace_id AND e.subject = d.subject AND e.type = d.type
+         CROSS JOIN event e ON e.workspace_id = d.workspace_id AND e.subject = d.subject AND e.type = d.type
          LEFT JOIN endpoint w ON w.workspace_id = d.workspace_id AND w.id = d.endpoint_id
          WHERE d.claim = ?2 AND d.lease_until IS NOT NULL",
         values![hints.clone(), token],
@@ -205,7 +205,7 @@ pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 3]
         Statement::new(
             "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
                SELECT d.endpoint_id, d.event_id FROM endpoint w
-               JOIN delivery d ON d.endpoint_id = w.id
+               CROSS JOIN delivery d ON d.endpoint_id = w.id
                  AND d.event_id < CASE w.status WHEN 'deleted' THEN 'g' ELSE ?2 END
                WHERE w.workspace_id = ?1 AND d.due_at IS NULL LIMIT ?3)",
             values![workspace, before, limit],

@@ -1,5 +1,6 @@
 //! What providers tell us, written in one batch however much it is. A repeat
-//! writes nothing.
+//! writes nothing. `CROSS JOIN` keeps SQLite from walking a table to find the few
+//! rows that a JSON parameter names: what is read follows the payload.
 
 use super::events;
 use super::{Statement, values};
@@ -30,6 +31,8 @@ pub struct Received {
     pub address: String,
     pub content: String,
     pub reply_to: Option<String>,
+    /// Our id of the message answered, where it came in the same payload.
+    pub reply_id: Option<String>,
     /// Unix milliseconds by the provider's clock, never later than ours.
     pub at: i64,
     pub event: String,
@@ -54,10 +57,10 @@ pub fn people(
                COALESCE(
                  (SELECT contact_id FROM conversation WHERE channel_id = ?2 AND address = p.value ->> '$.address'),
                  (SELECT i.contact_id FROM json_each(p.value, '$.identities') k
-                  JOIN identity i ON i.workspace_id = ?1 AND i.kind = json_extract(k.value, '$[0]')
+                  CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = json_extract(k.value, '$[0]')
                     AND i.value = json_extract(k.value, '$[1]') LIMIT 1),
                  p.value ->> '$.contact')
-             FROM json_each(?3) p, json_each(p.value, '$.identities') n
+             FROM json_each(?3) p CROSS JOIN json_each(p.value, '$.identities') n
              WHERE true
              ON CONFLICT DO NOTHING",
             values![workspace, channel, json.clone()],
@@ -66,7 +69,7 @@ pub fn people(
             "INSERT INTO contact (workspace_id, id, name, created_at)
              SELECT ?1, i.contact_id, p.value ->> '$.name', ?2
              FROM json_each(?3) p
-             JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
+             CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
                AND i.value = p.value ->> '$.identities[0][1]'
              WHERE true
              ON CONFLICT (workspace_id, id) DO UPDATE SET name = excluded.name
@@ -79,7 +82,7 @@ pub fn people(
              SELECT ?1, p.value ->> '$.conversation', ?2, i.contact_id, p.value ->> '$.address', 'open', 'ai',
                0, 0, ?4, ?4
              FROM json_each(?3) p
-             JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
+             CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
                AND i.value = p.value ->> '$.identities[0][1]'
              WHERE true
              ON CONFLICT DO NOTHING",
@@ -111,13 +114,15 @@ pub fn messages(
                content, reply_to, provider_message_id, seq, created_at)
              SELECT ?1, p.value ->> '$.id', c.id, ?2, c.contact_id, 'inbound', 'received',
                p.value ->> '$.content',
-               (SELECT r.id FROM message r WHERE r.channel_id = ?2
-                  AND r.provider_message_id = p.value ->> '$.replyTo'),
+               COALESCE(
+                 (SELECT r.id FROM message r WHERE r.channel_id = ?2
+                    AND r.provider_message_id = p.value ->> '$.replyTo'),
+                 p.value ->> '$.replyId'),
                p.value ->> '$.providerMessageId',
                c.last_seq + ROW_NUMBER() OVER (PARTITION BY c.id ORDER BY p.value ->> '$.at', p.key),
                p.value ->> '$.at'
              FROM json_each(?3) p
-             JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
+             CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
              WHERE true
              ON CONFLICT DO NOTHING",
             values![workspace, channel, json.clone()],
@@ -130,19 +135,20 @@ pub fn messages(
                last_activity_at = MAX(last_activity_at, ?3),
                status = CASE WHEN status = 'pending_agent' THEN status ELSE 'open' END
              FROM (
-               SELECT m.conversation_id, MAX(m.seq) AS seq, COUNT(*) AS count, MAX(m.created_at) AS at
+               SELECT m.workspace_id, m.conversation_id, MAX(m.seq) AS seq, COUNT(*) AS count,
+                 MAX(m.created_at) AS at
                FROM json_each(?2) p
-               JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'
-               JOIN conversation c ON c.workspace_id = ?1 AND c.id = m.conversation_id
+               CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'
+               CROSS JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
                WHERE m.seq > c.last_seq
-               GROUP BY m.conversation_id
+               GROUP BY m.workspace_id, m.conversation_id
              ) n
-             WHERE conversation.workspace_id = ?1 AND conversation.id = n.conversation_id",
+             WHERE conversation.workspace_id = n.workspace_id AND conversation.id = n.conversation_id",
             values![workspace, json.clone(), now],
         ),
         events::of_messages(
             "SELECT m.workspace_id, m.id AS message_id, 'message.received' AS type, p.value ->> '$.event' AS event_id
-             FROM json_each(?2) p JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'",
+             FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'",
             3,
             values![workspace, json, now],
         ),
@@ -171,7 +177,7 @@ const REPORTED: &str = "
       p.value ->> '$.code' AS code, p.value ->> '$.detail' AS detail,
       p.value ->> '$.providerCode' AS provider_code, p.value ->> '$.event' AS event_id
     FROM json_each(?1) p
-    JOIN message m ON m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId'
+    CROSS JOIN message m ON m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId'
     WHERE m.direction = 'outbound'";
 
 /// Applies reports: parks those whose message is not known, then walks the
@@ -190,13 +196,13 @@ pub fn reports(
     let mut statements = vec![
         // A send whose answer was lost is recognised by our own id.
         Statement::new(
-            "UPDATE message SET provider_message_id = p.pmid
+            "UPDATE message SET provider_message_id = given.pmid
              FROM (SELECT value ->> '$.message' AS id, value ->> '$.providerMessageId' AS pmid
                    FROM json_each(?1) WHERE value ->> '$.message' IS NOT NULL
-                   GROUP BY value ->> '$.providerMessageId') p
-             WHERE message.workspace_id = ?3 AND message.id = p.id AND message.channel_id = ?2
+                   GROUP BY value ->> '$.providerMessageId') given
+             WHERE message.workspace_id = ?3 AND message.id = given.id AND message.channel_id = ?2
                AND message.direction = 'outbound' AND message.provider_message_id IS NULL
-               AND NOT EXISTS (SELECT 1 FROM message x WHERE x.channel_id = ?2 AND x.provider_message_id = p.pmid)",
+               AND NOT EXISTS (SELECT 1 FROM message x WHERE x.channel_id = ?2 AND x.provider_message_id = given.pmid)",
             values![json.clone(), channel, workspace],
         ),
         Statement::new(
@@ -240,27 +246,31 @@ fn apply(
         .map(|current| format!("'{}'", current.name()))
         .collect::<Vec<_>>()
         .join(", ");
-    let is_failure = if status == DeliveryStatus::Failed {
-        "1"
+    let moves = format!("status IN ({replaceable})");
+    let error = if status == DeliveryStatus::Failed {
+        format!(
+            "error_code = CASE WHEN {moves} THEN p.value ->> '$.code' ELSE error_code END,
+             error_message = CASE WHEN {moves} THEN p.value ->> '$.detail' ELSE error_message END,
+             error_provider_code = CASE WHEN {moves} THEN p.value ->> '$.providerCode' ELSE error_provider_code END,"
+        )
     } else {
-        "0"
+        String::new()
     };
-    let moves = format!("message.status IN ({replaceable})");
     [
         Statement::new(
             format!(
                 "UPDATE message SET
-                   {column} = COALESCE(message.{column}, r.at),
+                   {column} = COALESCE({column}, p.value ->> '$.at'),
                    turn = CASE WHEN {moves} THEN NULL ELSE turn END,
                    due_at = CASE WHEN {moves} THEN NULL ELSE due_at END,
                    claim = CASE WHEN {moves} THEN ?3 ELSE claim END,
-                   error_code = CASE WHEN {is_failure} AND {moves} THEN r.code ELSE error_code END,
-                   error_message = CASE WHEN {is_failure} AND {moves} THEN r.detail ELSE error_message END,
-                   error_provider_code = CASE WHEN {is_failure} AND {moves} THEN r.provider_code ELSE error_provider_code END,
-                   status = CASE WHEN {moves} THEN '{name}' ELSE message.status END
-                 FROM ({REPORTED} AND p.value ->> '$.status' = '{name}') r
-                 WHERE message.workspace_id = r.workspace_id AND message.id = r.message_id
-                   AND ({moves} OR message.{column} IS NULL)"
+                   {error}
+                   status = CASE WHEN {moves} THEN '{name}' ELSE status END
+                 FROM json_each(?1) p
+                 WHERE message.channel_id = ?2
+                   AND message.provider_message_id = p.value ->> '$.providerMessageId'
+                   AND message.direction = 'outbound' AND p.value ->> '$.status' = '{name}'
+                   AND ({moves} OR {column} IS NULL)"
             ),
             values![json.clone(), channel, format!("{token}:{name}")],
         ),
@@ -268,7 +278,7 @@ fn apply(
             &format!(
                 "SELECT r.workspace_id, r.message_id, 'message.{name}' AS type, r.event_id
                  FROM ({REPORTED} AND p.value ->> '$.status' = '{name}') r
-                 JOIN message x ON x.workspace_id = r.workspace_id AND x.id = r.message_id
+                 CROSS JOIN message x ON x.workspace_id = r.workspace_id AND x.id = r.message_id
                  WHERE x.claim = ?3 AND x.status = '{name}'"
             ),
             4,

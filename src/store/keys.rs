@@ -40,7 +40,8 @@ pub fn list_workspaces(after: &str, limit: i64) -> Statement {
 pub fn delete_workspace(id: WorkspaceId, now: Timestamp) -> Vec<Statement> {
     vec![
         Statement::new(
-            "UPDATE workspace SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL RETURNING id",
+            "UPDATE workspace SET deleted_at = ?2
+             WHERE id = ?1 AND (deleted_at IS NULL OR deleted_at = ?2) RETURNING id",
             values![id, now],
         ),
         Statement::new(
@@ -49,13 +50,13 @@ pub fn delete_workspace(id: WorkspaceId, now: Timestamp) -> Vec<Statement> {
         ),
         Statement::new(
             "UPDATE channel SET deleted_at = ?2, status = 'disabled', credentials = NULL, version = version + 1
-             WHERE workspace_id = ?1 AND deleted_at IS NULL RETURNING id",
+             WHERE workspace_id = ?1 AND (deleted_at IS NULL OR deleted_at = ?2) RETURNING id",
             values![id, now],
         ),
         Statement::new(
-            "UPDATE endpoint SET status = 'deleted', secret = '', headers = '{}', url = ''
-             WHERE workspace_id = ?1 AND status <> 'deleted'",
-            values![id],
+            "UPDATE endpoint SET status = 'deleted', deleted_at = ?2, secret = '', headers = '{}', url = ''
+             WHERE workspace_id = ?1 AND deleted_at IS NULL",
+            values![id, now],
         ),
     ]
 }

@@ -78,15 +78,16 @@ pub fn kind_name(kind: IdentityKind) -> &'static str {
 
 /// The message row, if every guard holds.
 pub fn insert(accept: &Accept) -> Statement {
-    let source = match &accept.target {
-        Target::Conversation(_) => {
-            "JOIN conversation c ON c.workspace_id = h.workspace_id AND c.id = ?18 AND c.channel_id = h.id
-             LEFT JOIN identity i ON 0"
-        }
-        Target::Address { .. } => {
+    let (contact, source) = match &accept.target {
+        Target::Conversation(_) => (
+            "c.contact_id",
+            "JOIN conversation c ON c.workspace_id = h.workspace_id AND c.id = ?18 AND c.channel_id = h.id",
+        ),
+        Target::Address { .. } => (
+            "COALESCE(c.contact_id, i.contact_id, ?17)",
             "LEFT JOIN conversation c ON c.channel_id = h.id AND c.address = ?18
-             LEFT JOIN identity i ON c.id IS NULL AND i.workspace_id = h.workspace_id AND i.kind = ?19 AND i.value = ?18"
-        }
+             LEFT JOIN identity i ON c.id IS NULL AND i.workspace_id = h.workspace_id AND i.kind = ?19 AND i.value = ?18",
+        ),
     };
     let address = accept.address();
     let (found_by, kind) = match &accept.target {
@@ -100,7 +101,7 @@ pub fn insert(accept: &Accept) -> Statement {
         "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
            content, actor, reply_to, metadata, client_message_id, fingerprint, seq, turn, due_at, pushed_at,
            expires_at, created_at)
-         SELECT h.workspace_id, ?1, COALESCE(c.id, ?16), h.id, COALESCE(c.contact_id, i.contact_id, ?17),
+         SELECT h.workspace_id, ?1, COALESCE(c.id, ?16), h.id, {contact},
            'outbound', 'accepted', ?5, ?6, ?7, ?8, ?9, ?10,
            COALESCE(c.last_seq, 0) + 1, COALESCE(c.last_seq, 0) + 1, ?11, ?11, ?12, ?11
          FROM channel h
@@ -229,11 +230,11 @@ pub fn earlier(
     Statement::new(
         format!(
             "SELECT 'key' AS by, d.message_id AS id, d.fingerprint, r.record
-             FROM idempotency d JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.message_id
+             FROM idempotency d CROSS JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.message_id
              WHERE d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?4 - {DAY_MS}
              UNION ALL
              SELECT 'client' AS by, m.id, m.fingerprint, r.record
-             FROM message m JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
+             FROM message m CROSS JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
              WHERE m.workspace_id = ?1 AND m.client_message_id = ?3"
         ),
         values![workspace, scope, client_message_id, now],
@@ -294,9 +295,9 @@ pub fn list(workspace: WorkspaceId, filter: &Filter, before: &str, limit: i64) -
            SELECT workspace_id, id, status, channel_id FROM message
            WHERE workspace_id = ?1 AND id < ?2 AND id >= ?3
            ORDER BY id DESC LIMIT ?4
-         ) m JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
-         WHERE (?5 IS NULL OR m.status = ?5) AND (?6 IS NULL OR m.channel_id = ?6)
-         ORDER BY m.id DESC LIMIT ?7",
+         ) page CROSS JOIN message_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+         WHERE (?5 IS NULL OR page.status = ?5) AND (?6 IS NULL OR page.channel_id = ?6)
+         ORDER BY page.id DESC LIMIT ?7",
         values![
             workspace,
             before,
@@ -336,10 +337,10 @@ pub fn list_conversation(
            SELECT workspace_id, id, seq, status, channel_id, created_at FROM message
            WHERE conversation_id = ?2 AND seq < ?3 AND workspace_id = ?1
            ORDER BY seq DESC LIMIT ?4
-         ) m JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
-         WHERE (?5 IS NULL OR m.status = ?5) AND (?6 IS NULL OR m.channel_id = ?6)
-           AND (?7 IS NULL OR m.created_at >= ?7)
-         ORDER BY m.seq DESC LIMIT ?8",
+         ) page CROSS JOIN message_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+         WHERE (?5 IS NULL OR page.status = ?5) AND (?6 IS NULL OR page.channel_id = ?6)
+           AND (?7 IS NULL OR page.created_at >= ?7)
+         ORDER BY page.seq DESC LIMIT ?8",
         values![
             workspace,
             conversation,

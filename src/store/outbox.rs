@@ -36,11 +36,11 @@ impl Candidates {
 const CANDIDATES: &str = "
     SELECT m.* FROM (
       SELECT h.workspace_id, h.id FROM json_each(?2) s
-      JOIN message h ON h.conversation_id = s.value
+      CROSS JOIN message h ON h.conversation_id = s.value
         AND h.turn = (SELECT MIN(turn) FROM message WHERE conversation_id = s.value AND turn IS NOT NULL)
       UNION ALL
       SELECT json_extract(s.value, '$[0]'), json_extract(s.value, '$[1]') FROM json_each(?1) s
-    ) o JOIN message m ON m.workspace_id = o.workspace_id AND m.id = o.id";
+    ) o CROSS JOIN message m ON m.workspace_id = o.workspace_id AND m.id = o.id";
 
 /// Takes up to six messages that are due and first in their conversation.
 pub fn claim(candidates: &Candidates, token: &str, now: Timestamp, lease_ms: i64) -> Statement {
@@ -73,8 +73,8 @@ const JOB: &str =
     h.deleted_at AS channel_deleted_at";
 
 const JOB_JOINS: &str = "
-    JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
-    JOIN channel h ON h.id = m.channel_id
+    CROSS JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
+    CROSS JOIN channel h ON h.id = m.channel_id
     LEFT JOIN message r ON r.workspace_id = m.workspace_id AND r.id = m.reply_to";
 
 /// What was claimed under a token: also after a claim whose answer was lost.
@@ -188,7 +188,7 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
         events::of_messages(
             &format!(
                 "SELECT o.workspace_id, o.message_id, o.type, o.event_id FROM ({OUTCOMES}) o
-                 JOIN message x ON x.workspace_id = o.workspace_id AND x.id = o.message_id
+                 CROSS JOIN message x ON x.workspace_id = o.workspace_id AND x.id = o.message_id
                  WHERE x.claim = ?3 AND x.status = o.status AND o.type IS NOT NULL"
             ),
             2,
@@ -199,8 +199,8 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
         Statement::new(
             "SELECT m.workspace_id, m.channel_id, p.provider_message_id, p.status, p.at, p.error_code, p.error_message, p.error_provider_code
              FROM json_each(?1) s
-             JOIN message m ON m.workspace_id = json_extract(s.value, '$[0]') AND m.id = json_extract(s.value, '$[1]')
-             JOIN parked_report p ON p.channel_id = m.channel_id AND p.provider_message_id = m.provider_message_id",
+             CROSS JOIN message m ON m.workspace_id = json_extract(s.value, '$[0]') AND m.id = json_extract(s.value, '$[1]')
+             CROSS JOIN parked_report p ON p.channel_id = m.channel_id AND p.provider_message_id = m.provider_message_id",
             values![known],
         ),
     ]

@@ -24,14 +24,20 @@ pub fn purge_parked(now: Timestamp, limit: i64) -> Statement {
     )
 }
 
-/// Parked reports whose message is known by now: a crash came between.
-pub fn parked_but_known(limit: i64) -> Statement {
+/// Parked reports whose message is known by now, for a crash came between: among
+/// the newest, and among those from some `share` (0 to 1) of all on.
+pub fn parked_but_known(share: f64, limit: i64) -> Statement {
     Statement::new(
         "SELECT m.workspace_id, p.channel_id, p.provider_message_id, p.status, p.at, p.error_code,
            p.error_message, p.error_provider_code
-         FROM (SELECT * FROM parked_report ORDER BY rowid DESC LIMIT ?1) p
-         JOIN message m ON m.channel_id = p.channel_id AND m.provider_message_id = p.provider_message_id",
-        values![limit],
+         FROM (
+           SELECT * FROM (SELECT * FROM parked_report ORDER BY rowid DESC LIMIT ?1)
+           UNION
+           SELECT * FROM (SELECT * FROM parked_report
+             WHERE rowid >= (SELECT MAX(rowid) FROM parked_report) * ?2 / 1000 ORDER BY rowid LIMIT ?1)
+         ) p
+         CROSS JOIN message m ON m.channel_id = p.channel_id AND m.provider_message_id = p.provider_message_id",
+        values![limit, (share * 1_000.0) as i64],
     )
 }
 
@@ -83,7 +89,7 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
         keyed("event", "workspace_id, subject, type", ""),
         Statement::new(
             "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
-               SELECT d.endpoint_id, d.event_id FROM endpoint w JOIN delivery d ON d.endpoint_id = w.id
+               SELECT d.endpoint_id, d.event_id FROM endpoint w CROSS JOIN delivery d ON d.endpoint_id = w.id
                WHERE w.workspace_id = ?1 LIMIT ?2)",
             values![workspace, limit],
         ),

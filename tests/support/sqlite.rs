@@ -6,6 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value as Json};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 /// What goes wrong with the next batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Sqlite {
     pub yields: Cell<bool>,
     /// Bytes of the longest text bound so far.
     pub longest_parameter: Cell<usize>,
+    /// How SQLite means to run each statement it was given, by its SQL.
+    pub plans: RefCell<BTreeMap<String, Vec<String>>>,
 }
 
 const MIGRATIONS: [&str; 1] = [include_str!("../../schema/0001_first_light.sql")];
@@ -55,6 +58,7 @@ impl Sqlite {
             round_trips: Cell::new(0),
             faults: RefCell::default(),
             runs_twice: Cell::new(false),
+            plans: RefCell::default(),
             yields: Cell::new(false),
             longest_parameter: Cell::new(0),
         }
@@ -99,8 +103,27 @@ impl Sqlite {
         dump
     }
 
+    fn keep_plan(&self, connection: &Connection, sql: &str) {
+        let mut plans = self.plans.borrow_mut();
+        if plans.contains_key(sql) {
+            return;
+        }
+        let mut explain = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .expect("a statement");
+        let steps = explain
+            .raw_query()
+            .mapped(|row| row.get::<_, String>("detail"))
+            .collect::<Result<_, _>>()
+            .expect("a plan");
+        plans.insert(sql.to_owned(), steps);
+    }
+
     fn transact(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
         let mut connection = self.connection.borrow_mut();
+        for statement in statements {
+            self.keep_plan(&connection, &statement.sql);
+        }
         let transaction = connection
             .transaction()
             .map_err(|e| DatabaseError::new(&e))?;

@@ -285,7 +285,7 @@ Paste any of these:
     );
     paste(
         "The events a subscriber received, newest first; waits for one where there is none",
-        &format!("curl -s '{sandbox}{SUBSCRIBER}?wait=5'"),
+        &format!("curl -s '{sandbox}{SUBSCRIBER}?after=0&wait=5'"),
     );
 }
 

@@ -20,6 +20,9 @@ use std::collections::BTreeMap;
 
 /// Reads a JSON value as `T`; an error points at the field, below `base`.
 pub fn read<T: DeserializeOwned>(json: Value, base: &str) -> Result<T, Error> {
+    if !json.is_object() {
+        return Err(Error::invalid(base, "must be an object"));
+    }
     serde_path_to_error::deserialize(json).map_err(|error| {
         let mut pointer = base.to_owned();
         for segment in error.path() {
@@ -69,6 +72,18 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
+/// A value by its wire name, which is text and nothing else.
+pub struct Named<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        serde_json::from_value(Value::from(name))
+            .map(Named)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
 #[derive(Deserialize)]
 pub struct NewWorkspace {
     pub name: Name,
@@ -78,19 +93,25 @@ pub struct NewWorkspace {
 #[serde(rename_all = "camelCase")]
 pub struct NewKey {
     name: Name,
-    scopes: Option<Vec<Scope>>,
-    environment: Option<Environment>,
+    scopes: Option<Vec<Named<Scope>>>,
+    environment: Option<Named<Environment>>,
     expires_at: Option<Timestamp>,
 }
 
 impl From<NewKey> for NewApiKey {
     fn from(new: NewKey) -> Self {
-        let mut scopes = new.scopes.unwrap_or_else(|| Scope::ALL.to_vec());
-        scopes.dedup();
+        let mut scopes = Vec::new();
+        for scope in new.scopes.map_or(Scope::ALL.to_vec(), |given| {
+            given.into_iter().map(|scope| scope.0).collect()
+        }) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
         Self {
             name: new.name.0,
             scopes,
-            environment: new.environment.unwrap_or_default(),
+            environment: new.environment.map(|named| named.0).unwrap_or_default(),
             expires_at: new.expires_at,
         }
     }
@@ -142,7 +163,7 @@ fn refuse_unbuilt(json: &Value, base: &str, fields: &[&str]) -> Result<(), Error
 #[serde(rename_all = "camelCase")]
 struct SettingsPatch {
     enforce_window: Option<bool>,
-    on_unknown_outcome: Option<OnUnknownOutcome>,
+    on_unknown_outcome: Option<Named<OnUnknownOutcome>>,
 }
 
 const UNBUILT_SETTINGS: [&str; 2] = ["messagesPerSecond", "login"];
@@ -158,7 +179,7 @@ fn settings(json: Option<Value>, current: &Settings) -> Result<Option<Settings>,
         enforce_window: patch.enforce_window.unwrap_or(current.enforce_window),
         on_unknown_outcome: patch
             .on_unknown_outcome
-            .unwrap_or(current.on_unknown_outcome),
+            .map_or(current.on_unknown_outcome, |named| named.0),
     }))
 }
 
@@ -166,7 +187,7 @@ pub fn connect(mut json: Value) -> Result<ConnectChannel, Error> {
     #[derive(Deserialize)]
     struct Wire {
         #[serde(rename = "type")]
-        kind: ChannelKind,
+        kind: Named<ChannelKind>,
         name: Name,
         identifier: Option<Name>,
         credentials: Credentials,
@@ -174,7 +195,7 @@ pub fn connect(mut json: Value) -> Result<ConnectChannel, Error> {
     let given = take(&mut json, "settings");
     let wire: Wire = read(json, "")?;
     Ok(ConnectChannel {
-        kind: wire.kind,
+        kind: wire.kind.0,
         name: wire.name.0,
         identifier: wire.identifier.map(|identifier| identifier.0),
         credentials: wire.credentials,
@@ -187,11 +208,12 @@ pub fn patch_channel(mut json: Value, current: &Settings) -> Result<ChannelPatch
     struct Wire {
         name: Option<Name>,
         credentials: Option<Credentials>,
-        status: Option<ChannelStatus>,
+        status: Option<Named<ChannelStatus>>,
     }
     let given = take(&mut json, "settings");
     let wire: Wire = read(json, "")?;
-    if wire.status == Some(ChannelStatus::NeedsReauth) {
+    let status = wire.status.map(|named| named.0);
+    if status == Some(ChannelStatus::NeedsReauth) {
         return Err(Error::invalid(
             "/status",
             "may be set to connected or disabled",
@@ -201,22 +223,22 @@ pub fn patch_channel(mut json: Value, current: &Settings) -> Result<ChannelPatch
         name: wire.name.map(|name| name.0),
         credentials: wire.credentials,
         settings: settings(given, current)?,
-        status: wire.status,
+        status,
     })
 }
 
 pub fn patch_conversation(json: Value) -> Result<ConversationPatch, Error> {
     #[derive(Deserialize)]
     struct Wire {
-        status: Option<ConversationStatus>,
-        mode: Option<Mode>,
+        status: Option<Named<ConversationStatus>>,
+        mode: Option<Named<Mode>>,
         #[serde(default, deserialize_with = "given")]
         assignee: Option<Option<Name>>,
     }
     let wire: Wire = read(json, "")?;
     Ok(ConversationPatch {
-        status: wire.status,
-        mode: wire.mode,
+        status: wire.status.map(|named| named.0),
+        mode: wire.mode.map(|named| named.0),
         assignee: wire.assignee.map(|name| name.map(|name| name.0)),
     })
 }
@@ -286,7 +308,7 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         reply_to: Option<MessageId>,
         expires_at: Option<Timestamp>,
         metadata: Option<serde_json::Map<String, Value>>,
-        actor: Option<Actor>,
+        actor: Option<Named<Actor>>,
         on_unsupported: Option<String>,
         client_message_id: Option<String>,
     }
@@ -339,7 +361,7 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         reply_to: wire.reply_to,
         metadata,
         expires_at: wire.expires_at,
-        actor: wire.actor.unwrap_or_default(),
+        actor: wire.actor.map(|named| named.0).unwrap_or_default(),
     })
 }
 
