@@ -170,8 +170,10 @@ CREATE TABLE idempotency (
   UNIQUE (workspace_id, scope)
 ) STRICT;
 
--- A status report whose message is not known yet.
+-- A status report whose message is not known yet. `known_at` is set in the
+-- transaction that makes the message known; what has it is still to be applied.
 CREATE TABLE parked_report (
+  workspace_id TEXT NOT NULL,
   channel_id TEXT NOT NULL,
   provider_message_id TEXT NOT NULL,
   status TEXT NOT NULL,
@@ -180,8 +182,10 @@ CREATE TABLE parked_report (
   error_message TEXT,
   error_provider_code TEXT,
   parked_at INTEGER NOT NULL,
+  known_at INTEGER,
   UNIQUE (channel_id, provider_message_id, status)
 ) STRICT;
+CREATE INDEX parked_report_known ON parked_report (known_at) WHERE known_at IS NOT NULL;
 
 -- A subscriber. A deleted one keeps its row, without its secret, until its
 -- deliveries are gone.

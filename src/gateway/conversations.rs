@@ -254,7 +254,7 @@ impl<P: Ports> Gateway<P> {
             conversations::get(workspace, id),
             messages::list_conversation(workspace, id, &filter, before, limit + 1),
         ];
-        if !filter.is_empty() || filter.since.is_some() {
+        if !filter.is_empty() {
             batch.push(messages::conversation_scan_end(workspace, id, before));
         }
         let mut rows = self.read(key, batch).await?;

@@ -65,6 +65,8 @@ pub(super) struct Job {
     conversation_id: ConversationId,
     content: String,
     attempt: i64,
+    /// Earlier attempts that failed; waits for credentials are none.
+    failures: i64,
     seq: i64,
     created_at: i64,
     expires_at: Option<i64>,
@@ -316,7 +318,7 @@ impl<P: Ports> Gateway<P> {
             now,
             created_at: Timestamp::from_ms(job.created_at),
             expires_at: job.expires_at.map(Timestamp::from_ms),
-            attempt: job.attempt,
+            failures: job.failures,
             on_unknown_outcome: job.settings.on_unknown_outcome,
             jitter,
         };

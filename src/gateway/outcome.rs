@@ -25,8 +25,8 @@ pub struct Situation {
     pub now: Timestamp,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
-    /// From 1.
-    pub attempt: i64,
+    /// Failed attempts before this one.
+    pub failures: i64,
     pub on_unknown_outcome: OnUnknownOutcome,
     /// 0 to 255: spreads retries so that they do not come back as one wave.
     pub jitter: u8,
@@ -129,9 +129,10 @@ fn retry_until(at: Timestamp, end: Timestamp, reason: Reason, over: fn(Reason) -
     }
 }
 
-/// `base^attempt` seconds, at most an hour, ±20 %.
+/// `base` seconds to the power of the failures so far, this one included; at most an
+/// hour, ±20 %.
 fn backoff_ms(base: i64, situation: Situation) -> i64 {
-    let power = u32::try_from(situation.attempt.clamp(0, 20)).unwrap_or(20);
+    let power = u32::try_from(situation.failures.saturating_add(1).clamp(1, 20)).unwrap_or(20);
     let wait = base
         .saturating_pow(power)
         .saturating_mul(SECOND_MS)
@@ -166,7 +167,7 @@ mod tests {
             now: Timestamp::from_ms(100_000_000_000),
             created_at: Timestamp::from_ms(100_000_000_000),
             expires_at: None,
-            attempt: 1,
+            failures: 0,
             on_unknown_outcome: OnUnknownOutcome::Hold,
             jitter: 128,
         }
@@ -207,9 +208,9 @@ mod tests {
     fn temporary_failures_back_off_and_fail_after_a_day() {
         let temporary = || Attempted::Refused(SendError::Temporary(reason()));
         let mut last = 0;
-        for attempt in 1..30 {
+        for failures in 0..30 {
             let situation = Situation {
-                attempt,
+                failures,
                 ..situation()
             };
             let Step::Retry { at, .. } = step(temporary(), situation) else {

@@ -14,10 +14,8 @@ use serde_json::json;
 const STALE_MS: i64 = 8 * SECOND_MS;
 /// Most rows pushed again in one run.
 const PUSHED: i64 = 500;
-/// Most abandoned sends settled in one run.
+/// Most abandoned sends, and most parked reports, settled in one run.
 const SETTLED: i64 = 100;
-/// Parked reports looked at in one run, twice.
-const PARKED: i64 = 500;
 /// Most rows of each kind cleared in one run.
 const PURGED: i64 = 500;
 /// Workspaces looked at for old events in one run.
@@ -42,15 +40,8 @@ impl<P: Ports> Gateway<P> {
         );
     }
 
-    /// A random share, 0 to 1.
-    fn share(&self) -> f64 {
-        f64::from(u32::from_be_bytes(self.random())) / f64::from(u32::MAX)
-    }
-
     async fn sweep_parked(&self, now: Timestamp) -> Result<usize, DatabaseError> {
-        let rows = self
-            .batch(vec![sweep::parked_but_known(self.share(), PARKED)])
-            .await?;
+        let rows = self.batch(vec![sweep::parked_but_known(SETTLED)]).await?;
         let parked: Vec<Parked> = next(&mut rows.into_iter()).read()?;
         self.apply_parked(&parked, now).await?;
         Ok(parked.len())
@@ -94,7 +85,8 @@ impl<P: Ports> Gateway<P> {
         }
         let before = lower_bound(now.plus_ms(-self.config.retention_days * DAY_MS));
         // A moment between the first workspace there can be and now: over time, all.
-        let start = lower_bound(Timestamp::from_ms((now.ms() as f64 * self.share()) as i64));
+        let share = f64::from(u32::from_be_bytes(self.random())) / f64::from(u32::MAX);
+        let start = lower_bound(Timestamp::from_ms((now.ms() as f64 * share) as i64));
         let rows = self
             .batch(vec![
                 sweep::purge_idempotency(now, PURGED),

@@ -206,14 +206,14 @@ pub fn reports(
             values![json.clone(), channel, workspace],
         ),
         Statement::new(
-            "INSERT INTO parked_report (channel_id, provider_message_id, status, at, error_code, error_message, error_provider_code, parked_at)
-             SELECT ?2, p.value ->> '$.providerMessageId', p.value ->> '$.status', p.value ->> '$.at',
+            "INSERT INTO parked_report (workspace_id, channel_id, provider_message_id, status, at, error_code, error_message, error_provider_code, parked_at)
+             SELECT ?4, ?2, p.value ->> '$.providerMessageId', p.value ->> '$.status', p.value ->> '$.at',
                p.value ->> '$.code', p.value ->> '$.detail', p.value ->> '$.providerCode', ?3
              FROM json_each(?1) p
              WHERE NOT EXISTS (SELECT 1 FROM message m
                WHERE m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId')
              ON CONFLICT DO NOTHING",
-            values![json.clone(), channel, now],
+            values![json.clone(), channel, now, workspace],
         ),
     ];
     for (status, column) in [

@@ -283,7 +283,7 @@ pub struct Filter {
 impl Filter {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.status.is_none() && self.channel_id.is_none()
+        self.status.is_none() && self.channel_id.is_none() && self.since.is_none()
     }
 }
 
@@ -292,12 +292,13 @@ impl Filter {
 pub fn list(workspace: WorkspaceId, filter: &Filter, before: &str, limit: i64) -> Statement {
     Statement::new(
         "SELECT r.record FROM (
-           SELECT workspace_id, id, status, channel_id FROM message
+           SELECT workspace_id, id, status, channel_id, created_at FROM message
            WHERE workspace_id = ?1 AND id < ?2 AND id >= ?3
            ORDER BY id DESC LIMIT ?4
          ) page CROSS JOIN message_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
          WHERE (?5 IS NULL OR page.status = ?5) AND (?6 IS NULL OR page.channel_id = ?6)
-         ORDER BY page.id DESC LIMIT ?7",
+           AND (?7 IS NULL OR page.created_at >= ?7)
+         ORDER BY page.id DESC LIMIT ?8",
         values![
             workspace,
             before,
@@ -305,6 +306,7 @@ pub fn list(workspace: WorkspaceId, filter: &Filter, before: &str, limit: i64) -
             SCAN,
             filter.status.map(DeliveryStatus::name),
             filter.channel_id,
+            filter.since,
             limit,
         ],
     )
@@ -319,6 +321,8 @@ pub fn scan_end(workspace: WorkspaceId, filter: &Filter, before: &str) -> Statem
     )
 }
 
+/// Ids from here on hold every message of `since` or later: none is older than the
+/// moment it tells, which for a received one is the provider's.
 fn since(filter: &Filter) -> String {
     filter.since.map(lower_bound).unwrap_or_default()
 }

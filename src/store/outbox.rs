@@ -42,7 +42,8 @@ const CANDIDATES: &str = "
       SELECT json_extract(s.value, '$[0]'), json_extract(s.value, '$[1]') FROM json_each(?1) s
     ) o CROSS JOIN message m ON m.workspace_id = o.workspace_id AND m.id = o.id";
 
-/// Takes up to six messages that are due and first in their conversation.
+/// Takes up to six messages that are due and first in their conversation; run again
+/// under the same token, no more than what is missing to six.
 pub fn claim(candidates: &Candidates, token: &str, now: Timestamp, lease_ms: i64) -> Statement {
     Statement::new(
         format!(
@@ -53,7 +54,8 @@ pub fn claim(candidates: &Candidates, token: &str, now: Timestamp, lease_ms: i64
                WHERE m.status = 'accepted' AND m.due_at <= ?4
                  AND NOT EXISTS (SELECT 1 FROM message e
                    WHERE e.conversation_id = m.conversation_id AND e.turn < m.turn)
-               LIMIT 6)"
+               LIMIT MAX(0, 6 - (SELECT COUNT(*) FROM ({CANDIDATES}) m
+                 WHERE m.claim = ?3 AND m.status = 'sending')))"
         ),
         values![
             candidates.messages(),
@@ -70,7 +72,9 @@ const JOB: &str =
     "m.workspace_id, m.id, m.conversation_id, m.channel_id, m.content, m.attempt, m.seq,
     m.created_at, m.expires_at, c.address, r.provider_message_id AS reply_to,
     h.type, h.identifier, h.status AS channel_status, h.settings, h.credentials, h.version,
-    h.deleted_at AS channel_deleted_at";
+    h.deleted_at AS channel_deleted_at,
+    (SELECT COUNT(*) FROM attempt a WHERE a.workspace_id = m.workspace_id AND a.message_id = m.id
+       AND a.outcome IN ('temporary', 'throttled', 'unknown')) AS failures";
 
 const JOB_JOINS: &str = "
     CROSS JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
@@ -197,11 +201,14 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
         events::fan_out(&subjects, now),
         // Reports that came before the provider's answer did.
         Statement::new(
-            "SELECT m.workspace_id, m.channel_id, p.provider_message_id, p.status, p.at, p.error_code, p.error_message, p.error_provider_code
-             FROM json_each(?1) s
-             CROSS JOIN message m ON m.workspace_id = json_extract(s.value, '$[0]') AND m.id = json_extract(s.value, '$[1]')
-             CROSS JOIN parked_report p ON p.channel_id = m.channel_id AND p.provider_message_id = m.provider_message_id",
-            values![known],
+            "UPDATE parked_report SET known_at = ?2
+             WHERE (channel_id, provider_message_id) IN (
+               SELECT m.channel_id, m.provider_message_id FROM json_each(?1) s
+               CROSS JOIN message m ON m.workspace_id = json_extract(s.value, '$[0]')
+                 AND m.id = json_extract(s.value, '$[1]'))
+             RETURNING workspace_id, channel_id, provider_message_id, status, at, error_code,
+               error_message, error_provider_code",
+            values![known, now],
         ),
     ]
 }

@@ -24,20 +24,13 @@ pub fn purge_parked(now: Timestamp, limit: i64) -> Statement {
     )
 }
 
-/// Parked reports whose message is known by now, for a crash came between: among
-/// the newest, and among those from some `share` (0 to 1) of all on.
-pub fn parked_but_known(share: f64, limit: i64) -> Statement {
+/// Parked reports whose message is known: a crash came before they were applied.
+pub fn parked_but_known(limit: i64) -> Statement {
     Statement::new(
-        "SELECT m.workspace_id, p.channel_id, p.provider_message_id, p.status, p.at, p.error_code,
-           p.error_message, p.error_provider_code
-         FROM (
-           SELECT * FROM (SELECT * FROM parked_report ORDER BY rowid DESC LIMIT ?1)
-           UNION
-           SELECT * FROM (SELECT * FROM parked_report
-             WHERE rowid >= (SELECT MAX(rowid) FROM parked_report) * ?2 / 1000 ORDER BY rowid LIMIT ?1)
-         ) p
-         CROSS JOIN message m ON m.channel_id = p.channel_id AND m.provider_message_id = p.provider_message_id",
-        values![limit, (share * 1_000.0) as i64],
+        "SELECT workspace_id, channel_id, provider_message_id, status, at, error_code, error_message,
+           error_provider_code
+         FROM parked_report WHERE known_at IS NOT NULL ORDER BY known_at LIMIT ?1",
+        values![limit],
     )
 }
 
@@ -106,6 +99,10 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
         ),
         Statement::new(
             "DELETE FROM workspace WHERE id = ?1
+               AND NOT EXISTS (SELECT 1 FROM attempt WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM message WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM conversation WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM identity WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM channel WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM api_key WHERE workspace_id = ?1)
