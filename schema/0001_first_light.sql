@@ -74,7 +74,8 @@ CREATE TABLE identity (
 CREATE INDEX identity_contact ON identity (workspace_id, contact_id);
 
 -- A contact on a channel: one per address, for ever. `last_seq` is the highest
--- `seq` among its messages.
+-- `seq` among its messages. (No foreign key to the contact, which may be inserted
+-- after it: SQLite would look for such children through the whole workspace.)
 CREATE TABLE conversation (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -90,8 +91,7 @@ CREATE TABLE conversation (
   last_outbound_at INTEGER,
   last_activity_at INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
-  PRIMARY KEY (workspace_id, id),
-  FOREIGN KEY (workspace_id, contact_id) REFERENCES contact (workspace_id, id) DEFERRABLE INITIALLY DEFERRED
+  PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX conversation_address ON conversation (channel_id, address);
 CREATE INDEX conversation_recent ON conversation (workspace_id, last_activity_at, id);
@@ -100,9 +100,8 @@ CREATE INDEX conversation_contact ON conversation (workspace_id, contact_id, id)
 -- A message. `seq` orders a conversation. An unsent outbound message has
 -- `turn` (= seq) and `due_at`; both are NULL at every end, so their indexes stay
 -- as small as what is still to be sent. Only the lowest turn of a conversation
--- may be claimed. `claim` names who changed the row last. (No foreign key: the
--- message goes in first and its conversation hangs on it, and SQLite would look
--- for such children through the whole workspace.)
+-- may be claimed. `claim` names who changed the row last. (No foreign key
+-- either: its conversation is inserted after it.)
 CREATE TABLE message (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -240,7 +239,7 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_due ON delivery (due_at) WHERE due_at IS NOT NULL;
 
 -- A message in the form the API and the events read it. (D1 allows a function
--- 32 arguments, hence the nesting.)
+-- 32 arguments, hence the nesting; CROSS JOIN keeps the order of the search.)
 CREATE VIEW message_record AS
 SELECT
   m.workspace_id, m.id, m.conversation_id, m.channel_id, m.seq, m.status, m.created_at,
@@ -261,7 +260,7 @@ SELECT
     )
   ) AS record
 FROM message m
-JOIN channel h ON h.id = m.channel_id;
+CROSS JOIN channel h ON h.id = m.channel_id;
 
 -- A conversation with its contact.
 CREATE VIEW conversation_record AS
@@ -277,5 +276,5 @@ SELECT
   ) AS record,
   json_object('id', h.id, 'type', h.type, 'name', h.name, 'identifier', h.identifier) AS channel
 FROM conversation c
-JOIN channel h ON h.id = c.channel_id
-JOIN contact p ON p.workspace_id = c.workspace_id AND p.id = c.contact_id;
+CROSS JOIN channel h ON h.id = c.channel_id
+CROSS JOIN contact p ON p.workspace_id = c.workspace_id AND p.id = c.contact_id;

@@ -1261,9 +1261,8 @@ async fn healthz_says_ok_and_a_database_that_is_silent_or_behind_says_what_is_mi
             .as_str()
             .is_some_and(|problem| problem.contains("migrations"))
     );
-    let mut faults = stage.world.database().faults.borrow_mut();
-    faults.extend([support::Fault::Before, support::Fault::Before]);
-    drop(faults);
+    let twice = [support::Fault::Before, support::Fault::Before];
+    stage.world.database().faults.borrow_mut().extend(twice);
     stage
         .world
         .bare(Method::GET, "/healthz", &[], "")

@@ -15,7 +15,9 @@ struct Source {
     literals: Vec<String>,
 }
 
-const LAYERS: [&str; 7] = ["model", "channel", "store", "webhook", "gateway", "api", "platform"];
+const LAYERS: [&str; 7] = [
+    "model", "channel", "store", "webhook", "gateway", "api", "platform",
+];
 
 /// What each layer may use of the others.
 fn allowed(layer: &str) -> &'static [&'static str] {
@@ -49,8 +51,17 @@ fn sources() -> Vec<Source> {
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).expect("text");
-            let relative = path.strip_prefix(&root).expect("below src").to_string_lossy().replace('\\', "/");
-            let layer = relative.split('/').next().unwrap_or("").trim_end_matches(".rs").to_owned();
+            let relative = path
+                .strip_prefix(&root)
+                .expect("below src")
+                .to_string_lossy()
+                .replace('\\', "/");
+            let layer = relative
+                .split('/')
+                .next()
+                .unwrap_or("")
+                .trim_end_matches(".rs")
+                .to_owned();
             let (code, literals) = take_apart(&text);
             Source {
                 path: relative,
@@ -125,7 +136,11 @@ fn character_literal(rest: &str) -> Option<&str> {
     let mut characters = after.char_indices();
     let (_, first) = characters.next()?;
     if first == '\\' {
-        let end = after.char_indices().skip(2).find(|(_, character)| *character == '\'')?.0;
+        let end = after
+            .char_indices()
+            .skip(2)
+            .find(|(_, character)| *character == '\'')?
+            .0;
         return Some(&after[end + 1..]);
     }
     let (end, second) = characters.next()?;
@@ -140,7 +155,12 @@ fn own_paths(source: &Source) -> Vec<String> {
     }
     // `super::…` that climbs out of its module.
     let depth = source.path.matches('/').count() + usize::from(!source.path.ends_with("mod.rs"));
-    let folder: Vec<&str> = source.path.trim_end_matches(".rs").trim_end_matches("/mod").split('/').collect();
+    let folder: Vec<&str> = source
+        .path
+        .trim_end_matches(".rs")
+        .trim_end_matches("/mod")
+        .split('/')
+        .collect();
     for (at, _) in source.code.match_indices("super::") {
         if source.code[..at].ends_with("super::") {
             continue;
@@ -184,7 +204,9 @@ fn expand(prefix: &str, rest: &str, paths: &mut Vec<String>) {
         }
         return;
     }
-    let end = rest.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(rest.len());
+    let end = rest
+        .find(|next: char| !next.is_alphanumeric() && next != '_')
+        .unwrap_or(rest.len());
     let path = format!("{prefix}{}", &rest[..end]);
     match rest[end..].strip_prefix("::") {
         Some(more) if end > 0 => expand(&format!("{path}::"), more, paths),
@@ -196,25 +218,36 @@ fn is_below(path: &str, allowed: &str) -> bool {
     path == allowed || path.starts_with(&format!("{allowed}::"))
 }
 
-#[test]
-fn every_layer_uses_only_those_below_it() {
-    let mut wrong = Vec::new();
-    for source in sources() {
-        if source.layer == "lib" {
-            continue;
-        }
-        assert!(LAYERS.contains(&source.layer.as_str()), "{} is in no layer", source.path);
-        for path in own_paths(&source) {
+/// What a file uses of other layers without leave.
+fn breaches(source: &Source) -> Vec<String> {
+    own_paths(source)
+        .into_iter()
+        .filter(|path| {
             let top = path.split("::").next().unwrap_or("");
             // What is named at the crate's root is a layer; anything else is a local name.
-            if !LAYERS.contains(&top) || top == source.layer {
-                continue;
-            }
-            let is_allowed = allowed(&source.layer).iter().any(|allowed| is_below(&path, allowed));
-            if !is_allowed {
-                wrong.push(format!("{} uses {path}", source.path));
-            }
-        }
+            LAYERS.contains(&top) && top != source.layer
+        })
+        .filter(|path| {
+            !allowed(&source.layer)
+                .iter()
+                .any(|allowed| is_below(path, allowed))
+        })
+        .map(|path| format!("{} uses {path}", source.path))
+        .collect()
+}
+
+#[test]
+fn every_layer_uses_only_those_below_it() {
+    let sources = sources();
+    assert!(sources.len() > 40);
+    let mut wrong = Vec::new();
+    for source in sources.iter().filter(|source| source.layer != "lib") {
+        assert!(
+            LAYERS.contains(&source.layer.as_str()),
+            "{} is in no layer",
+            source.path
+        );
+        wrong.extend(breaches(source));
     }
     assert_eq!(wrong, Vec::<String>::new());
 }
@@ -227,7 +260,9 @@ fn no_adapter_uses_another_and_no_surface_another() {
         let [layer @ ("channel" | "api"), folder, _, ..] = parts.as_slice() else {
             continue;
         };
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(layer);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src")
+            .join(layer);
         let siblings: Vec<String> = fs::read_dir(root)
             .expect("a folder")
             .map(|entry| entry.expect("an entry").path())
@@ -236,7 +271,9 @@ fn no_adapter_uses_another_and_no_surface_another() {
             .filter(|name| name != folder)
             .collect();
         for path in own_paths(&source) {
-            let is_sibling = siblings.iter().any(|sibling| is_below(&path, &format!("{layer}::{sibling}")));
+            let is_sibling = siblings
+                .iter()
+                .any(|sibling| is_below(&path, &format!("{layer}::{sibling}")));
             if is_sibling {
                 wrong.push(format!("{} uses {path}", source.path));
             }
@@ -260,7 +297,8 @@ fn only_the_platform_knows_the_runtime() {
 
 /// Whether code holds a name that is not the end of a longer one.
 fn names(code: &str, name: &str) -> bool {
-    code.match_indices(name).any(|(at, _)| !ends_in_word(&code[..at]))
+    code.match_indices(name)
+        .any(|(at, _)| !ends_in_word(&code[..at]))
 }
 
 #[test]
@@ -292,7 +330,14 @@ fn sql_is_text_in_the_store_and_nowhere_else() {
 fn time_and_randomness_are_brought_by_the_ports() {
     let mut wrong = Vec::new();
     for source in sources() {
-        for name in ["SystemTime", "Instant", "Utc::now", "Local::now", "Uuid::now_v7", "Uuid::new_v4"] {
+        for name in [
+            "SystemTime",
+            "Instant",
+            "Utc::now",
+            "Local::now",
+            "Uuid::now_v7",
+            "Uuid::new_v4",
+        ] {
             let code = source.code.split("#[cfg(test)]").next().unwrap_or("");
             if names(code, name) {
                 wrong.push(format!("{} names {name}", source.path));
@@ -315,12 +360,17 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
             }
         }
         for (at, _) in source.code.match_indices("[expect(") {
-            let end = source.code[at..].find(")]").map_or(source.code.len(), |end| at + end);
+            let end = source.code[at..]
+                .find(")]")
+                .map_or(source.code.len(), |end| at + end);
             if !source.code[at..end].contains("reason =") {
                 wrong.push(format!("{}: expect without a reason", source.path));
             }
         }
-        if source.code.contains("unsafe ") || source.code.contains("todo!") || source.code.contains("unimplemented!") {
+        if source.code.contains("unsafe ")
+            || source.code.contains("todo!")
+            || source.code.contains("unimplemented!")
+        {
             wrong.push(format!("{}: unsafe or unfinished", source.path));
         }
     }
@@ -332,7 +382,10 @@ fn modules_are_named_by_role() {
     for source in sources() {
         for part in source.path.trim_end_matches(".rs").split('/') {
             assert!(
-                !["utils", "util", "helpers", "helper", "manager", "service", "common", "misc"].contains(&part),
+                ![
+                    "utils", "util", "helpers", "helper", "manager", "service", "common", "misc"
+                ]
+                .contains(&part),
                 "{}",
                 source.path
             );
@@ -356,11 +409,71 @@ fn code_comments_and_literals_are_told_apart() {
     let source = Source {
         path: "gateway/send.rs".to_owned(),
         layer: "gateway".to_owned(),
-        code: format!("{code} use super::super::api::auth; use super::{{keys::Freshness, Error}}; crate::store::Rows::default()"),
+        code: format!(
+            "{code} use super::super::api::auth; use super::{{keys::Freshness, Error}}; crate::store::Rows::default()"
+        ),
         literals,
     };
     assert_eq!(
         own_paths(&source),
-        ["model::id::KeyId", "model::id::WorkspaceId", "model::time", "store::Rows::default", "gateway::keys::Freshness", "gateway::Error"]
+        [
+            "model::id::KeyId",
+            "model::id::WorkspaceId",
+            "model::time",
+            "store::Rows::default",
+            "gateway::keys::Freshness",
+            "gateway::Error"
+        ]
+    );
+}
+
+#[test]
+fn a_breach_is_seen_however_it_is_written() {
+    let breaches = |path: &str, code: &str| {
+        breaches(&Source {
+            path: path.to_owned(),
+            layer: path.split('/').next().unwrap_or("").to_owned(),
+            code: code.to_owned(),
+            literals: vec![],
+        })
+        .len()
+    };
+    assert_eq!(breaches("model/id.rs", "use crate::channel::Invalid;"), 1);
+    assert_eq!(breaches("model/id.rs", "use super::time::Timestamp;"), 0);
+    assert_eq!(
+        breaches("model/id.rs", "use super::super::channel::Invalid;"),
+        0,
+        "one level above is the crate"
+    );
+    assert_eq!(
+        breaches(
+            "store/keys.rs",
+            "use crate::{model::id::KeyId, gateway::{Error, Page}};"
+        ),
+        2
+    );
+    assert_eq!(
+        breaches("store/keys.rs", "fn f() -> crate::gateway::Error {}"),
+        1
+    );
+    assert_eq!(
+        breaches(
+            "api/auth.rs",
+            "use crate::channel::{Invalid, sign::same_secret};"
+        ),
+        0
+    );
+    assert_eq!(
+        breaches("api/auth.rs", "use crate::channel::{Adapter, Invalid};"),
+        1
+    );
+    assert_eq!(breaches("api/native/mod.rs", "use crate::store::Rows;"), 1);
+    assert_eq!(
+        breaches("gateway/send.rs", "use crate::platform::fetch;"),
+        1
+    );
+    assert_eq!(
+        breaches("platform/mod.rs", "use crate::{api, gateway::Gateway};"),
+        0
     );
 }

@@ -3,12 +3,14 @@
 mod support;
 
 use http::Method;
+use patchbay::gateway::Hint;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::world::{
     APP_SECRET, BOT_SECRET, CUSTOMER, PHONE_NUMBER_ID, START_MS, hub_signature, whatsapp_status,
     whatsapp_text, whatsapp_value,
 };
-use support::{Fault, World};
+use support::{Answer, Fault, World};
 
 const START_S: i64 = START_MS / 1_000;
 
@@ -1393,7 +1395,7 @@ async fn updates_that_are_no_new_message_are_ignored_by_name() {
             "service message",
         ),
         (
-            json!({ "update_id": 8, "message": { "message_id": 9, "date": START_S, "chat": { "id": -4_001, "type": "group" }, "migrate_to_chat_id": -100_400_1 } }),
+            json!({ "update_id": 8, "message": { "message_id": 9, "date": START_S, "chat": { "id": -4_001, "type": "group" }, "migrate_to_chat_id": -1_004_001 } }),
             "service message",
         ),
         (
@@ -1492,4 +1494,237 @@ async fn a_repeated_update_changes_nothing_and_huge_ids_are_kept_whole() {
         messages(&world).await[0]["providerMessageId"],
         format!("-{huge}:{huge}")
     );
+}
+
+#[tokio::test]
+async fn a_telegram_text_of_three_megabytes_does_not_fail_the_webhook() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    for field in ["text", "title"] {
+        let mut update = telegram_text(1, 7, "Hi");
+        match field {
+            "text" => update["message"]["text"] = json!("\u{1f600}".repeat(750_000)),
+            _ => update["message"]["chat"]["title"] = json!("x".repeat(3_000_000)),
+        }
+        world.from_telegram(&channel, &update).await.expect(200);
+    }
+    assert!(world.database().longest_parameter.get() <= 1_000_000);
+    messages(&world).await;
+    conversations(&world).await;
+}
+
+#[tokio::test]
+async fn a_report_of_three_megabytes_does_not_fail_the_webhook_nor_what_is_beside_it() {
+    let mut failing = Vec::new();
+    for field in ["id", "details", "code", "data", "status"] {
+        let world = World::new().await;
+        let channel = world.whatsapp().await;
+        world
+            .customer_writes(&channel, CUSTOMER, "wamid.in", "Hi")
+            .await;
+        let body = json!({ "from": channel, "to": CUSTOMER, "content": { "type": "text", "text": "Yes" } });
+        let sent = world.post("/v1/messages", body).await.expect(202);
+        world.drain().await;
+        let huge = "x".repeat(3_000_000);
+        let mut big = json!({
+            "id": "wamid.big", "status": "failed", "timestamp": START_S.to_string(),
+            "errors": [{ "code": 1, "error_data": { "details": "no" } }],
+        });
+        match field {
+            "id" => big["id"] = json!(huge),
+            "details" => big["errors"][0]["error_data"]["details"] = json!(huge),
+            "code" => big["errors"][0]["code"] = json!(huge),
+            "data" => big["biz_opaque_callback_data"] = json!(huge),
+            _ => big["status"] = json!(huge),
+        }
+        let small = json!({ "id": "wamid.1", "status": "read", "timestamp": START_S.to_string() });
+        let payload = whatsapp_value(json!({ "statuses": [big, small] }));
+        let reply = world.from_meta(&channel, &payload).await;
+        let path = format!("/v1/messages/{}", sent["id"].as_str().expect("an id"));
+        let is_read = world.get(&path).await["status"] == "read";
+        let longest = world.database().longest_parameter.get();
+        if reply.status != 200 || !is_read || longest > 1_000_000 {
+            failing.push((field, reply.status, longest));
+        }
+    }
+    assert_eq!(failing, []);
+}
+
+#[tokio::test]
+async fn an_answer_of_three_megabytes_still_ends_the_attempt() {
+    let huge = "7".repeat(3_000_000);
+    let mut failing = Vec::new();
+    for (name, status, answer) in [
+        ("id", 200, json!({ "messages": [{ "id": huge }] })),
+        ("code", 400, json!({ "error": { "code": huge } })),
+        (
+            "message",
+            400,
+            json!({ "error": { "code": 131_026, "message": huge } }),
+        ),
+        (
+            "details",
+            400,
+            json!({ "error": { "code": 131_026, "error_data": { "details": huge } } }),
+        ),
+        ("text", 500, json!(huge)),
+    ] {
+        let world = World::new().await;
+        let channel = world.whatsapp().await;
+        world
+            .customer_writes(&channel, CUSTOMER, "wamid.in", "Hi")
+            .await;
+        world
+            .ports()
+            .answers
+            .borrow_mut()
+            .push_back(Answer::Http(status, answer));
+        let body = json!({ "from": channel, "to": CUSTOMER, "content": { "type": "text", "text": "Yes" } });
+        let sent = world.post("/v1/messages", body).await.expect(202);
+        let hints: Vec<Hint> = world
+            .ports()
+            .pushed
+            .borrow_mut()
+            .drain(..)
+            .filter_map(|(_, push, _)| Hint::parse(&push.body))
+            .collect();
+        let delivered = world.gateway.deliver(hints).await;
+        let path = format!("/v1/messages/{}", sent["id"].as_str().expect("an id"));
+        let status = world.get(&path).await["status"]
+            .as_str()
+            .expect("a status")
+            .to_owned();
+        if delivered.is_err() || status == "sending" {
+            failing.push((name, status));
+        }
+    }
+    assert_eq!(failing, []);
+}
+
+// Everything that providers are known to send
+
+/// The webhook fixtures of an adapter.
+fn fixtures(name: &str) -> Vec<Vec<u8>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/channel")
+        .join(name)
+        .join("fixtures/inbound");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("fixtures")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| !path.to_string_lossy().ends_with(".golden.json"))
+        .collect();
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| std::fs::read(path).expect("a file"))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_fixture_is_acknowledged_and_changes_nothing_the_second_time() {
+    let world = World::new().await;
+    let whatsapp = world.whatsapp().await;
+    let telegram = world.telegram().await;
+    world
+        .subscribe("https://subscriber.example/hook", &["*"])
+        .await;
+    let headers = [("x-telegram-bot-api-secret-token", BOT_SECRET)];
+    let path = format!("/inbound/{telegram}");
+    let post_all = async || {
+        for body in fixtures("whatsapp") {
+            world
+                .from_meta_raw(&whatsapp, APP_SECRET, &body)
+                .await
+                .expect(200);
+        }
+        for body in fixtures("telegram") {
+            world
+                .bare(Method::POST, &path, &headers, body)
+                .await
+                .expect(200);
+        }
+    };
+    post_all().await;
+    let before = stored(&world);
+    assert!(world.database().count("SELECT COUNT(*) FROM message") > 10);
+    post_all().await;
+    assert_eq!(stored(&world), before);
+    world.drain().await;
+    let unread = "SELECT SUM(unread_count) FROM conversation";
+    let inbound = "SELECT COUNT(*) FROM message WHERE direction = 'inbound'";
+    assert_eq!(
+        world.database().count(unread),
+        world.database().count(inbound)
+    );
+}
+
+fn leaf() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        Just(json!("")),
+        Just(json!("\u{0}")),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!([{ "id": 1 }, null])),
+    ]
+}
+
+/// Replaces the `at`-th value, counted through the whole tree.
+fn replace(tree: &mut Value, at: &mut usize, with: &Value) -> bool {
+    if *at == 0 {
+        *tree = with.clone();
+        return true;
+    }
+    *at -= 1;
+    match tree {
+        Value::Array(items) => items.iter_mut().any(|item| replace(item, at, with)),
+        Value::Object(fields) => fields.values_mut().any(|item| replace(item, at, with)),
+        _ => false,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_fixture_with_anything_in_it_replaced_is_acknowledged_and_leaves_the_inbox_readable(
+        changes in prop::collection::vec((any::<usize>(), 0..60_usize, leaf()), 1..12),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let world = World::new().await;
+            let whatsapp = world.whatsapp().await;
+            let telegram = world.telegram().await;
+            world.subscribe("https://subscriber.example/hook", &["*"]).await;
+            for (which, at, with) in &changes {
+                for (name, channel) in [("whatsapp", &whatsapp), ("telegram", &telegram)] {
+                    let all = fixtures(name);
+                    let mut tree: Value = serde_json::from_slice(&all[which % all.len()]).expect("JSON");
+                    replace(&mut tree, &mut at.clone(), with);
+                    let reply = if name == "whatsapp" {
+                        world.from_meta(channel, &tree).await
+                    } else {
+                        world.from_telegram(channel, &tree).await
+                    };
+                    assert_eq!(reply.status, 200, "{tree}");
+                }
+            }
+            world.drain().await;
+            let read = messages(&world).await;
+            conversations(&world).await;
+            for message in read {
+                world.get(&format!("/v1/messages/{}", message["id"].as_str().expect("an id"))).await;
+            }
+            let failed = world.ports().logs.borrow().iter().any(|line| line.starts_with("database.failed"));
+            assert!(!failed);
+            let undelivered = "SELECT COUNT(*) FROM delivery WHERE status <> 'delivered'";
+            assert_eq!(world.database().count(undelivered), 0);
+        });
+    }
 }

@@ -30,8 +30,25 @@ const ANSWER: &str = "the provider repeats 5521987650001 and 7319";
 async fn no_log_line_holds_a_secret_an_address_or_a_word_that_was_said() {
     let mut world = World::new().await;
     let mut secrets: Vec<String> = [
-        PHONE, STRANGER, GROUP, NAME, TEXT, REPLY, TOKEN, APP_SECRET, VERIFY, BOT_TOKEN, BOT_SECRET, HEADER,
-        METADATA, CLIENT_ID, IDEMPOTENCY, ANSWER, ADMIN_TOKEN, "7319", "987654",
+        PHONE,
+        STRANGER,
+        GROUP,
+        NAME,
+        TEXT,
+        REPLY,
+        TOKEN,
+        APP_SECRET,
+        VERIFY,
+        BOT_TOKEN,
+        BOT_SECRET,
+        HEADER,
+        METADATA,
+        CLIENT_ID,
+        IDEMPOTENCY,
+        ANSWER,
+        ADMIN_TOKEN,
+        "7319",
+        "987654",
     ]
     .map(str::to_owned)
     .into();
@@ -45,7 +62,10 @@ async fn no_log_line_holds_a_secret_an_address_or_a_word_that_was_said() {
             "appSecret": APP_SECRET, "verifyToken": VERIFY,
         },
     });
-    let channel = world.post("/v1/channels", whatsapp.clone()).await.expect(201);
+    let channel = world
+        .post("/v1/channels", whatsapp.clone())
+        .await
+        .expect(201);
     let channel = channel["id"].as_str().expect("an id").to_owned();
     world.post("/v1/channels", whatsapp).await.expect(409);
     let telegram = json!({
@@ -69,11 +89,29 @@ async fn no_log_line_holds_a_secret_an_address_or_a_word_that_was_said() {
 
     // Handshakes and forgeries.
     for token in [VERIFY, "wrong"] {
-        let path = format!("/inbound/{channel}?hub.mode=subscribe&hub.verify_token={token}&hub.challenge={IDEMPOTENCY}");
+        let path = format!(
+            "/inbound/{channel}?hub.mode=subscribe&hub.verify_token={token}&hub.challenge={IDEMPOTENCY}"
+        );
         world.bare(Method::GET, &path, &[], "").await;
     }
-    world.bare(Method::POST, &format!("/inbound/{channel}"), &[("x-hub-signature-256", APP_SECRET)], TEXT).await.expect(401);
-    world.bare(Method::POST, &format!("/inbound/{bot}"), &[("x-telegram-bot-api-secret-token", BOT_TOKEN)], TEXT).await.expect(401);
+    world
+        .bare(
+            Method::POST,
+            &format!("/inbound/{channel}"),
+            &[("x-hub-signature-256", APP_SECRET)],
+            TEXT,
+        )
+        .await
+        .expect(401);
+    world
+        .bare(
+            Method::POST,
+            &format!("/inbound/{bot}"),
+            &[("x-telegram-bot-api-secret-token", BOT_TOKEN)],
+            TEXT,
+        )
+        .await
+        .expect(401);
 
     // Messages, of kinds known and unknown, and things that are none.
     let at = world.ports().now_ms.get() / 1_000;
@@ -92,15 +130,27 @@ async fn no_log_line_holds_a_secret_an_address_or_a_word_that_was_said() {
         "errors": [{ "message": TEXT }],
     }));
     for body in [payload.to_string(), format!("{TEXT} is not JSON")] {
-        world.from_meta_raw(&channel, APP_SECRET, body.as_bytes()).await.expect(200);
+        world
+            .from_meta_raw(&channel, APP_SECRET, body.as_bytes())
+            .await
+            .expect(200);
     }
     let odd = json!({ "entry": [{ "changes": [{ "field": "account_update", "value": { "phone": PHONE } }] }] });
-    world.from_meta_raw(&channel, APP_SECRET, odd.to_string().as_bytes()).await.expect(200);
+    world
+        .from_meta_raw(&channel, APP_SECRET, odd.to_string().as_bytes())
+        .await
+        .expect(200);
     let update = json!({ "update_id": 1, "message": { "message_id": 1, "date": at, "text": TEXT, "chat": { "id": GROUP.parse::<i64>().expect("an id"), "title": NAME } } });
     let headers = [("x-telegram-bot-api-secret-token", BOT_SECRET)];
-    world.inbound(&bot, &headers, update.to_string()).await.expect(200);
+    world
+        .inbound(&bot, &headers, update.to_string())
+        .await
+        .expect(200);
     let edited = json!({ "update_id": 2, "edited_message": { "message_id": 1, "text": TEXT, "chat": { "id": 1 } } });
-    world.inbound(&bot, &headers, edited.to_string()).await.expect(200);
+    world
+        .inbound(&bot, &headers, edited.to_string())
+        .await
+        .expect(200);
 
     // Sending: all that a provider may answer, which it may fill with what we said.
     let said = |to: &str| {
@@ -123,35 +173,71 @@ async fn no_log_line_holds_a_secret_an_address_or_a_word_that_was_said() {
         body["clientMessageId"] = json!(format!("{CLIENT_ID}-{number}"));
         let key = format!("{IDEMPOTENCY}-{number}");
         let headers = [("idempotency-key", key.as_str())];
-        world.call_with(Method::POST, "/v1/messages", &headers, body).await.expect(202);
+        world
+            .call_with(Method::POST, "/v1/messages", &headers, body)
+            .await
+            .expect(202);
         world.drain().await;
         world.advance(5_000);
     }
     world.post("/v1/messages", said(STRANGER)).await.expect(422);
     world.post("/v1/messages", json!({ "from": channel, "to": format!("{STRANGER}{NAME}"), "content": { "type": "text", "text": TEXT } })).await.expect(422);
     let mut failed = whatsapp_status("wamid.sent", "failed", at);
-    failed["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"] = json!([{ "code": 131_047, "title": ANSWER }]);
-    world.from_meta_raw(&channel, APP_SECRET, failed.to_string().as_bytes()).await.expect(200);
+    failed["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"] =
+        json!([{ "code": 131_047, "title": ANSWER }]);
+    world
+        .from_meta_raw(&channel, APP_SECRET, failed.to_string().as_bytes())
+        .await
+        .expect(200);
     let expired = json!({ "ok": false, "error_code": 401, "description": ANSWER });
-    world.ports().answers.borrow_mut().push_back(Answer::Http(401, expired));
+    world
+        .ports()
+        .answers
+        .borrow_mut()
+        .push_back(Answer::Http(401, expired));
     let body = json!({ "from": bot, "to": GROUP, "content": { "type": "text", "text": REPLY } });
     world.post("/v1/messages", body).await.expect(202);
     world.drain().await;
 
     // Requests that are refused.
-    for path in [format!("/v1/{TOKEN}"), format!("/v1/messages/{PHONE}"), format!("/v1/messages?cursor={PHONE}"), format!("/v1/conversations?assigned={PHONE}")] {
+    for path in [
+        format!("/v1/{TOKEN}"),
+        format!("/v1/messages/{PHONE}"),
+        format!("/v1/messages?cursor={PHONE}"),
+        format!("/v1/conversations?assigned={PHONE}"),
+    ] {
         world.call(Method::GET, &path, Value::Null).await;
     }
-    world.with_body(Method::POST, "/v1/messages", format!("{{\"to\": {TEXT}")).await.expect(400);
-    world.bare(Method::GET, "/v1/messages", &[("authorization", TOKEN), ("x-api-key", BOT_TOKEN)], Bytes::new()).await.expect(401);
+    world
+        .with_body(Method::POST, "/v1/messages", format!("{{\"to\": {TEXT}"))
+        .await
+        .expect(400);
+    world
+        .bare(
+            Method::GET,
+            "/v1/messages",
+            &[("authorization", TOKEN), ("x-api-key", BOT_TOKEN)],
+            Bytes::new(),
+        )
+        .await
+        .expect(401);
 
     // A database that fails, a cold isolate, credentials that do not open, sweeps.
-    world.database().faults.borrow_mut().extend([Fault::Before, Fault::Before]);
+    world
+        .database()
+        .faults
+        .borrow_mut()
+        .extend([Fault::Before, Fault::Before]);
     world.post("/v1/messages", said(PHONE)).await.expect(503);
-    world.database().query("UPDATE channel SET credentials = 'v1.nonsense'");
+    world
+        .database()
+        .query("UPDATE channel SET credentials = 'v1.nonsense'");
     world.forget();
     world.ports().cache.borrow_mut().clear();
-    world.from_meta_raw(&channel, APP_SECRET, payload.to_string().as_bytes()).await.expect(401);
+    world
+        .from_meta_raw(&channel, APP_SECRET, payload.to_string().as_bytes())
+        .await
+        .expect(401);
     for _ in 0..3 {
         world.advance(60_000);
         world.gateway.sweep().await;
@@ -159,8 +245,20 @@ async fn no_log_line_holds_a_secret_an_address_or_a_word_that_was_said() {
     }
 
     let logs = world.ports().logs.borrow();
-    for event in ["request", "inbound.unverified", "inbound.ignored", "message.attempted", "delivery.attempted", "database.failed", "channel.sealed", "sweep.done"] {
-        assert!(logs.iter().any(|line| line.starts_with(event)), "nothing was logged of {event}");
+    for event in [
+        "request",
+        "inbound.unverified",
+        "inbound.ignored",
+        "message.attempted",
+        "delivery.attempted",
+        "database.failed",
+        "channel.sealed",
+        "sweep.done",
+    ] {
+        assert!(
+            logs.iter().any(|line| line.starts_with(event)),
+            "nothing was logged of {event}"
+        );
     }
     for secret in &secrets {
         for line in logs.iter() {
@@ -191,8 +289,11 @@ async fn a_providers_word_that_holds_a_number_does_not_reach_the_log_whole() {
 
 #[test]
 fn what_holds_a_secret_does_not_show_it_when_it_is_debugged() {
-    let secret = patchbay::model::channel::Credentials([("accessToken".to_owned(), TOKEN.to_owned())].into());
-    let vault = patchbay::gateway::Vault::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").expect("a key");
+    let secret = patchbay::model::channel::Credentials(
+        [("accessToken".to_owned(), TOKEN.to_owned())].into(),
+    );
+    let vault = patchbay::gateway::Vault::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+        .expect("a key");
     let config = patchbay::gateway::Config {
         public_url: "https://patchbay.test".to_owned(),
         admin_token: ADMIN_TOKEN.to_owned(),

@@ -620,13 +620,14 @@ async fn hints_that_come_twice_make_one_post() {
     world
         .customer_writes(&channel, CUSTOMER, "wamid.1", "Hi")
         .await;
-    let pushed = world.ports().pushed.borrow();
-    let hint = pushed
+    let hint = world
+        .ports()
+        .pushed
+        .borrow()
         .iter()
         .find(|(queue, _, _)| *queue == Queue::Events)
         .and_then(|(_, push, _)| DeliveryHint::parse(&push.body))
         .expect("a hint");
-    drop(pushed);
     let thrice = vec![hint.clone(), hint.clone(), hint.clone()];
     world
         .gateway

@@ -153,7 +153,7 @@ fn tell(error: &Error) -> Told {
         Error::Unavailable => told(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "The database did not answer; nothing was done. Try again.",
+            "The database did not answer. Nothing is half-done; try again, under the same Idempotency-Key.",
         ),
         Error::Internal => told(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -199,8 +199,8 @@ impl<P: Ports> Gateway<P> {
         Ok(view::Conversation::of(record, self.now()))
     }
 
-    /// A page of messages, newest first. Of one conversation the cursor is a seq,
-    /// else a message's id.
+    /// A page of messages, newest first. Cursors read `seq,<number>` of one
+    /// conversation, else they are a message's id.
     pub async fn list_messages(
         &self,
         key: &Key,
@@ -243,8 +243,8 @@ impl<P: Ports> Gateway<P> {
         let before: i64 = match cursor {
             None => i64::from(u32::MAX) * 1_000_000,
             Some(cursor) => cursor
-                .parse()
-                .ok()
+                .strip_prefix("seq,")
+                .and_then(|seq| seq.parse().ok())
                 .filter(|seq| *seq > 0)
                 .ok_or_else(bad_cursor)?,
         };
@@ -263,9 +263,11 @@ impl<P: Ports> Gateway<P> {
         }
         let found: Vec<MessageRecord> = next(&mut rows).records()?;
         let end: Option<SeqRow> = next(&mut rows).first()?;
-        Ok(Page::of(found, limit, |record| record.seq.to_string())
-            .or_scan_end(end.map(|row| row.seq.to_string()))
-            .map(view::Message::from))
+        Ok(
+            Page::of(found, limit, |record| format!("seq,{}", record.seq))
+                .or_scan_end(end.map(|row| format!("seq,{}", row.seq)))
+                .map(view::Message::from),
+        )
     }
 
     /// One message with the calls made to send it.

@@ -95,7 +95,7 @@ pub fn step(attempted: Attempted, situation: Situation) -> Step {
             OnUnknownOutcome::Resend => {
                 let at = situation.now.plus_ms(backoff_ms(2, situation));
                 let end = situation.end(TEMPORARY_FOR_MS);
-                retry_until(at, end, reason, Step::Unknown)
+                retry_until(at, end, reason, Step::Failed)
             }
         },
         Attempted::Expired => {
@@ -236,6 +236,11 @@ mod tests {
             ..situation()
         };
         assert!(matches!(step(unclear(), resend), Step::Retry { .. }));
+        let day_old = Situation {
+            created_at: resend.now.plus_ms(-DAY_MS),
+            ..resend
+        };
+        assert!(matches!(step(unclear(), day_old), Step::Failed(_)));
     }
 
     #[test]

@@ -105,7 +105,8 @@ pub fn sealed_from(key_hash: &str, id: Option<ChannelId>, match_key: &str) -> St
 
 /// The channel of a conversation, of the workspace of a key (by its hash): the
 /// conversation of that id, else the newest of the contact of that id, on the
-/// channel that `from` means if it is given. Also gives `conversation_id`.
+/// channel that `from` means if it is given. Also gives `conversation_id`. (The index
+/// is named, or SQLite would walk the workspace by activity to save a sort of few.)
 pub fn sealed_of_recipient(
     key_hash: &str,
     conversation_or_contact: &str,
@@ -125,7 +126,8 @@ pub fn sealed_of_recipient(
                UNION ALL
                SELECT * FROM (
                  SELECT h.*, c.id AS conversation_id FROM k
-                 CROSS JOIN conversation c ON c.workspace_id = k.workspace_id AND c.contact_id = ?2
+                 CROSS JOIN conversation c INDEXED BY conversation_contact
+                   ON c.workspace_id = k.workspace_id AND c.contact_id = ?2
                  CROSS JOIN channel h ON h.id = c.channel_id AND h.deleted_at IS NULL
                    AND (?3 IS NULL OR h.id = ?3) AND (?4 IS NULL OR h.match_key = ?4)
                  ORDER BY c.last_activity_at DESC, c.id DESC LIMIT 1)

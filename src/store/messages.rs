@@ -195,16 +195,19 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         values![accept.workspace_id, accept.id],
     ));
     if let Some(scope) = &accept.scope {
+        // An old row is removed, not renewed: rowids must go on growing with time.
         statements.push(Statement::new(
             format!(
-                "INSERT INTO idempotency (workspace_id, scope, fingerprint, message_id, created_at)
-                 SELECT workspace_id, ?3, fingerprint, id, created_at FROM message
-                 WHERE workspace_id = ?1 AND id = ?2
-                 ON CONFLICT (workspace_id, scope) DO UPDATE SET
-                   fingerprint = excluded.fingerprint, message_id = excluded.message_id,
-                   created_at = excluded.created_at
-                 WHERE idempotency.created_at <= excluded.created_at - {DAY_MS}"
+                "DELETE FROM idempotency
+                 WHERE workspace_id = ?1 AND scope = ?2 AND created_at <= ?3 - {DAY_MS}"
             ),
+            values![accept.workspace_id, scope.as_str(), accept.now],
+        ));
+        statements.push(Statement::new(
+            "INSERT INTO idempotency (workspace_id, scope, fingerprint, message_id, created_at)
+             SELECT workspace_id, ?3, fingerprint, id, created_at FROM message
+             WHERE workspace_id = ?1 AND id = ?2
+             ON CONFLICT DO NOTHING",
             values![accept.workspace_id, accept.id, scope.as_str()],
         ));
     }

@@ -52,6 +52,8 @@ pub struct TestPorts {
     pub from_provider: RefCell<VecDeque<Answer>>,
     /// While set, no HTTP peer answers.
     pub stalls: Cell<bool>,
+    /// So many requests, oldest first, are answered all the same.
+    pub released: Cell<usize>,
     pub in_flight: Cell<usize>,
     /// The most requests that were under way at a time.
     pub most_in_flight: Cell<usize>,
@@ -104,7 +106,8 @@ impl Ports for TestPorts {
         self.in_flight.set(self.in_flight.get() + 1);
         self.most_in_flight
             .set(self.most_in_flight.get().max(self.in_flight.get()));
-        while self.stalls.get() {
+        let number = self.requests.borrow().len();
+        while self.stalls.get() && number > self.released.get() {
             tokio::task::yield_now().await;
         }
         self.in_flight.set(self.in_flight.get() - 1);
@@ -222,6 +225,7 @@ impl World {
             logs: RefCell::default(),
             from_provider: RefCell::default(),
             stalls: Cell::new(false),
+            released: Cell::new(0),
             in_flight: Cell::new(0),
             most_in_flight: Cell::new(0),
             sent: Cell::new(0),
