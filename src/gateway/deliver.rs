@@ -4,6 +4,7 @@ use super::channels::Sealed;
 use super::keys::unfold;
 use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
+use super::receive::LONGEST_ID;
 use super::{Gateway, Ports, Push, Queue};
 use crate::channel::{Outbound, SendError, adapter};
 use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
@@ -342,7 +343,8 @@ impl<P: Ports> Gateway<P> {
             Step::Sent {
                 provider_message_id,
             } => {
-                outcome.provider_message_id = provider_message_id;
+                let is_id = |id: &String| id.len() <= LONGEST_ID;
+                outcome.provider_message_id = provider_message_id.filter(is_id);
                 outcome.event_type = Some(EventType::MessageSent.name());
                 return outcome;
             }
@@ -358,7 +360,8 @@ impl<P: Ports> Gateway<P> {
         outcome.event_type = event.map(EventType::name);
         outcome.code = Some(reason.code.to_owned());
         outcome.detail = Some(reason.message.chars().take(500).collect());
-        outcome.provider_code = reason.provider_code;
+        let code = reason.provider_code;
+        outcome.provider_code = code.map(|code| code.chars().take(100).collect());
         outcome
     }
 

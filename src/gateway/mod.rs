@@ -34,10 +34,10 @@ use crate::model::time::Timestamp;
 use crate::store::{Database, DatabaseError, Rows, Statement};
 use bytes::Bytes;
 use http::{Request, Response};
+use std::fmt;
 use std::rc::Rc;
 
 /// What the runtime configures.
-#[derive(Debug)]
 pub struct Config {
     /// Where this deployment is reached, without a trailing slash.
     pub public_url: String,
@@ -49,6 +49,14 @@ pub struct Config {
     pub retention_days: i64,
     /// Local development only: http and private hosts for subscribers.
     pub allow_insecure_webhooks: bool,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("public_url", &self.public_url)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The two queues.

@@ -216,7 +216,10 @@ impl<P: Ports> Gateway<P> {
             at: report.at.map_or(now, |at| at.min(now)).ms(),
             code: field(|reason| Some(reason.code.to_owned())),
             detail: field(|reason| Some(reason.message.chars().take(500).collect())),
-            provider_code: field(|reason| reason.provider_code.clone()),
+            provider_code: field(|reason| {
+                let code = reason.provider_code.as_ref()?;
+                Some(code.chars().take(100).collect())
+            }),
             event: self.fresh::<EventId>(now).to_string(),
         }
     }
@@ -268,7 +271,7 @@ fn chunks(received: &[Received]) -> Vec<&[Received]> {
 }
 
 /// Longer than any id a provider gives.
-const LONGEST_ID: usize = 512;
+pub(super) const LONGEST_ID: usize = 512;
 /// Longer than any text a provider lets a customer write.
 const LONGEST_TEXT: usize = 65_536;
 
