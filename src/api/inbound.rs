@@ -26,7 +26,7 @@ pub async fn handle<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Response
         ),
         Ok(Reception::Unverified) => problem::plain(
             StatusCode::UNAUTHORIZED,
-            "invalid_signature",
+            "invalid_api_key",
             "The request does not prove to come from the channel's provider.",
             call.request_id,
         ),

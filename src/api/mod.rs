@@ -168,7 +168,10 @@ async fn answer<P: Ports>(
 }
 
 fn method_not_allowed(methods: &[(Method, Action)], request_id: &str) -> Response<Bytes> {
-    let allowed: Vec<&str> = methods.iter().map(|(method, _)| method.as_str()).collect();
+    let mut allowed: Vec<&str> = methods.iter().map(|(method, _)| method.as_str()).collect();
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
     let allowed = allowed.join(", ");
     let mut response = problem::plain(
         StatusCode::METHOD_NOT_ALLOWED,

@@ -4,6 +4,51 @@
 use crate::model::time::Timestamp;
 use serde_json::Value;
 
+/// A webhook's body as JSON. What is not quite JSON, for a text in it was cut in the
+/// middle of a character, is read with that character replaced: one broken text must
+/// not hide what is beside it.
+pub fn json(body: &[u8]) -> Option<Value> {
+    if let Ok(value) = serde_json::from_slice(body) {
+        return Some(value);
+    }
+    let text = String::from_utf8_lossy(body);
+    serde_json::from_str(&mend_surrogates(&text)).ok()
+}
+
+/// Replaces `\uD800` to `\uDFFF` escapes that are not a pair.
+fn mend_surrogates(text: &str) -> String {
+    let unit = |text: &str| {
+        let digits = text.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        mended.push_str(before);
+        let is_high = unit(escape).is_some_and(|unit| (0xD800..0xDC00).contains(&unit));
+        let follows = escape.get(6..).and_then(unit);
+        let length = match unit(escape) {
+            Some(_) if is_high && follows.is_some_and(|unit| (0xDC00..0xE000).contains(&unit)) => {
+                12
+            }
+            Some(0xD800..=0xDFFF) => {
+                mended.push_str("\\uFFFD");
+                rest = escape.get(6..).unwrap_or("");
+                continue;
+            }
+            Some(_) => 6,
+            // Another escape: the backslash and what it escapes.
+            None => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
+        };
+        let (whole, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
+        mended.push_str(whole);
+        rest = after;
+    }
+    mended.push_str(rest);
+    mended
+}
+
 /// Text, or a number as its digits; `None` when absent, empty or something else.
 pub fn text(value: Option<&Value>) -> Option<String> {
     let text = match value? {
@@ -47,6 +92,21 @@ pub fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_text_cut_within_a_character_hides_nothing_beside_it() {
+        let read =
+            super::json(br#"{"a":"x\ud83d","b":"\ud83d\ude00","c":"\\ud83d","d":"\udc00\n"}"#);
+        let mended = json!({"a": "x\u{FFFD}", "b": "😀", "c": "\\ud83d", "d": "\u{FFFD}\n"});
+        assert_eq!(read, Some(mended));
+        assert_eq!(
+            super::json(b"{\"a\":\"\xff\"}"),
+            Some(json!({"a": "\u{FFFD}"}))
+        );
+        for broken in [&b"{"[..], b"", b"\\", b"{\"a\":\"\\u"] {
+            assert_eq!(super::json(broken), None);
+        }
+    }
 
     #[test]
     fn numbers_and_text_stand_in_for_each_other() {

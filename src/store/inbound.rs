@@ -246,31 +246,31 @@ fn apply(
         .map(|current| format!("'{}'", current.name()))
         .collect::<Vec<_>>()
         .join(", ");
-    let moves = format!("status IN ({replaceable})");
+    let moves = format!("message.status IN ({replaceable})");
     let error = if status == DeliveryStatus::Failed {
         format!(
-            "error_code = CASE WHEN {moves} THEN p.value ->> '$.code' ELSE error_code END,
-             error_message = CASE WHEN {moves} THEN p.value ->> '$.detail' ELSE error_message END,
-             error_provider_code = CASE WHEN {moves} THEN p.value ->> '$.providerCode' ELSE error_provider_code END,"
+            "error_code = CASE WHEN {moves} THEN reported.code ELSE error_code END,
+             error_message = CASE WHEN {moves} THEN reported.detail ELSE error_message END,
+             error_provider_code = CASE WHEN {moves} THEN reported.provider_code ELSE error_provider_code END,"
         )
     } else {
         String::new()
     };
     [
+        // The limit keeps SQLite from joining the reports the other way round, a walk
+        // through all messages of the channel.
         Statement::new(
             format!(
                 "UPDATE message SET
-                   {column} = COALESCE({column}, p.value ->> '$.at'),
+                   {column} = COALESCE(message.{column}, reported.at),
                    turn = CASE WHEN {moves} THEN NULL ELSE turn END,
                    due_at = CASE WHEN {moves} THEN NULL ELSE due_at END,
                    claim = CASE WHEN {moves} THEN ?3 ELSE claim END,
                    {error}
-                   status = CASE WHEN {moves} THEN '{name}' ELSE status END
-                 FROM json_each(?1) p
-                 WHERE message.channel_id = ?2
-                   AND message.provider_message_id = p.value ->> '$.providerMessageId'
-                   AND message.direction = 'outbound' AND p.value ->> '$.status' = '{name}'
-                   AND ({moves} OR {column} IS NULL)"
+                   status = CASE WHEN {moves} THEN '{name}' ELSE message.status END
+                 FROM ({REPORTED} AND p.value ->> '$.status' = '{name}' LIMIT 1000000) reported
+                 WHERE message.workspace_id = reported.workspace_id AND message.id = reported.message_id
+                   AND ({moves} OR message.{column} IS NULL)"
             ),
             values![json.clone(), channel, format!("{token}:{name}")],
         ),

@@ -75,7 +75,7 @@ pub fn message_id(message: &Value) -> Option<String> {
 
 /// Reads one update. <https://core.telegram.org/bots/api#update>
 pub fn read(body: &[u8]) -> Vec<Inbound> {
-    let Ok(Value::Object(update)) = serde_json::from_slice::<Value>(body) else {
+    let Some(Value::Object(update)) = lenient::json(body) else {
         return vec![Inbound::Ignored("not a JSON object".to_owned())];
     };
     let read: Vec<Inbound> = update
@@ -96,9 +96,11 @@ pub fn read(body: &[u8]) -> Vec<Inbound> {
 }
 
 /// Content fields of a Message that customers send, by which it is named when
-/// it has no form of its own here. Others are notices of the service.
+/// it has no form of its own here. An animation is a document too, a venue a location:
+/// the first that is there names it. Others are notices of the service.
 const CONTENT_FIELDS: [&str; 23] = [
     "animation",
+    "venue",
     "audio",
     "checklist",
     "contact",
@@ -116,7 +118,6 @@ const CONTENT_FIELDS: [&str; 23] = [
     "story",
     "successful_payment",
     "users_shared",
-    "venue",
     "video",
     "video_note",
     "voice",

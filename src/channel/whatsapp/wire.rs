@@ -47,12 +47,17 @@ struct Text<'a> {
 impl<'a> Send<'a> {
     pub fn new(send: &'a Outbound<'_>) -> Self {
         let address = send.to.0.as_str();
-        let has_phone = !is_user_id(address);
+        let is_person = is_user_id(address);
+        let is_phone = address.bytes().all(|byte| byte.is_ascii_digit());
         Self {
             messaging_product: "whatsapp",
-            recipient_type: "individual",
-            to: has_phone.then_some(address),
-            recipient: (!has_phone).then_some(address),
+            recipient_type: if is_person || is_phone {
+                "individual"
+            } else {
+                "group"
+            },
+            to: (!is_person).then_some(address),
+            recipient: is_person.then_some(address),
             context: send.reply_to.map(|message_id| Context { message_id }),
             biz_opaque_callback_data: send.message_id,
             body: match send.content {
@@ -78,7 +83,7 @@ impl<'a> Send<'a> {
 /// one that is not understood hides none of the others. One Meta app has one
 /// callback for many numbers; what is for another than ours is left alone.
 pub fn read(body: &[u8], phone_number_id: &str) -> Vec<Inbound> {
-    let Ok(payload) = serde_json::from_slice::<Value>(body) else {
+    let Some(payload) = lenient::json(body) else {
         return vec![Inbound::Ignored("not JSON".to_owned())];
     };
     let mut read = Vec::new();
@@ -140,8 +145,19 @@ fn message(value: &Value, item: &Value) -> Inbound {
 }
 
 /// The person who wrote. `from` and `wa_id` may be absent or empty for people
-/// who hide their number; then the business-scoped id is the address.
+/// who hide their number; then the business-scoped id is the address. What is written
+/// in a group is answered there: then the group is who we talk to.
 fn sender(value: &Value, item: &Value) -> Option<Sender> {
+    if let Some(group) = lenient::text(item.get("group_id")) {
+        return Some(Sender {
+            address: Address(group.clone()),
+            name: None,
+            identities: vec![Identity {
+                kind: IdentityKind::Whatsapp,
+                value: group,
+            }],
+        });
+    }
     let phone = lenient::text(item.get("from"));
     let user_id = lenient::text(item.get("from_user_id"));
     let is_theirs = |contact: &&Value| {
