@@ -5,6 +5,7 @@ use super::keys::unfold;
 use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
 use super::receive::LONGEST_ID;
+use super::settle::Parked;
 use super::{Gateway, Ports, Push, Queue};
 use crate::channel::{Outbound, SendError, adapter};
 use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
@@ -12,9 +13,7 @@ use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::event::EventType;
 use crate::model::id::{ChannelId, ConversationId, EventId, MessageId, WorkspaceId};
-use crate::model::message::DeliveryStatus;
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::inbound::{self, Report};
 use crate::store::outbox::{self, Candidates, Outcome};
 use crate::store::{DatabaseError, Rows, Statement, channels, events};
 use futures_util::StreamExt;
@@ -63,7 +62,7 @@ impl Hint {
 pub(super) struct Job {
     workspace_id: WorkspaceId,
     id: MessageId,
-    conversation_id: ConversationId,
+    pub conversation_id: ConversationId,
     content: String,
     attempt: i64,
     /// Earlier attempts that failed; waits for credentials are none.
@@ -99,24 +98,11 @@ impl Job {
     }
 }
 
-/// A parked report's columns.
-#[derive(Deserialize)]
-pub(super) struct Parked {
-    pub workspace_id: WorkspaceId,
-    pub channel_id: ChannelId,
-    pub provider_message_id: String,
-    pub status: DeliveryStatus,
-    pub at: i64,
-    pub error_code: Option<String>,
-    pub error_message: Option<String>,
-    pub error_provider_code: Option<String>,
-}
-
 /// An attempt that is over, before it is recorded.
-struct Done {
-    job: Job,
-    started_at: Timestamp,
-    attempted: Attempted,
+pub(super) struct Done {
+    pub job: Job,
+    pub started_at: Timestamp,
+    pub attempted: Attempted,
 }
 
 impl<P: Ports> Gateway<P> {
@@ -241,7 +227,7 @@ impl<P: Ports> Gateway<P> {
     }
 
     /// Records what became of a group, and claims the next from `waiting`.
-    async fn record(
+    pub(super) async fn record(
         &self,
         done: Vec<Done>,
         waiting: Option<&Candidates>,
@@ -375,74 +361,10 @@ impl<P: Ports> Gateway<P> {
             }),
         );
     }
-
-    /// Settles messages whose sender died: nobody knows whether they were sent.
-    pub(super) async fn settle_abandoned(&self, limit: i64) -> Result<usize, DatabaseError> {
-        let rows = self
-            .batch(vec![outbox::abandoned(self.now(), limit)])
-            .await?;
-        let jobs = read_jobs(rows.into_iter().next())?;
-        let count = jobs.len();
-        if count == 0 {
-            return Ok(0);
-        }
-        let heads = jobs.iter().map(|job| Hint::Conversation {
-            conversation: job.conversation_id,
-        });
-        let heads: Vec<Push> = heads.map(|hint| hint.push(0)).collect();
-        let done = jobs
-            .into_iter()
-            .map(|job| Done {
-                started_at: self.now(),
-                attempted: Attempted::Refused(no_answer()),
-                job,
-            })
-            .collect();
-        self.record(done, None).await?;
-        self.push(Queue::Outbound, heads).await;
-        Ok(count)
-    }
-
-    /// Applies reports that came before the provider's answer did, a channel at a
-    /// time.
-    pub(super) async fn apply_parked(
-        &self,
-        parked: &[Parked],
-        now: Timestamp,
-    ) -> Result<(), DatabaseError> {
-        let mut channels: Vec<_> = parked
-            .iter()
-            .map(|report| (report.workspace_id, report.channel_id))
-            .collect();
-        channels.sort_unstable();
-        channels.dedup();
-        for (workspace, channel) in channels {
-            let reports: Vec<Report> = parked
-                .iter()
-                .filter(|report| report.channel_id == channel)
-                .map(|report| Report {
-                    provider_message_id: report.provider_message_id.clone(),
-                    message: None,
-                    status: report.status,
-                    at: report.at,
-                    code: report.error_code.clone(),
-                    detail: report.error_message.clone(),
-                    provider_code: report.error_provider_code.clone(),
-                    event: self.fresh::<EventId>(now).to_string(),
-                })
-                .collect();
-            let mut batch = inbound::reports(workspace, channel, &reports, &self.token(), now);
-            let told = batch.len() - 1;
-            batch.push(inbound::unpark(channel, &reports));
-            let rows = self.batch(batch).await?.into_iter().nth(told);
-            self.push_deliveries(rows.unwrap_or_default().read()?).await;
-        }
-        Ok(())
-    }
 }
 
 /// Reads claimed messages. The channel's columns stand in the same row.
-fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
+pub(super) fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
     let mut rows = rows.unwrap_or_default();
     for row in &mut rows.0 {
         unfold(row, "settings");

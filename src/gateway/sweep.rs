@@ -1,8 +1,9 @@
 //! The safety net, run by cron: pushes again what the queue lost, settles what a
 //! crash left behind, clears what is past its time. Bounded work each run.
 
-use super::deliver::{Hint, Parked};
+use super::deliver::Hint;
 use super::publish::DeliveryHint;
+use super::settle::Parked;
 use super::{Gateway, Ports, Queue, next};
 use crate::model::id::{MessageId, WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
