@@ -142,6 +142,7 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_order ON message (conversation_id, seq);
 CREATE INDEX message_turn ON message (conversation_id, turn) WHERE turn IS NOT NULL;
 CREATE INDEX message_due ON message (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX message_lease ON message (lease_until) WHERE lease_until IS NOT NULL;
 CREATE UNIQUE INDEX message_provider_id ON message (channel_id, provider_message_id) WHERE provider_message_id IS NOT NULL;
 CREATE UNIQUE INDEX message_client_id ON message (workspace_id, client_message_id) WHERE client_message_id IS NOT NULL;
 
@@ -184,6 +185,7 @@ CREATE TABLE parked_report (
   known_at INTEGER,
   UNIQUE (channel_id, provider_message_id, status)
 ) STRICT;
+CREATE INDEX parked_report_workspace ON parked_report (workspace_id);
 CREATE INDEX parked_report_known ON parked_report (known_at) WHERE known_at IS NOT NULL;
 
 -- A subscriber. A deleted one keeps its row, without its secret, until its

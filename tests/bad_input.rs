@@ -600,7 +600,7 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
         (json!({ "status": "asleep" }), "/status"),
         (json!({ "status": 1 }), "/status"),
         (
-            json!({ "credentials": { "accessToken": "only" } }),
+            json!({ "credentials": { "phoneNumberId": "" } }),
             "/credentials/phoneNumberId",
         ),
         (json!({ "credentials": 1 }), "/credentials"),

@@ -545,6 +545,7 @@ fn normal(inbound: &Inbound) -> Value {
                 json!({ "code": reason.code, "providerCode": reason.provider_code, "message": reason.message })
             }),
         } }),
+        Inbound::OtherAccount => json!({ "otherAccount": true }),
         Inbound::Ignored(what) => json!({ "ignored": what }),
     }
 }

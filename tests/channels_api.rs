@@ -576,18 +576,15 @@ async fn needs_reauth_is_the_providers_word_and_new_credentials_end_it() {
 }
 
 #[tokio::test]
-async fn new_credentials_must_be_complete() {
+async fn new_credentials_replace_those_that_stand_one_by_one() {
     let world = World::new().await;
     let channel = id(&connect(&world, telegram("patchbay_bot")).await);
     let path = format!("/v1/channels/{channel}");
     for (credentials, pointer) in [
-        (json!({ "botToken": "1:A" }), "/credentials/secretToken"),
+        (json!({ "secretToken": "" }), "/credentials/secretToken"),
+        (json!({ "secretToken": 5 }), "/credentials/secretToken"),
         (
             json!({ "botToken": "nonsense", "secretToken": "s" }),
-            "/credentials/botToken",
-        ),
-        (
-            whatsapp(SHOP)["credentials"].clone(),
             "/credentials/botToken",
         ),
     ] {
@@ -598,6 +595,20 @@ async fn new_credentials_must_be_complete() {
         assert_eq!(pointers(&refused)[0], pointer);
     }
     assert_eq!(world.database().count("SELECT version FROM channel"), 1);
+    let given = json!({ "credentials": { "secretToken": "renewed", "note": "mine", "n": 5 } });
+    world.call(Method::PATCH, &path, given).await.expect(200);
+    let update = json!({ "update_id": 1 }).to_string();
+    let header = "x-telegram-bot-api-secret-token";
+    world
+        .inbound(&channel, &[(header, "renewed")], update)
+        .await
+        .expect(200);
+    let body = json!({
+        "from": channel, "to": "77", "content": { "type": "text", "text": "Hello" },
+    });
+    world.post("/v1/messages", body).await.expect(202);
+    world.drain().await;
+    assert_eq!(world.requests_to("telegram.test").len(), 1);
 }
 
 #[tokio::test]

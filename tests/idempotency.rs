@@ -397,10 +397,16 @@ async fn a_key_and_a_client_message_id_together_still_name_one_message() {
     assert!(is_replay(&again));
     assert_eq!(again.expect(202), first);
     let conflict = world
-        .post_under("order-1", named("mine-1", "Other"))
+        .post_under("order-4", named("mine-1", "Other"))
         .await
         .expect(409);
     assert_eq!(conflict["code"], "conflict");
+    // A key that was answered by the client's id is used, too.
+    let reused = world
+        .post_under("order-1", named("mine-3", "Other"))
+        .await
+        .expect(409);
+    assert_eq!(reused["code"], "idempotency_key_reused");
     assert_eq!(messages(&world), 1);
 }
 

@@ -484,7 +484,7 @@ async fn what_is_for_another_number_of_the_same_app_is_acknowledged_and_left_alo
     let listed = messages(&world).await;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0]["providerMessageId"], "wamid.1");
-    assert!(logged(&world, "another phone number"));
+    assert!(logged(&world, "inbound.other_account"));
 }
 
 #[tokio::test]
@@ -1726,5 +1726,81 @@ proptest! {
             let undelivered = "SELECT COUNT(*) FROM delivery WHERE status <> 'delivered'";
             assert_eq!(world.database().count(undelivered), 0);
         });
+    }
+}
+
+/// Does something as another isolate would: this one goes on remembering what it did.
+async fn elsewhere(world: &mut World, method: Method, path: &str, body: Value, status: u16) {
+    let warm = std::mem::take(&mut world.gateway.memory);
+    let cached = world.ports().cache.borrow().clone();
+    world.call(method, path, body).await.expect(status);
+    *world.ports().cache.borrow_mut() = cached;
+    world.gateway.memory = warm;
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_channel_is_held_against_the_row_before_anything_is_stored() {
+    let mut world = World::new().await;
+    let channel = world.telegram().await;
+    let path = format!("/v1/channels/{channel}");
+    let update = |id: i64| {
+        json!({ "update_id": id, "message": {
+            "message_id": id, "date": START_S, "chat": { "id": 77, "type": "private" }, "text": "Hi",
+        } })
+    };
+    world.from_telegram(&channel, &update(1)).await.expect(200);
+
+    // Renamed: nothing that matters here, and nothing is lost.
+    let patch = json!({ "name": "Renamed" });
+    elsewhere(&mut world, Method::PATCH, &path, patch, 200).await;
+    world.from_telegram(&channel, &update(2)).await.expect(200);
+    assert_eq!(messages(&world).await.len(), 2);
+
+    // The secret leaked and was renewed: the old one is over at once.
+    let patch = json!({ "credentials": { "secretToken": "renewed" } });
+    elsewhere(&mut world, Method::PATCH, &path, patch, 200).await;
+    world.from_telegram(&channel, &update(3)).await.expect(401);
+    let renewed = [("x-telegram-bot-api-secret-token", "renewed")];
+    let body = update(4).to_string();
+    world.inbound(&channel, &renewed, body).await.expect(200);
+    assert_eq!(messages(&world).await.len(), 3);
+
+    // Deleted: there is nothing to post to.
+    elsewhere(&mut world, Method::DELETE, &path, Value::Null, 204).await;
+    let body = update(5).to_string();
+    world.inbound(&channel, &renewed, body).await.expect(404);
+    assert_eq!(messages(&world).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_number_that_was_changed_elsewhere_loses_no_message() {
+    let mut world = World::new().await;
+    let channel = world.whatsapp().await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.1", "Hi")
+        .await;
+    let path = format!("/v1/channels/{channel}");
+    let patch = json!({ "credentials": { "phoneNumberId": "999" } });
+    elsewhere(&mut world, Method::PATCH, &path, patch, 200).await;
+    let mut payload = whatsapp_text(CUSTOMER, "wamid.2", "Hi again", START_S);
+    payload["entry"][0]["changes"][0]["value"]["metadata"]["phone_number_id"] = json!("999");
+    world.from_meta(&channel, &payload).await.expect(200);
+    assert_eq!(messages(&world).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_body_that_did_not_arrive_whole_is_to_be_repeated() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    for (path, status) in [
+        (format!("/inbound/{channel}"), 503),
+        ("/v1/messages".to_owned(), 400),
+    ] {
+        let mut request = http::Request::post(format!("https://patchbay.test{path}"))
+            .header("x-telegram-bot-api-secret-token", BOT_SECRET)
+            .body(bytes::Bytes::new())
+            .expect("a request");
+        request.extensions_mut().insert(patchbay::api::BodyBroken);
+        world.send_raw(request).await.expect(status);
     }
 }

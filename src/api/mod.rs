@@ -21,6 +21,10 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, Debug)]
 pub struct BodyTooLarge;
 
+/// Marks a request whose body broke off, or is not in the encoding it claims.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyBroken;
+
 /// Most bytes of a request's body, by its path.
 #[must_use]
 pub fn body_limit(path: &str) -> usize {
@@ -153,6 +157,15 @@ async fn answer<P: Ports>(
             request_id,
         );
         return (route, response);
+    }
+    if request.extensions().get::<BodyBroken>().is_some() {
+        // A provider must repeat what did not arrive whole.
+        let (status, code) = match action {
+            Action::Inbound => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Action::Health | Action::Native(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+        };
+        let detail = "The body did not arrive whole.";
+        return (route, problem::plain(status, code, detail, request_id));
     }
     let call = Call {
         request,

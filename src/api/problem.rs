@@ -165,6 +165,7 @@ fn tell(error: &Error) -> Told {
 
 fn sentence(fields: &[Invalid]) -> String {
     match fields {
+        [field] if field.pointer.is_empty() => format!("The body {}.", field.detail),
         [field] => format!("{} {}.", field.pointer, field.detail),
         _ => format!("{} fields are not right.", fields.len()),
     }

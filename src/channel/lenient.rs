@@ -8,6 +8,7 @@ use serde_json::Value;
 /// middle of a character, is read with that character replaced: one broken text must
 /// not hide what is beside it.
 pub fn json(body: &[u8]) -> Option<Value> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     if let Ok(value) = serde_json::from_slice(body) {
         return Some(value);
     }

@@ -241,6 +241,8 @@ pub fn retry_after_ms<T>(response: &Response<T>) -> Option<i64> {
 pub enum Inbound {
     Message(InboundMessage),
     Status(StatusReport),
+    /// For an account that is not this channel's, as far as is known of it.
+    OtherAccount,
     /// Understood well enough to leave alone; named for the log.
     Ignored(String),
 }

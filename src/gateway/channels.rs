@@ -25,7 +25,8 @@ pub struct ConnectChannel {
 pub struct ChannelPatch {
     pub name: Option<String>,
     pub credentials: Option<Credentials>,
-    pub settings: Option<Settings>,
+    /// Only the settings that change, as JSON.
+    pub settings: Option<serde_json::Value>,
     pub status: Option<ChannelStatus>,
 }
 
@@ -56,15 +57,15 @@ impl<P: Ports> Gateway<P> {
     ) -> Result<view::Channel, Error> {
         let now = self.now();
         let adapter = built(connect.kind)?;
-        check_credentials(adapter, &connect.credentials)?;
+        let credentials = check_credentials(adapter, connect.credentials)?;
         let identifier = match &connect.identifier {
             Some(identifier) => adapter
                 .identifier(identifier)
                 .map_err(|invalid| Error::invalid("/identifier", invalid.detail))?,
-            None => adapter.default_identifier(&connect.credentials),
+            None => adapter.default_identifier(&credentials),
         };
         let id: ChannelId = self.fresh(now);
-        let credentials = self.seal_credentials(key.workspace_id, id, &connect.credentials)?;
+        let credentials = self.seal_credentials(key.workspace_id, id, &credentials)?;
         let new = NewChannel {
             id,
             workspace_id: key.workspace_id,
@@ -110,35 +111,47 @@ impl<P: Ports> Gateway<P> {
         Ok(page.map(|record| view::Channel::of(record, &self.config.public_url)))
     }
 
-    /// Changes a channel. New credentials connect one that waits for them.
+    /// Changes a channel. Credentials given replace those that stand, one by one; they
+    /// connect a channel that waits for them.
     pub async fn patch_channel(
         &self,
         key: &Key,
-        current: &view::Channel,
+        id: ChannelId,
         patch: ChannelPatch,
     ) -> Result<view::Channel, Error> {
-        let id = current.id;
-        let credentials = match &patch.credentials {
-            Some(credentials) => {
-                check_credentials(built(current.kind)?, credentials)?;
-                Some(self.seal_credentials(key.workspace_id, id, credentials)?)
-            }
+        let credentials = match patch.credentials {
+            Some(given) => Some(self.renewed_credentials(key, id, given).await?),
             None => None,
         };
-        let reconnects = credentials.is_some() && current.status == ChannelStatus::NeedsReauth;
         let change = Change {
             name: patch.name.as_deref(),
             settings: patch.settings.as_ref(),
             credentials: credentials.as_deref(),
-            status: patch
-                .status
-                .or(reconnects.then_some(ChannelStatus::Connected)),
+            status: patch.status,
         };
         let rows = self
             .batch(vec![channels::update(key.workspace_id, id, &change)])
             .await?;
         self.forget_channel(id).await;
         self.show_channel(next(&mut rows.into_iter()).records()?)
+    }
+
+    /// The credentials that stand with those given, sealed.
+    async fn renewed_credentials(
+        &self,
+        key: &Key,
+        id: ChannelId,
+        given: Credentials,
+    ) -> Result<String, Error> {
+        let sealed = self.read_channel(id).await?;
+        let channel = sealed
+            .filter(|sealed| sealed.workspace_id == key.workspace_id)
+            .map(|sealed| self.open_channel(sealed))
+            .ok_or(Error::not_found("channel"))?;
+        let mut credentials = channel.credentials.clone();
+        credentials.0.extend(given.0);
+        let credentials = check_credentials(built(channel.kind)?, credentials)?;
+        self.seal_credentials(key.workspace_id, id, &credentials)
     }
 
     pub async fn delete_channel(&self, key: &Key, id: ChannelId) -> Result<(), Error> {
@@ -276,10 +289,17 @@ fn built(kind: ChannelKind) -> Result<&'static dyn Adapter, Error> {
     })
 }
 
-/// Every credential of the type is there, and none is empty.
-fn check_credentials(adapter: &dyn Adapter, credentials: &Credentials) -> Result<(), Error> {
-    let missing: Vec<Invalid> = adapter
-        .credential_names()
+/// Every credential of the type is there, and none is empty. Others are left out.
+fn check_credentials(
+    adapter: &dyn Adapter,
+    credentials: Credentials,
+) -> Result<Credentials, Error> {
+    let mut credentials = credentials;
+    let names = adapter.credential_names();
+    credentials
+        .0
+        .retain(|name, _| names.contains(&name.as_str()));
+    let missing: Vec<Invalid> = names
         .iter()
         .filter(|name| credentials.get(name).trim().is_empty())
         .map(|name| Invalid::new(format!("/credentials/{name}"), "is required"))
@@ -294,7 +314,8 @@ fn check_credentials(adapter: &dyn Adapter, credentials: &Credentials) -> Result
             "must be printable ASCII without spaces",
         ));
     }
-    adapter.check_credentials(credentials).map_err(|invalid| {
+    adapter.check_credentials(&credentials).map_err(|invalid| {
         Error::invalid(format!("/credentials{}", invalid.pointer), invalid.detail)
-    })
+    })?;
+    Ok(credentials)
 }

@@ -72,7 +72,7 @@ fn place(workspace: WorkspaceId, id: EndpointId) -> String {
 impl<P: Ports> Gateway<P> {
     pub async fn subscribe(&self, key: &Key, new: NewSubscriber) -> Result<Endpoint, Error> {
         let now = self.now();
-        check_url(
+        let url = check_url(
             &new.url,
             &self.config.public_url,
             self.config.allow_insecure_webhooks,
@@ -90,7 +90,7 @@ impl<P: Ports> Gateway<P> {
             id,
             workspace_id: key.workspace_id,
             channel_id: new.channel_id,
-            url: &new.url,
+            url: &url,
             events: &new.events,
             style: "standard",
             headers: serde_json::json!(new.headers),
@@ -152,8 +152,8 @@ impl<P: Ports> Gateway<P> {
 }
 
 /// Checks that a URL may be posted to: https on a public host, unless this is
-/// local development.
-fn check_url(url: &str, own: &str, is_insecure_allowed: bool) -> Result<(), &'static str> {
+/// local development. Gives it as it was understood, which is what is fetched.
+fn check_url(url: &str, own: &str, is_insecure_allowed: bool) -> Result<String, &'static str> {
     const LONGEST: usize = 2_048;
     let parsed = Url::parse(url).map_err(|_| "must be a URL")?;
     if url.len() > LONGEST {
@@ -167,7 +167,7 @@ fn check_url(url: &str, own: &str, is_insecure_allowed: bool) -> Result<(), &'st
     };
     if is_insecure_allowed {
         return if matches!(parsed.scheme(), "http" | "https") {
-            Ok(())
+            Ok(parsed.into())
         } else {
             Err("must be http or https")
         };
@@ -179,14 +179,15 @@ fn check_url(url: &str, own: &str, is_insecure_allowed: bool) -> Result<(), &'st
         return Err("must use port 443 or 8443");
     }
     let own_host = Url::parse(own).ok();
-    let own_host = own_host.as_ref().and_then(Url::host);
+    let own_host = own_host.as_ref().and_then(Url::host_str);
+    let is_own = own_host == parsed.host_str().map(|host| host.trim_end_matches('.'));
     let is_public = match &host {
         Host::Domain(name) => is_public_name(name),
         Host::Ipv4(address) => is_public_address(IpAddr::V4(*address)),
         Host::Ipv6(address) => is_public_address(IpAddr::V6(*address)),
     };
-    if is_public && own_host.as_ref() != Some(&host) {
-        Ok(())
+    if is_public && !is_own {
+        Ok(parsed.into())
     } else {
         Err("must be a public host other than this one")
     }
@@ -290,8 +291,15 @@ mod tests {
             "https://93.184.216.34/",
             "https://[2606:2800:220:1:248:1893:25c8:1946]/",
         ] {
-            assert_eq!(check_url(url, OWN, false), Ok(()), "{url}");
+            assert_eq!(check_url(url, OWN, false).as_deref(), Ok(url), "{url}");
         }
+    }
+
+    #[test]
+    fn a_url_is_kept_as_it_was_understood() {
+        let spelled = " https://EXAMPLE.com\\a b";
+        let understood = check_url(spelled, OWN, false);
+        assert_eq!(understood.as_deref(), Ok("https://example.com/a%20b"));
     }
 
     #[test]
@@ -303,6 +311,7 @@ mod tests {
             "https://user:pass@example.com/",
             "https://example.com:22/",
             "https://patchbay.example.com/inbound",
+            "https://patchbay.example.com./",
             "https://localhost/",
             "https://LOCALHOST./",
             "https://intranet/",
@@ -339,10 +348,7 @@ mod tests {
 
     #[test]
     fn local_development_may_post_to_this_machine() {
-        assert_eq!(
-            check_url("http://127.0.0.1:8790/subscriber/demo", OWN, true),
-            Ok(())
-        );
+        assert!(check_url("http://127.0.0.1:8790/subscriber/demo", OWN, true).is_ok());
         assert!(check_url("file:///etc/passwd", OWN, true).is_err());
     }
 

@@ -7,7 +7,7 @@ use crate::model::channel::Channel;
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
 use crate::model::time::Timestamp;
-use crate::store::inbound::{self, Person, Received, Report};
+use crate::store::inbound::{self, Person, Received, Receiver, Report};
 use crate::store::messages::kind_name;
 use crate::store::{Statement, channels};
 use bytes::Bytes;
@@ -37,9 +37,10 @@ const CHUNK_BYTES: usize = 700_000;
 impl<P: Ports> Gateway<P> {
     /// Takes a provider's request to `/inbound/{channel}`.
     ///
-    /// 1. The channel, remembered; read anew before a refusal.
+    /// 1. The channel, remembered; read anew before a refusal, or where it changed.
     /// 2. The check, on the bytes as they came.
-    /// 3. One batch stores whatever is in it; a repeat stores nothing.
+    /// 3. One batch stores whatever is in it, if the channel is still the one that was
+    ///    checked with; a repeat stores nothing.
     /// 4. Subscribers' deliveries are hinted at. The rows are durable already.
     pub async fn receive(
         &self,
@@ -53,21 +54,41 @@ impl<P: Ports> Gateway<P> {
         if request.method() == Method::GET {
             return self.challenge(channel, adapter, request, now).await;
         }
-        let (channel, adapter) = if adapter.verify(&channel, request).is_ok() {
-            (channel, adapter)
-        } else {
-            match self.verify_anew(id, request, now).await? {
-                Some(verified) => verified,
-                None => {
-                    self.ports
-                        .log("inbound.unverified", json!({ "channel": id }));
-                    return Ok(Reception::Unverified);
-                }
+        if adapter.verify(&channel, request).is_ok() {
+            let items = adapter.inbound(&channel, request.body());
+            let is_for_us = !items.contains(&Inbound::OtherAccount);
+            if is_for_us && self.store_inbound(&channel, items, now).await? {
+                return Ok(Reception::Stored);
             }
+        }
+        self.receive_anew(id, request, now).await
+    }
+
+    /// The same with the channel as the database has it: what is remembered may be
+    /// older than its secret, its number, or its end.
+    async fn receive_anew(
+        &self,
+        id: ChannelId,
+        request: &Request<Bytes>,
+        now: Timestamp,
+    ) -> Result<Reception, Error> {
+        let channel = self.find_channel_now(id, now).await?;
+        let Some((channel, adapter)) =
+            channel.and_then(|channel| Some((channel.clone(), adapter(channel.kind)?)))
+        else {
+            return Ok(Reception::UnknownChannel);
         };
+        if adapter.verify(&channel, request).is_err() {
+            self.ports
+                .log("inbound.unverified", json!({ "channel": id }));
+            return Ok(Reception::Unverified);
+        }
         let items = adapter.inbound(&channel, request.body());
-        self.store_inbound(&channel, items, now).await?;
-        Ok(Reception::Stored)
+        if self.store_inbound(&channel, items, now).await? {
+            Ok(Reception::Stored)
+        } else {
+            Err(Error::Unavailable)
+        }
     }
 
     async fn receiver(
@@ -77,20 +98,6 @@ impl<P: Ports> Gateway<P> {
     ) -> Result<Option<(Rc<Channel>, &'static dyn Adapter)>, Error> {
         let channel = self.find_channel(id, now).await?;
         Ok(channel.and_then(|channel| Some((channel.clone(), adapter(channel.kind)?))))
-    }
-
-    /// Checks against the channel as the database has it: its secret may be newer
-    /// than what is remembered.
-    async fn verify_anew(
-        &self,
-        id: ChannelId,
-        request: &Request<Bytes>,
-        now: Timestamp,
-    ) -> Result<Option<(Rc<Channel>, &'static dyn Adapter)>, Error> {
-        let channel = self.find_channel_now(id, now).await?;
-        Ok(channel
-            .and_then(|channel| Some((channel.clone(), adapter(channel.kind)?)))
-            .filter(|(channel, adapter)| adapter.verify(channel, request).is_ok()))
     }
 
     async fn challenge(
@@ -111,12 +118,19 @@ impl<P: Ports> Gateway<P> {
         Ok(fresh.map_or(Reception::UnknownChannel, Reception::Challenge))
     }
 
+    /// Stores what was read; says whether the channel was still the one it was read
+    /// with, for otherwise nothing is stored.
     async fn store_inbound(
         &self,
         channel: &Channel,
         items: Vec<Inbound>,
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
+        let receiver = Receiver {
+            workspace_id: channel.workspace_id,
+            channel_id: channel.id,
+            version: Some(channel.version),
+        };
         let mut people: Vec<Person> = Vec::new();
         let mut received: Vec<Received> = Vec::new();
         let mut reports: Vec<Report> = Vec::new();
@@ -127,6 +141,9 @@ impl<P: Ports> Gateway<P> {
                     received.push(self.received(message, now)?);
                 }
                 Inbound::Status(report) => reports.push(self.report(report, now)),
+                Inbound::OtherAccount => self
+                    .ports
+                    .log("inbound.other_account", json!({ "channel": channel.id })),
                 Inbound::Ignored(what) => self.ports.log(
                     "inbound.ignored",
                     json!({ "channel": channel.id, "what": what }),
@@ -138,33 +155,34 @@ impl<P: Ports> Gateway<P> {
         let mut batch: Vec<(Statement, bool)> = Vec::new();
         let plain = |statement| (statement, false);
         for people in people.chunks(CHUNK_ITEMS) {
-            let statements = inbound::people(channel.workspace_id, channel.id, people, now);
+            let statements = inbound::people(receiver, people, now);
             batch.extend(last_tells(statements));
         }
         for received in chunks(&received) {
-            let statements = inbound::messages(channel.workspace_id, channel.id, received, now);
+            let statements = inbound::messages(receiver, received, now);
             batch.extend(last_tells(statements));
         }
         for reports in reports.chunks(CHUNK_ITEMS) {
             let token = self.token();
-            let statements =
-                inbound::reports(channel.workspace_id, channel.id, reports, &token, now);
+            let statements = inbound::reports(receiver, reports, &token, now);
             batch.extend(last_tells(statements));
         }
         if batch.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         batch.push(plain(channels::heard(channel.id, now)));
+        batch.push(plain(inbound::is_current(receiver)));
         let (statements, tells): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let rows = self.batch(statements).await?;
+        let is_current = rows.last().is_some_and(|rows| !rows.0.is_empty());
         let mut deliveries = Vec::new();
         for (rows, _) in rows.into_iter().zip(tells).filter(|(_, tells)| *tells) {
             deliveries.extend(rows.read()?);
         }
-        // More than a hundred hints: the first carry the rest along, the sweep what is left.
+        // One batch of hints; what is beyond it is the sweep's.
         deliveries.truncate(100);
         self.push_deliveries(deliveries).await;
-        Ok(())
+        Ok(is_current)
     }
 
     /// Notes who wrote, once per address, with ids in case they are new.
@@ -297,6 +315,7 @@ fn bounded(item: Inbound) -> Inbound {
             Inbound::Ignored("status with an id too long to be one".to_owned())
         }
         Inbound::Status(report) => Inbound::Status(report),
+        Inbound::OtherAccount => Inbound::OtherAccount,
         Inbound::Ignored(what) => Inbound::Ignored(what),
     }
 }

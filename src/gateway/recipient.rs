@@ -51,10 +51,11 @@ impl<P: Ports> Gateway<P> {
             .as_ref()
             .map(|(id, match_key)| (*id, match_key.as_str()));
         let mut batch = vec![store::keys::key_by_hash(&hash)];
-        let is_id = ConversationId::parse(&send.to).is_some();
-        if is_id {
-            batch.push(channels::sealed_of_recipient(&hash, &send.to, from));
-            batch.push(channels::contact_addresses(&hash, &send.to));
+        let id = ConversationId::parse(&send.to).map(|id| id.to_string());
+        let is_id = id.is_some();
+        if let Some(id) = &id {
+            batch.push(channels::sealed_of_recipient(&hash, id, from));
+            batch.push(channels::contact_addresses(&hash, id));
         }
         if let Some((id, match_key)) = from {
             batch.push(channels::sealed_from(&hash, id, match_key));
@@ -74,7 +75,7 @@ impl<P: Ports> Gateway<P> {
             (Some(_), 0) => {
                 return Err(Error::invalid(
                     "/from",
-                    "no channel has this id or identifier",
+                    "is not the id or the identifier of a channel",
                 ));
             }
             (Some(_), 1) => senders.into_iter().next().map(|sealed| {

@@ -7,7 +7,7 @@ use super::{Gateway, Ports, Push, Queue};
 use crate::model::id::{ChannelId, EventId, WorkspaceId};
 use crate::model::message::DeliveryStatus;
 use crate::model::time::Timestamp;
-use crate::store::inbound::{self, Report};
+use crate::store::inbound::{self, Receiver, Report};
 use crate::store::{DatabaseError, outbox};
 use serde::Deserialize;
 
@@ -66,6 +66,11 @@ impl<P: Ports> Gateway<P> {
         channels.sort_unstable();
         channels.dedup();
         for (workspace, channel) in channels {
+            let receiver = Receiver {
+                workspace_id: workspace,
+                channel_id: channel,
+                version: None,
+            };
             let reports: Vec<Report> = parked
                 .iter()
                 .filter(|report| report.channel_id == channel)
@@ -80,7 +85,7 @@ impl<P: Ports> Gateway<P> {
                     event: self.fresh::<EventId>(now).to_string(),
                 })
                 .collect();
-            let mut batch = inbound::reports(workspace, channel, &reports, &self.token(), now);
+            let mut batch = inbound::reports(receiver, &reports, &self.token(), now);
             let told = batch.len() - 1;
             batch.push(inbound::unpark(channel, &reports));
             let rows = self.batch(batch).await?.into_iter().nth(told);

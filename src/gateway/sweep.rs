@@ -56,9 +56,12 @@ impl<P: Ports> Gateway<P> {
             id: MessageId,
         }
         let stale_before = now.plus_ms(-STALE_MS);
+        // Somewhere within the last day: over several runs, everywhere.
+        let [share] = self.random();
+        let from = now.plus_ms(-DAY_MS * i64::from(share) / 255);
         let rows = self
             .batch(vec![
-                outbox::push_again(now, stale_before, PUSHED),
+                outbox::push_again(now, stale_before, from, PUSHED),
                 events::push_again(now, stale_before, PUSHED),
             ])
             .await?;
@@ -84,14 +87,15 @@ impl<P: Ports> Gateway<P> {
         struct Row {
             id: WorkspaceId,
         }
-        let before = lower_bound(now.plus_ms(-self.config.retention_days * DAY_MS));
+        let retained_since = now.plus_ms(-self.config.retention_days * DAY_MS);
+        let before = lower_bound(retained_since);
         // A moment between the first workspace there can be and now: over time, all.
         let share = f64::from(u32::from_be_bytes(self.random())) / f64::from(u32::MAX);
         let start = lower_bound(Timestamp::from_ms((now.ms() as f64 * share) as i64));
         let rows = self
             .batch(vec![
                 sweep::purge_idempotency(now, PURGED),
-                sweep::purge_parked(now, PURGED),
+                sweep::purge_parked(retained_since, PURGED),
                 sweep::workspaces(&start, WORKSPACES),
                 sweep::deleted_workspace(),
             ])

@@ -14,6 +14,8 @@ const TELEGRAM: &str = "https://api.telegram.org";
 const SHORTEST_TIMEOUT_MS: u32 = 1_000;
 /// Above, an attempt could outlive its lease.
 const LONGEST_TIMEOUT_MS: u32 = 25_000;
+/// The schedule of a delivery takes up to two and a half days; its event must outlive it.
+const SHORTEST_RETENTION_DAYS: u32 = 3;
 const BINDINGS: [&str; 4] = ["DB", "CACHE", "OUTBOUND", "EVENTS"];
 
 /// What an isolate keeps between invocations: plain data, which alone may be kept.
@@ -42,9 +44,7 @@ impl Isolate {
             config: Rc::new(read(env)?),
             memory: Rc::default(),
             shows_cost: is_true(env, "COST_HEADERS"),
-            rate_limit_per_minute: text(env, "RATE_LIMIT_PER_MINUTE")
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(0),
+            rate_limit_per_minute: rate_limit(env).map_err(|problem| vec![problem])?,
         };
         Ok(ISOLATE.with(|kept| kept.get_or_init(|| made).clone()))
     }
@@ -74,7 +74,10 @@ fn read(env: &Env) -> Result<Config, Vec<String>> {
             provider_timeout_ms: provider_timeout_ms
                 .unwrap_or_default()
                 .clamp(SHORTEST_TIMEOUT_MS, LONGEST_TIMEOUT_MS),
-            retention_days: retention_days.unwrap_or_default().into(),
+            retention_days: retention_days
+                .unwrap_or_default()
+                .max(SHORTEST_RETENTION_DAYS)
+                .into(),
             allow_insecure_webhooks: is_true(env, "ALLOW_INSECURE_WEBHOOKS"),
         }),
         Some(_) | None => Err(problems.0),
@@ -140,6 +143,20 @@ fn whole(env: &Env, name: &str, default: u32) -> Result<u32, String> {
     };
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| format!("The variable {name} must be a whole number above 0."))
+}
+
+/// 0 is off; anything else needs the binding that counts.
+fn rate_limit(env: &Env) -> Result<u32, String> {
+    let Some(text) = text(env, "RATE_LIMIT_PER_MINUTE") else {
+        return Ok(0);
+    };
+    let limit = text.parse().map_err(|_| {
+        "The variable RATE_LIMIT_PER_MINUTE must be a whole number; 0 turns it off.".to_owned()
+    })?;
+    if limit > 0 {
+        binding(env, "RATE")?;
+    }
+    Ok(limit)
 }
 
 fn is_true(env: &Env, name: &str) -> bool {

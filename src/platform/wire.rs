@@ -1,6 +1,6 @@
 //! Between the runtime's requests and responses and plain ones.
 
-use crate::api::{BodyTooLarge, body_limit};
+use crate::api::{BodyBroken, BodyTooLarge, body_limit};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -18,8 +18,8 @@ pub enum Unread {
     Broken,
 }
 
-/// The request with its body. One too long comes empty and marked; one that broke
-/// off comes empty, which nobody takes for a message. `None` where the URL or the
+/// The request with its body. One that is too long, or broke off, comes empty and
+/// marked. `None` where the URL or the
 /// method is none.
 pub async fn request(raw: &web_sys::Request) -> Option<Request<Bytes>> {
     let uri: Uri = raw.url().parse().ok()?;
@@ -35,8 +35,14 @@ pub async fn request(raw: &web_sys::Request) -> Option<Request<Bytes>> {
     *request.uri_mut() = uri;
     *request.method_mut() = method;
     *request.headers_mut() = headers;
-    if body == Err(Unread::TooLarge) {
-        request.extensions_mut().insert(BodyTooLarge);
+    match body {
+        Ok(_) => {}
+        Err(Unread::TooLarge) => {
+            request.extensions_mut().insert(BodyTooLarge);
+        }
+        Err(Unread::Broken) => {
+            request.extensions_mut().insert(BodyBroken);
+        }
     }
     Some(request)
 }

@@ -154,18 +154,23 @@ pub fn contact_addresses(key_hash: &str, contact: &str) -> Statement {
 #[derive(Default)]
 pub struct Change<'a> {
     pub name: Option<&'a str>,
-    pub settings: Option<&'a Settings>,
+    /// Only the settings that change, as JSON.
+    pub settings: Option<&'a serde_json::Value>,
     pub credentials: Option<&'a str>,
     pub status: Option<ChannelStatus>,
 }
 
-/// Changes a channel. New credentials clear the last error.
+/// Changes a channel. New credentials clear the last error, and connect a channel that
+/// waits for them.
 pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Statement {
     Statement::new(
         format!(
             "UPDATE channel SET
-               name = COALESCE(?3, name), settings = COALESCE(?4, settings),
-               credentials = COALESCE(?5, credentials), status = COALESCE(?6, status),
+               name = COALESCE(?3, name),
+               settings = CASE WHEN ?4 IS NULL THEN settings ELSE json_patch(settings, ?4) END,
+               credentials = COALESCE(?5, credentials),
+               status = CASE WHEN ?6 IS NOT NULL THEN ?6
+                 WHEN ?5 IS NOT NULL AND status = 'needs_reauth' THEN 'connected' ELSE status END,
                last_error_code = CASE WHEN ?5 IS NULL THEN last_error_code END,
                last_error_at = CASE WHEN ?5 IS NULL THEN last_error_at END,
                version = version + 1
@@ -176,7 +181,7 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
             workspace,
             id,
             change.name,
-            change.settings.map(|settings| serde_json::json!(settings)),
+            change.settings.cloned(),
             change.credentials,
             change.status.map(ChannelStatus::name),
         ],

@@ -137,7 +137,8 @@ fn fan_out_from(source: &str, at_parameter: usize, values: Vec<Value>) -> Statem
     )
 }
 
-/// Takes up to six of the deliveries hinted at: JSON array of `[endpoint, event]`.
+/// Takes up to six of the deliveries hinted at: JSON array of `[endpoint, event]`; run
+/// again under the same token, no more than what is missing to six.
 pub fn claim(hints: &serde_json::Value, token: &str, now: Timestamp, lease_ms: i64) -> Statement {
     Statement::new(
         "UPDATE delivery SET attempt = attempt + 1, claim = ?2, lease_until = ?3 + ?4
@@ -146,7 +147,11 @@ pub fn claim(hints: &serde_json::Value, token: &str, now: Timestamp, lease_ms: i
            CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
              AND d.event_id = json_extract(s.value, '$[1]')
            WHERE d.due_at <= ?3 AND (d.lease_until IS NULL OR d.lease_until <= ?3)
-           LIMIT 6)",
+           LIMIT MAX(0, 6 - (
+             SELECT COUNT(*) FROM json_each(?1) s
+             CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
+               AND d.event_id = json_extract(s.value, '$[1]')
+             WHERE d.claim = ?2)))",
         values![hints.clone(), token, now, lease_ms],
     )
 }

@@ -10,6 +10,38 @@ use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+/// The channel that a webhook was verified and read with. It may be minutes old, so
+/// every insert holds it against the row.
+#[derive(Clone, Copy, Debug)]
+pub struct Receiver {
+    pub workspace_id: WorkspaceId,
+    pub channel_id: ChannelId,
+    /// `None` where the report was verified before.
+    pub version: Option<i64>,
+}
+
+impl Receiver {
+    /// Whether the channel, bound as `?2`, is still the one the webhook was read with.
+    fn is_current(self) -> String {
+        self.version.map_or_else(
+            || "1".to_owned(),
+            |version| {
+                format!(
+                    "EXISTS (SELECT 1 FROM channel h WHERE h.id = ?2 AND h.version = {version} AND h.deleted_at IS NULL)"
+                )
+            },
+        )
+    }
+}
+
+/// One row if the channel is still the one a webhook was read with.
+pub fn is_current(receiver: Receiver) -> Statement {
+    Statement::new(
+        format!("SELECT ?1 AS workspace_id WHERE {}", receiver.is_current()),
+        values![receiver.workspace_id, receiver.channel_id],
+    )
+}
+
 /// Someone who wrote, with the ids they get if they are new.
 #[derive(Clone, Debug, Serialize)]
 pub struct Person {
@@ -39,12 +71,9 @@ pub struct Received {
 }
 
 /// Makes sure that everybody who wrote has an identity, a contact and a conversation.
-pub fn people(
-    workspace: WorkspaceId,
-    channel: ChannelId,
-    people: &[Person],
-    now: Timestamp,
-) -> Vec<Statement> {
+pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Statement> {
+    let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
+    let is_current = receiver.is_current();
     let json = json!(people);
     let created: Json = people
         .iter()
@@ -52,7 +81,7 @@ pub fn people(
         .collect();
     let mut statements = vec![
         Statement::new(
-            "INSERT INTO identity (workspace_id, kind, value, contact_id)
+            format!("INSERT INTO identity (workspace_id, kind, value, contact_id)
              SELECT ?1, json_extract(n.value, '$[0]'), json_extract(n.value, '$[1]'),
                COALESCE(
                  (SELECT contact_id FROM conversation WHERE channel_id = ?2 AND address = p.value ->> '$.address'),
@@ -61,8 +90,8 @@ pub fn people(
                     AND i.value = json_extract(k.value, '$[1]') LIMIT 1),
                  p.value ->> '$.contact')
              FROM json_each(?3) p CROSS JOIN json_each(p.value, '$.identities') n
-             WHERE true
-             ON CONFLICT DO NOTHING",
+             WHERE {is_current}
+             ON CONFLICT DO NOTHING"),
             values![workspace, channel, json.clone()],
         ),
         Statement::new(
@@ -77,15 +106,15 @@ pub fn people(
             values![workspace, now, json.clone()],
         ),
         Statement::new(
-            "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
+            format!("INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
                unread_count, last_seq, last_activity_at, created_at)
              SELECT ?1, p.value ->> '$.conversation', ?2, i.contact_id, p.value ->> '$.address', 'open', 'ai',
                0, 0, ?4, ?4
              FROM json_each(?3) p
              CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
                AND i.value = p.value ->> '$.identities[0][1]'
-             WHERE true
-             ON CONFLICT DO NOTHING",
+             WHERE {is_current}
+             ON CONFLICT DO NOTHING"),
             values![workspace, channel, json, now],
         ),
     ];
@@ -97,12 +126,9 @@ pub fn people(
 ///
 /// Unread counts come from what was really inserted: messages whose `seq` the
 /// conversation has not counted yet. A customer's message reopens a conversation.
-pub fn messages(
-    workspace: WorkspaceId,
-    channel: ChannelId,
-    received: &[Received],
-    now: Timestamp,
-) -> Vec<Statement> {
+pub fn messages(receiver: Receiver, received: &[Received], now: Timestamp) -> Vec<Statement> {
+    let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
+    let is_current = receiver.is_current();
     let json = json!(received);
     let subjects: Json = received
         .iter()
@@ -110,7 +136,7 @@ pub fn messages(
         .collect();
     vec![
         Statement::new(
-            "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
+            format!("INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
                content, reply_to, provider_message_id, seq, created_at)
              SELECT ?1, p.value ->> '$.id', c.id, ?2, c.contact_id, 'inbound', 'received',
                p.value ->> '$.content',
@@ -123,8 +149,8 @@ pub fn messages(
                p.value ->> '$.at'
              FROM json_each(?3) p
              CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
-             WHERE true
-             ON CONFLICT DO NOTHING",
+             WHERE {is_current}
+             ON CONFLICT DO NOTHING"),
             values![workspace, channel, json.clone()],
         ),
         Statement::new(
@@ -186,33 +212,36 @@ const REPORTED: &str = "
 /// A status that may not replace what stands only fills in its missing time.
 /// `token` marks the rows whose status really changed; events follow those.
 pub fn reports(
-    workspace: WorkspaceId,
-    channel: ChannelId,
+    receiver: Receiver,
     reports: &[Report],
     token: &str,
     now: Timestamp,
 ) -> Vec<Statement> {
+    let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
+    let is_current = receiver.is_current();
     let json = json!(reports);
     let mut statements = vec![
         // A send whose answer was lost is recognised by our own id.
         Statement::new(
-            "UPDATE message SET provider_message_id = given.pmid
+            format!("UPDATE message SET provider_message_id = given.pmid
              FROM (SELECT value ->> '$.message' AS id, value ->> '$.providerMessageId' AS pmid
                    FROM json_each(?1) WHERE value ->> '$.message' IS NOT NULL
                    GROUP BY value ->> '$.providerMessageId') given
              WHERE message.workspace_id = ?3 AND message.id = given.id AND message.channel_id = ?2
                AND message.direction = 'outbound' AND message.provider_message_id IS NULL
-               AND NOT EXISTS (SELECT 1 FROM message x WHERE x.channel_id = ?2 AND x.provider_message_id = given.pmid)",
+               AND NOT EXISTS (SELECT 1 FROM message x WHERE x.channel_id = ?2 AND x.provider_message_id = given.pmid)
+               AND {is_current}"),
             values![json.clone(), channel, workspace],
         ),
         Statement::new(
-            "INSERT INTO parked_report (workspace_id, channel_id, provider_message_id, status, at, error_code, error_message, error_provider_code, parked_at)
+            format!("INSERT INTO parked_report (workspace_id, channel_id, provider_message_id, status, at, error_code, error_message, error_provider_code, parked_at)
              SELECT ?4, ?2, p.value ->> '$.providerMessageId', p.value ->> '$.status', p.value ->> '$.at',
                p.value ->> '$.code', p.value ->> '$.detail', p.value ->> '$.providerCode', ?3
              FROM json_each(?1) p
              WHERE NOT EXISTS (SELECT 1 FROM message m
                WHERE m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId')
-             ON CONFLICT DO NOTHING",
+               AND {is_current}
+             ON CONFLICT DO NOTHING"),
             values![json.clone(), channel, now, workspace],
         ),
     ];
@@ -223,7 +252,7 @@ pub fn reports(
         (DeliveryStatus::Failed, "failed_at"),
     ] {
         if reports.iter().any(|report| report.status == status) {
-            statements.extend(apply(status, column, &json, channel, token, now));
+            statements.extend(apply(receiver, (status, column), &json, token, now));
         }
     }
     statements.push(events::fan_out_reported(REPORTED, &json, channel, now));
@@ -232,13 +261,14 @@ pub fn reports(
 
 /// One status of `reports`.
 fn apply(
-    status: DeliveryStatus,
-    column: &str,
+    receiver: Receiver,
+    (status, column): (DeliveryStatus, &str),
     json: &Json,
-    channel: ChannelId,
     token: &str,
     now: Timestamp,
 ) -> [Statement; 2] {
+    let channel = receiver.channel_id;
+    let is_current = receiver.is_current();
     let name = status.name();
     let replaceable = DeliveryStatus::ALL
         .into_iter()
@@ -265,10 +295,11 @@ fn apply(
                    {column} = COALESCE(message.{column}, reported.at),
                    turn = CASE WHEN {moves} THEN NULL ELSE turn END,
                    due_at = CASE WHEN {moves} THEN NULL ELSE due_at END,
+                   lease_until = CASE WHEN {moves} THEN NULL ELSE lease_until END,
                    claim = CASE WHEN {moves} THEN ?3 ELSE claim END,
                    {error}
                    status = CASE WHEN {moves} THEN '{name}' ELSE message.status END
-                 FROM ({REPORTED} AND p.value ->> '$.status' = '{name}' LIMIT 1000000) reported
+                 FROM ({REPORTED} AND p.value ->> '$.status' = '{name}' AND {is_current} LIMIT 1000000) reported
                  WHERE message.workspace_id = reported.workspace_id AND message.id = reported.message_id
                    AND ({moves} OR message.{column} IS NULL)"
             ),

@@ -205,10 +205,18 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         ));
         statements.push(Statement::new(
             "INSERT INTO idempotency (workspace_id, scope, fingerprint, message_id, created_at)
-             SELECT workspace_id, ?3, fingerprint, id, created_at FROM message
-             WHERE workspace_id = ?1 AND id = ?2
+             SELECT workspace_id, ?3, fingerprint, id, ?4 FROM message
+             WHERE workspace_id = ?1 AND id IN (?2, (SELECT id FROM message
+               WHERE workspace_id = ?1 AND client_message_id = ?5 AND fingerprint = ?6))
              ON CONFLICT DO NOTHING",
-            values![accept.workspace_id, accept.id, scope.as_str()],
+            values![
+                accept.workspace_id,
+                accept.id,
+                scope.as_str(),
+                accept.now,
+                accept.client_message_id.as_deref(),
+                accept.fingerprint.as_str(),
+            ],
         ));
     }
     statements

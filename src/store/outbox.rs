@@ -97,8 +97,8 @@ pub fn abandoned(now: Timestamp, limit: i64) -> Statement {
     Statement::new(
         format!(
             "SELECT {JOB} FROM (
-               SELECT * FROM message WHERE due_at <= ?1 AND status = 'sending' AND lease_until <= ?1
-               ORDER BY due_at LIMIT ?2
+               SELECT * FROM message WHERE lease_until <= ?1 AND status = 'sending'
+               ORDER BY lease_until LIMIT ?2
              ) m {JOB_JOINS}"
         ),
         values![now, limit],
@@ -159,7 +159,7 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
             format!(
                 "INSERT INTO attempt (workspace_id, message_id, number, outcome, provider_code, detail, started_at, ended_at)
                  SELECT workspace_id, message_id, attempt, outcome, provider_code, detail, started_at, ?2
-                 FROM ({OUTCOMES}) WHERE true
+                 FROM ({OUTCOMES}) WHERE outcome NOT IN ('channel_waits', 'channel_unavailable', 'expired')
                  ON CONFLICT (workspace_id, message_id, number) DO UPDATE SET
                    outcome = excluded.outcome, provider_code = excluded.provider_code,
                    detail = excluded.detail, ended_at = excluded.ended_at
@@ -214,16 +214,26 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
 }
 
 /// Stamps messages that are due, first in their conversation and not pushed of
-/// late; gives back which.
-pub fn push_again(now: Timestamp, stale_before: Timestamp, limit: i64) -> Statement {
+/// late; gives back which. Looks at the oldest 2,000 that are due and at 1,000 from
+/// `from` on, however many wait behind others.
+pub fn push_again(
+    now: Timestamp,
+    stale_before: Timestamp,
+    from: Timestamp,
+    limit: i64,
+) -> Statement {
     Statement::new(
         "UPDATE message SET pushed_at = ?1 WHERE (workspace_id, id) IN (
-           SELECT m.workspace_id, m.id FROM message m
-           WHERE m.due_at <= ?1 AND m.status = 'accepted' AND m.pushed_at <= ?2
+           SELECT o.workspace_id, o.id FROM (
+             SELECT * FROM (SELECT * FROM message WHERE due_at <= ?1 ORDER BY due_at LIMIT 2000)
+             UNION
+             SELECT * FROM (SELECT * FROM message WHERE due_at BETWEEN ?4 AND ?1 ORDER BY due_at LIMIT 1000)
+           ) o
+           WHERE o.status = 'accepted' AND o.pushed_at <= ?2
              AND NOT EXISTS (SELECT 1 FROM message e
-               WHERE e.conversation_id = m.conversation_id AND e.turn < m.turn)
-           ORDER BY m.due_at LIMIT ?3)
+               WHERE e.conversation_id = o.conversation_id AND e.turn < o.turn)
+           ORDER BY o.due_at LIMIT ?3)
          RETURNING workspace_id, id",
-        values![now, stale_before, limit],
+        values![now, stale_before, limit, from],
     )
 }

@@ -14,13 +14,13 @@ pub fn purge_idempotency(now: Timestamp, limit: i64) -> Statement {
     )
 }
 
-/// Parked reports whose message never came, after a week.
-pub fn purge_parked(now: Timestamp, limit: i64) -> Statement {
+/// Parked reports from before a moment, whose message never came.
+pub fn purge_parked(before: Timestamp, limit: i64) -> Statement {
     Statement::new(
         "DELETE FROM parked_report WHERE rowid IN (
            SELECT rowid FROM (SELECT rowid, parked_at FROM parked_report ORDER BY rowid LIMIT ?2)
            WHERE parked_at <= ?1)",
-        values![now.plus_ms(-7 * DAY_MS), limit],
+        values![before, limit],
     )
 }
 
@@ -79,6 +79,7 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
              AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.workspace_id = t.workspace_id AND i.contact_id = t.id)",
         ),
         keyed("idempotency", "workspace_id, scope", ""),
+        keyed("parked_report", "rowid", ""),
         keyed("event", "workspace_id, subject, type", ""),
         Statement::new(
             "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
@@ -99,6 +100,7 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
         ),
         Statement::new(
             "DELETE FROM workspace WHERE id = ?1
+               AND NOT EXISTS (SELECT 1 FROM parked_report WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM attempt WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM message WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM conversation WHERE workspace_id = ?1)

@@ -54,9 +54,10 @@ pub async fn handle<P: Ports>(
         }
         Action::Patch => {
             let id = channel(call)?;
-            let current = gateway.channel(key, id).await?;
-            let patch = wire::patch_channel(parse(call)?, &current.settings)?;
-            let channel = gateway.patch_channel(key, &current, patch).await?;
+            // What is not there is not found, whatever the body.
+            gateway.channel(key, id).await?;
+            let patch = wire::patch_channel(parse(call)?)?;
+            let channel = gateway.patch_channel(key, id, patch).await?;
             Ok(json_response(StatusCode::OK, &channel))
         }
         Action::Delete => {

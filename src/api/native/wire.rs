@@ -159,6 +159,7 @@ fn refuse_unbuilt(json: &Value, base: &str, fields: &[&str]) -> Result<(), Error
     }
 }
 
+/// Settings as given: those that are absent stay as they are.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SettingsPatch {
@@ -168,19 +169,75 @@ struct SettingsPatch {
 
 const UNBUILT_SETTINGS: [&str; 2] = ["messagesPerSecond", "login"];
 
-/// Settings that are given replace those that stand.
-fn settings(json: Option<Value>, current: &Settings) -> Result<Option<Settings>, Error> {
-    let Some(json) = json.filter(|json| !json.is_null()) else {
-        return Ok(None);
+impl SettingsPatch {
+    fn read(json: Option<Value>) -> Result<Option<Self>, Error> {
+        let Some(json) = json.filter(|json| !json.is_null()) else {
+            return Ok(None);
+        };
+        refuse_unbuilt(&json, "/settings", &UNBUILT_SETTINGS)?;
+        read(json, "/settings").map(Some)
+    }
+
+    fn over(self, settings: Settings) -> Settings {
+        Settings {
+            enforce_window: self.enforce_window.unwrap_or(settings.enforce_window),
+            on_unknown_outcome: self
+                .on_unknown_outcome
+                .map_or(settings.on_unknown_outcome, |named| named.0),
+        }
+    }
+
+    /// Only what is given, by the names it is stored under.
+    fn into_json(self) -> Value {
+        let mut json = serde_json::Map::new();
+        if let Some(enforce_window) = self.enforce_window {
+            json.insert("enforceWindow".to_owned(), enforce_window.into());
+        }
+        if let Some(Named(outcome)) = self.on_unknown_outcome {
+            json.insert("onUnknownOutcome".to_owned(), serde_json::json!(outcome));
+        }
+        Value::Object(json)
+    }
+}
+
+/// Credentials as given. Fields that no channel has may hold anything.
+fn credentials(json: Value) -> Result<Credentials, Error> {
+    let Value::Object(fields) = json else {
+        return Err(Error::invalid("/credentials", "must be an object"));
     };
-    refuse_unbuilt(&json, "/settings", &UNBUILT_SETTINGS)?;
-    let patch: SettingsPatch = read(json, "/settings")?;
-    Ok(Some(Settings {
-        enforce_window: patch.enforce_window.unwrap_or(current.enforce_window),
-        on_unknown_outcome: patch
-            .on_unknown_outcome
-            .map_or(current.on_unknown_outcome, |named| named.0),
-    }))
+    const KNOWN: [&str; 11] = [
+        "accessToken",
+        "accountId",
+        "accountSid",
+        "appSecret",
+        "authToken",
+        "botToken",
+        "pageId",
+        "phoneNumberId",
+        "secretToken",
+        "verifyToken",
+        "wabaId",
+    ];
+    let mut credentials = Credentials::default();
+    for (name, value) in fields {
+        match value {
+            Value::String(text) => {
+                credentials.0.insert(name, text);
+            }
+            _ if KNOWN.contains(&name.as_str()) => {
+                return Err(Error::invalid(
+                    format!("/credentials/{name}"),
+                    "must be a string",
+                ));
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => {}
+        }
+    }
+    Ok(credentials)
 }
 
 pub fn connect(mut json: Value) -> Result<ConnectChannel, Error> {
@@ -190,27 +247,29 @@ pub fn connect(mut json: Value) -> Result<ConnectChannel, Error> {
         kind: Named<ChannelKind>,
         name: Name,
         identifier: Option<Name>,
-        credentials: Credentials,
     }
-    let given = take(&mut json, "settings");
+    let settings = take(&mut json, "settings");
+    let given = take(&mut json, "credentials");
     let wire: Wire = read(json, "")?;
+    let given = given.ok_or_else(|| Error::invalid("/credentials", "is required"))?;
+    let settings = SettingsPatch::read(settings)?;
     Ok(ConnectChannel {
         kind: wire.kind.0,
         name: wire.name.0,
         identifier: wire.identifier.map(|identifier| identifier.0),
-        credentials: wire.credentials,
-        settings: settings(given, &Settings::default())?.unwrap_or_default(),
+        credentials: credentials(given)?,
+        settings: settings.map_or_else(Settings::default, |patch| patch.over(Settings::default())),
     })
 }
 
-pub fn patch_channel(mut json: Value, current: &Settings) -> Result<ChannelPatch, Error> {
+pub fn patch_channel(mut json: Value) -> Result<ChannelPatch, Error> {
     #[derive(Deserialize)]
     struct Wire {
         name: Option<Name>,
-        credentials: Option<Credentials>,
         status: Option<Named<ChannelStatus>>,
     }
-    let given = take(&mut json, "settings");
+    let settings = take(&mut json, "settings");
+    let given = take(&mut json, "credentials").filter(|json| !json.is_null());
     let wire: Wire = read(json, "")?;
     let status = wire.status.map(|named| named.0);
     if status == Some(ChannelStatus::NeedsReauth) {
@@ -221,8 +280,8 @@ pub fn patch_channel(mut json: Value, current: &Settings) -> Result<ChannelPatch
     }
     Ok(ChannelPatch {
         name: wire.name.map(|name| name.0),
-        credentials: wire.credentials,
-        settings: settings(given, current)?,
+        credentials: given.map(credentials).transpose()?,
+        settings: SettingsPatch::read(settings)?.map(SettingsPatch::into_json),
         status,
     })
 }

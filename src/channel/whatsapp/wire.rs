@@ -97,7 +97,7 @@ pub fn read(body: &[u8], phone_number_id: &str) -> Vec<Inbound> {
         };
         let number = lenient::text(value.pointer("/metadata/phone_number_id"));
         if number.is_some_and(|number| number != phone_number_id) {
-            read.push(Inbound::Ignored("another phone number".to_owned()));
+            read.push(Inbound::OtherAccount);
             continue;
         }
         read.extend(lenient::items(value.get("messages")).map(|item| message(value, item)));
