@@ -83,6 +83,15 @@ fn routes() -> Vec<Route> {
         route(Method::GET, "/v1/workspace", Key, None, None),
         route(
             Method::POST,
+            "/v1/api-keys",
+            Key,
+            None,
+            Some(json!({ "name": "k" })),
+        ),
+        route(Method::GET, "/v1/api-keys", Key, None, None),
+        route(Method::DELETE, "/v1/api-keys/{id}", Key, Some("key"), None),
+        route(
+            Method::POST,
             "/v1/channels",
             Key,
             None,
@@ -156,6 +165,7 @@ struct Stage {
     conversation: String,
     message: String,
     webhook: String,
+    spare_key: String,
 }
 
 impl Stage {
@@ -175,7 +185,11 @@ impl Stage {
             .subscribe("https://subscriber.example/hook", &["*"])
             .await;
         let webhook = webhook["id"].as_str().expect("an id").to_owned();
+        let spare = json!({ "name": "spare", "scopes": [] });
+        let spare = world.post("/v1/api-keys", spare).await.expect(201);
+        let spare_key = spare["id"].as_str().expect("an id").to_owned();
         Self {
+            spare_key,
             world,
             channel,
             conversation,
@@ -190,6 +204,7 @@ impl Stage {
             "channel" => &self.channel,
             "conversation" => &self.conversation,
             "message" => &self.message,
+            "key" => &self.spare_key,
             _ => &self.webhook,
         }
     }
@@ -533,6 +548,8 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
         ("/expiresAt", Some(json!("tomorrow"))),
         ("/expiresAt", Some(json!(1_795_165_200))),
     ] {
+        let own_keys = find(Method::POST, "/v1/api-keys");
+        cases.push((own_keys, with(&key, pointer, value.clone()), pointer));
         cases.push((keys, with(&key, pointer, value), pointer));
     }
     let channels = find(Method::POST, "/v1/channels");

@@ -143,6 +143,9 @@ impl<P: Ports> Gateway<P> {
         id: ChannelId,
         given: Credentials,
     ) -> Result<String, Error> {
+        if given.0.is_empty() {
+            return Err(Error::invalid("/credentials", "must name at least one"));
+        }
         let sealed = self.read_channel(id).await?;
         let channel = sealed
             .filter(|sealed| sealed.workspace_id == key.workspace_id)

@@ -2,7 +2,7 @@
 
 use super::{Error, Gateway, Page, Ports, next};
 use crate::channel::sign::same_secret;
-use crate::model::access::{Environment, Key, KeySecret, Scope};
+use crate::model::access::{Environment, Key, KeyRecord, KeySecret, Scope};
 use crate::model::id::{ChannelId, KeyId, WorkspaceId};
 use crate::model::time::{self, Timestamp};
 use crate::store::{self, Rows, Statement};
@@ -197,6 +197,41 @@ impl<P: Ports> Gateway<P> {
             key,
             created_at: now,
         })
+    }
+
+    /// Makes a key of the caller's own workspace, which may do no more than the caller.
+    pub async fn issue_own_key(&self, caller: &Key, key: NewApiKey) -> Result<IssuedKey, Error> {
+        if let Some(scope) = key.scopes.iter().find(|scope| !caller.may(**scope)) {
+            return Err(Error::MissingScope(*scope));
+        }
+        self.issue_key(caller.workspace_id, key).await
+    }
+
+    pub async fn list_keys(
+        &self,
+        key: &Key,
+        after: &str,
+        limit: i64,
+    ) -> Result<Page<KeyRecord>, Error> {
+        let statement = store::keys::list_keys(key.workspace_id, after, limit + 1);
+        let mut rows = self.read(key, vec![statement]).await?;
+        let found: Vec<KeyRecord> = next(&mut rows).records()?;
+        Ok(Page::of(found, limit, |record| record.id.to_string()))
+    }
+
+    /// Ends a key at once, wherever it is remembered.
+    pub async fn revoke_key(&self, caller: &Key, id: KeyId) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        struct Row {
+            hash: String,
+        }
+        let statement = store::keys::revoke_key(caller.workspace_id, id, self.now());
+        let rows = self.batch(vec![statement]).await?;
+        let revoked: Option<Row> = next(&mut rows.into_iter()).first()?;
+        let Row { hash } = revoked.ok_or(Error::not_found("API key"))?;
+        self.memory.forget_key(&hash);
+        self.ports.uncache(&format!("key:{hash}")).await;
+        Ok(())
     }
 
     /// What is missing for the gateway to work; empty when nothing is.

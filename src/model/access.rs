@@ -126,6 +126,7 @@ impl Key {
 
 /// A key as listed: everything but the secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all(serialize = "camelCase"))]
 pub struct KeyRecord {
     pub id: KeyId,
     pub name: String,

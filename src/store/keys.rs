@@ -94,6 +94,28 @@ pub fn create_key(key: &NewKey<'_>, now: Timestamp) -> Statement {
     )
 }
 
+/// A page of a workspace's living keys, as `KeyRecord`, oldest first, after an id.
+pub fn list_keys(workspace: WorkspaceId, after: &str, limit: i64) -> Statement {
+    Statement::new(
+        "SELECT json_object('id', id, 'name', name, 'prefix', prefix, 'scopes', json(scopes),
+           'environment', environment, 'expires_at', expires_at, 'created_at', created_at) AS record
+         FROM api_key WHERE workspace_id = ?1 AND id > ?2 AND revoked_at IS NULL
+         ORDER BY id LIMIT ?3",
+        values![workspace, after, limit],
+    )
+}
+
+/// Ends a key; gives back the hash of its secret, for it to be forgotten. Run again at
+/// the same moment, it gives the same answer.
+pub fn revoke_key(workspace: WorkspaceId, id: KeyId, now: Timestamp) -> Statement {
+    Statement::new(
+        "UPDATE api_key SET revoked_at = ?3
+         WHERE workspace_id = ?1 AND id = ?2 AND (revoked_at IS NULL OR revoked_at = ?3)
+         RETURNING hash",
+        values![workspace, id, now],
+    )
+}
+
 /// The living key with this hash, as the columns of `Key`.
 pub fn key_by_hash(hash: &str) -> Statement {
     Statement::new(

@@ -237,7 +237,11 @@ fn wrong_channels_are_refused() {
             change(json!({"name": 7}), "/name"),
             change(json!({"status": "asleep"}), "/status"),
             change(json!({"status": "needs_reauth"}), "/status"),
-            change(json!({"credentials": {}}), "/credentials/botToken"),
+            change(json!({"credentials": {}}), "/credentials"),
+            change(
+                json!({"credentials": {"botToken": ""}}),
+                "/credentials/botToken",
+            ),
             change(
                 json!({"settings": {"enforceWindow": 1}}),
                 "/settings/enforceWindow",

@@ -1,6 +1,7 @@
 //! The native surface, `/v1`.
 
 mod administer;
+mod api_keys;
 mod channels;
 mod conversations;
 mod messages;
@@ -20,6 +21,7 @@ use serde_json::Value;
 pub enum Action {
     Administer(administer::Action),
     ShowWorkspace,
+    ApiKeys(api_keys::Action),
     Channels(channels::Action),
     SendMessage,
     Messages(messages::Action),
@@ -27,7 +29,9 @@ pub enum Action {
     Webhooks(webhooks::Action),
 }
 
-use Action::{Administer, Channels, Conversations, Messages, SendMessage, ShowWorkspace, Webhooks};
+use Action::{
+    Administer, ApiKeys, Channels, Conversations, Messages, SendMessage, ShowWorkspace, Webhooks,
+};
 
 pub static ROUTES: &[(Method, &str, Action)] = &[
     (
@@ -51,6 +55,17 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         Administer(administer::Action::CreateKey),
     ),
     (Method::GET, "/v1/workspace", ShowWorkspace),
+    (
+        Method::POST,
+        "/v1/api-keys",
+        ApiKeys(api_keys::Action::Create),
+    ),
+    (Method::GET, "/v1/api-keys", ApiKeys(api_keys::Action::List)),
+    (
+        Method::DELETE,
+        "/v1/api-keys/{id}",
+        ApiKeys(api_keys::Action::Revoke),
+    ),
     (
         Method::POST,
         "/v1/channels",
@@ -146,6 +161,7 @@ pub async fn handle<P: Ports>(
         // The send itself checks the key, together with everything else.
         SendMessage => messages::send(gateway, call).await,
         ShowWorkspace => with_key(gateway, action, call, None).await,
+        ApiKeys(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Channels(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Messages(_) => with_key(gateway, action, call, Some(Scope::MessagesRead)).await,
         Conversations(of) => with_key(gateway, action, call, Some(of.scope())).await,
@@ -173,6 +189,7 @@ async fn with_key<P: Ports>(
         return Err(Error::MissingScope(scope).into());
     }
     match action {
+        ApiKeys(action) => api_keys::handle(gateway, action, call, &key).await,
         Channels(action) => channels::handle(gateway, action, call, &key).await,
         Messages(action) => messages::handle(gateway, action, call, &key).await,
         Conversations(action) => conversations::handle(gateway, action, call, &key).await,
