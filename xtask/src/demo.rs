@@ -261,7 +261,8 @@ Paste any of these:
         paste(
             &format!("Send a message on {}", channel.kind),
             &format!(
-                "curl -s {gateway}/v1/messages {auth} -H \"Idempotency-Key: demo-$(date +%s)\" {}",
+                "curl -s {gateway}/v1/messages {auth} -H \"Idempotency-Key: {}-$(date +%s)\" {}",
+                channel.kind,
                 json_body(&body)
             ),
         );
