@@ -1,7 +1,7 @@
 //! Connecting senders, and opening their credentials for use.
 
 use super::keys::unfold;
-use super::{Error, Gateway, Page, Ports, next, view};
+use super::{Error, Gateway, Hint, Page, Ports, Queue, next, view};
 use crate::channel::{Adapter, Invalid, adapter};
 use crate::model::access::Key;
 use crate::model::channel::{
@@ -10,6 +10,7 @@ use crate::model::channel::{
 use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, Change, NewChannel};
+use crate::store::outbox;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -129,11 +130,20 @@ impl<P: Ports> Gateway<P> {
             credentials: credentials.as_deref(),
             status: patch.status,
         };
-        let rows = self
-            .batch(vec![channels::update(key.workspace_id, id, &change)])
-            .await?;
+        let mut batch = vec![channels::update(key.workspace_id, id, &change)];
+        if change.credentials.is_some() {
+            batch.push(outbox::wake(id, self.now()));
+        }
+        let mut rows = self.batch(batch).await?.into_iter();
         self.forget_channel(id).await;
-        self.show_channel(next(&mut rows.into_iter()).records()?)
+        let channel = self.show_channel(next(&mut rows).records()?)?;
+        let woken: Vec<Hint> = next(&mut rows).read()?;
+        self.push(
+            Queue::Outbound,
+            woken.iter().map(|hint| hint.push(0)).collect(),
+        )
+        .await;
+        Ok(channel)
     }
 
     /// The credentials that stand with those given, sealed.

@@ -2,7 +2,8 @@
 
 use crate::channel::{Reason, SendError};
 use crate::model::channel::OnUnknownOutcome;
-use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crate::model::time::{DAY_MS, HOUR_MS, SECOND_MS, Timestamp};
+use crate::store::outbox::CHANNEL_WAIT_MS;
 
 /// How an attempt ended, as the sender saw it.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,8 +52,6 @@ pub enum Step {
 const TEMPORARY_FOR_MS: i64 = DAY_MS;
 const THROTTLED_FOR_MS: i64 = 7 * DAY_MS;
 const LONGEST_BACKOFF_MS: i64 = HOUR_MS;
-/// How often a message on a channel without credentials is looked at.
-const CHANNEL_WAIT_MS: i64 = MINUTE_MS;
 
 /// Decides the next step.
 #[must_use]

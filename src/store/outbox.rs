@@ -2,7 +2,7 @@
 
 use super::events;
 use super::{Statement, values};
-use crate::model::id::{ConversationId, MessageId, WorkspaceId};
+use crate::model::id::{ChannelId, ConversationId, MessageId, WorkspaceId};
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -211,6 +211,28 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
             values![known, now],
         ),
     ]
+}
+
+/// How long a message waits before a channel without credentials is looked at again.
+pub const CHANNEL_WAIT_MS: i64 = 60_000;
+
+/// Makes due what waits for a channel's credentials; gives back which, at most a
+/// hundred: each brings on what is behind it, and the rest come due by themselves.
+pub fn wake(channel: ChannelId, now: Timestamp) -> Statement {
+    Statement::new(
+        format!(
+            "UPDATE message SET due_at = ?2, pushed_at = ?2 WHERE (workspace_id, id) IN (
+               SELECT o.workspace_id, o.id FROM (
+                 SELECT * FROM message WHERE due_at > ?2 AND due_at <= ?2 + {CHANNEL_WAIT_MS}
+                 ORDER BY due_at LIMIT 2000
+               ) o
+               WHERE o.channel_id = ?1 AND o.status = 'accepted'
+                 AND o.error_code IN ('channel_unavailable', 'provider_unauthorized')
+               LIMIT 100)
+             RETURNING workspace_id AS workspace, id AS message"
+        ),
+        values![channel, now],
+    )
 }
 
 /// Stamps messages that are due, first in their conversation and not pushed of
