@@ -2,7 +2,7 @@
 
 use super::keys::unfold;
 use super::{Error, Gateway, Hint, Page, Ports, Queue, next, view};
-use crate::channel::{Adapter, Invalid, adapter};
+use crate::channel::{ADAPTERS, Adapter, Invalid, adapter};
 use crate::model::access::Key;
 use crate::model::channel::{
     Channel, ChannelKind, ChannelRecord, ChannelStatus, Credentials, Settings, match_key,
@@ -226,6 +226,13 @@ impl<P: Ports> Gateway<P> {
         })
     }
 
+    /// Opens a stored channel and remembers it.
+    pub(super) fn remember_channel(&self, sealed: Sealed, now: Timestamp) -> Rc<Channel> {
+        let channel = self.open_channel(sealed);
+        self.memory.keep_channel(channel.clone(), now);
+        channel
+    }
+
     /// Reads the answer of a query for sealed channels.
     pub(super) fn read_sealed(&self, rows: crate::store::Rows) -> Result<Vec<Sealed>, Error> {
         let mut rows = rows;
@@ -247,9 +254,7 @@ impl<P: Ports> Gateway<P> {
         let cached = self.ports.cached(&format!("channel:{id}")).await;
         let cached = cached.and_then(|json| serde_json::from_str::<Sealed>(&json).ok());
         if let Some(sealed) = cached {
-            let channel = self.open_channel(sealed);
-            self.memory.keep_channel(channel.clone(), now);
-            return Ok(Some(channel));
+            return Ok(Some(self.remember_channel(sealed, now)));
         }
         let Some(sealed) = self.read_channel(id).await? else {
             return Ok(None);
@@ -257,9 +262,7 @@ impl<P: Ports> Gateway<P> {
         if let Ok(json) = serde_json::to_string(&sealed) {
             self.ports.cache(&format!("channel:{id}"), json).await;
         }
-        let channel = self.open_channel(sealed);
-        self.memory.keep_channel(channel.clone(), now);
-        Ok(Some(channel))
+        Ok(Some(self.remember_channel(sealed, now)))
     }
 
     /// A channel as the database has it. Not cached: anyone may cause this by posting
@@ -273,9 +276,7 @@ impl<P: Ports> Gateway<P> {
             self.forget_channel(id).await;
             return Ok(None);
         };
-        let channel = self.open_channel(sealed);
-        self.memory.keep_channel(channel.clone(), now);
-        Ok(Some(channel))
+        Ok(Some(self.remember_channel(sealed, now)))
     }
 
     async fn read_channel(&self, id: ChannelId) -> Result<Option<Sealed>, Error> {
@@ -290,6 +291,14 @@ impl<P: Ports> Gateway<P> {
         self.memory.forget_channel(id);
         self.ports.uncache(&format!("channel:{id}")).await;
     }
+}
+
+/// Whether some type of channel has a credential of this name.
+#[must_use]
+pub fn is_credential(name: &str) -> bool {
+    ADAPTERS
+        .iter()
+        .any(|adapter| adapter.credential_names().contains(&name))
 }
 
 /// The adapter of a type, or that there is none yet.

@@ -18,7 +18,7 @@ mod sweep;
 mod vault;
 pub mod view;
 
-pub use channels::{ChannelPatch, ConnectChannel};
+pub use channels::{ChannelPatch, ConnectChannel, is_credential};
 pub use conversations::{ConversationFilter, ConversationPatch, MessageFilter, Page};
 pub use deliver::Hint;
 pub use endpoints::{Endpoint, NewSubscriber};

@@ -8,7 +8,6 @@ use crate::model::content::Content;
 use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
 use crate::model::time::Timestamp;
 use crate::store::inbound::{self, Person, Received, Receiver, Report};
-use crate::store::messages::kind_name;
 use crate::store::{Statement, channels};
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -48,7 +47,7 @@ impl<P: Ports> Gateway<P> {
         request: &Request<Bytes>,
     ) -> Result<Reception, Error> {
         let now = self.now();
-        let Some((channel, adapter)) = self.receiver(id, now).await? else {
+        let Some((channel, adapter)) = with_adapter(self.find_channel(id, now).await?) else {
             return Ok(Reception::UnknownChannel);
         };
         if request.method() == Method::GET {
@@ -72,10 +71,7 @@ impl<P: Ports> Gateway<P> {
         request: &Request<Bytes>,
         now: Timestamp,
     ) -> Result<Reception, Error> {
-        let channel = self.find_channel_now(id, now).await?;
-        let Some((channel, adapter)) =
-            channel.and_then(|channel| Some((channel.clone(), adapter(channel.kind)?)))
-        else {
+        let Some((channel, adapter)) = with_adapter(self.find_channel_now(id, now).await?) else {
             return Ok(Reception::UnknownChannel);
         };
         if adapter.verify(&channel, request).is_err() {
@@ -89,15 +85,6 @@ impl<P: Ports> Gateway<P> {
         } else {
             Err(Error::Unavailable)
         }
-    }
-
-    async fn receiver(
-        &self,
-        id: ChannelId,
-        now: Timestamp,
-    ) -> Result<Option<(Rc<Channel>, &'static dyn Adapter)>, Error> {
-        let channel = self.find_channel(id, now).await?;
-        Ok(channel.and_then(|channel| Some((channel.clone(), adapter(channel.kind)?))))
     }
 
     async fn challenge(
@@ -203,7 +190,7 @@ impl<P: Ports> Gateway<P> {
             identities: from
                 .identities
                 .iter()
-                .map(|identity| (kind_name(identity.kind), identity.value.clone()))
+                .map(|identity| (identity.kind.name(), identity.value.clone()))
                 .collect(),
             contact: self.fresh::<ContactId>(now).to_string(),
             conversation: self.fresh::<ConversationId>(now).to_string(),
@@ -241,6 +228,12 @@ impl<P: Ports> Gateway<P> {
             event: self.fresh::<EventId>(now).to_string(),
         }
     }
+}
+
+fn with_adapter(channel: Option<Rc<Channel>>) -> Option<(Rc<Channel>, &'static dyn Adapter)> {
+    let channel = channel?;
+    let adapter = adapter(channel.kind)?;
+    Some((channel, adapter))
 }
 
 /// Marks the last statement, which fans events out.

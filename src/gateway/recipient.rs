@@ -4,11 +4,11 @@ use super::send::{Send, adapter_of, may_send, not_found};
 use super::{Error, Gateway, Ports, next};
 use crate::channel::adapter;
 use crate::model::access::{Key, KeySecret};
-use crate::model::channel::{Channel, ChannelStatus, match_key};
+use crate::model::channel::{Channel, match_key};
 use crate::model::contact::Address;
 use crate::model::id::{ChannelId, ConversationId};
 use crate::model::time::Timestamp;
-use crate::store::{self, Rows, channels, messages};
+use crate::store::{self, Rows, channels};
 use serde::Deserialize;
 use std::rc::Rc;
 
@@ -78,10 +78,10 @@ impl<P: Ports> Gateway<P> {
                     "is not the id or the identifier of a channel",
                 ));
             }
-            (Some(_), 1) => senders.into_iter().next().map(|sealed| {
-                let status = sealed.status;
-                (self.open_channel(sealed), status)
-            }),
+            (Some(_), 1) => {
+                let only = senders.into_iter().next();
+                only.map(|sealed| self.remember_channel(sealed, now))
+            }
             (Some(_), _) => {
                 return Err(Error::invalid(
                     "/from",
@@ -89,13 +89,10 @@ impl<P: Ports> Gateway<P> {
                 ));
             }
         };
-        if let Some((channel, _)) = &sender {
-            self.memory.keep_channel(channel.clone(), now);
-            if let Some((None, match_key)) = from {
-                let workspace = key.workspace_id;
-                self.memory
-                    .keep_identifier(workspace, match_key.to_owned(), channel.id, now);
-            }
+        if let (Some(channel), Some((None, match_key))) = (&sender, from) {
+            let workspace = key.workspace_id;
+            self.memory
+                .keep_identifier(workspace, match_key.to_owned(), channel.id, now);
         }
         let recipient = self.choose(&key, send, sender, found, contact, now)?;
         Ok((key, recipient))
@@ -140,7 +137,7 @@ impl<P: Ports> Gateway<P> {
         &self,
         key: &Key,
         send: &Send,
-        sender: Option<(Rc<Channel>, ChannelStatus)>,
+        sender: Option<Rc<Channel>>,
         found: Rows,
         contact: Rows,
         now: Timestamp,
@@ -157,14 +154,13 @@ impl<P: Ports> Gateway<P> {
         let conversation: Option<Found> = found.clone().first()?;
         if let Some(Found { conversation_id }) = conversation {
             let sealed = self.read_sealed(found)?.into_iter().next();
-            let channel = self.open_channel(sealed.ok_or(Error::Internal)?);
-            if sender.is_some_and(|(sender, _)| sender.id != channel.id) {
+            let channel = self.remember_channel(sealed.ok_or(Error::Internal)?, now);
+            if sender.is_some_and(|sender| sender.id != channel.id) {
                 return Err(Error::invalid(
                     "/from",
                     "is not the channel of this conversation",
                 ));
             }
-            self.memory.keep_channel(channel.clone(), now);
             self.memory
                 .keep_conversation(key.workspace_id, conversation_id, channel.id, now);
             return Ok(Recipient {
@@ -174,7 +170,7 @@ impl<P: Ports> Gateway<P> {
         }
         let known_as: Vec<KnownAs> = contact.read()?;
         let is_id = ConversationId::parse(&send.to).is_some();
-        let Some((channel, _)) = sender else {
+        let Some(channel) = sender else {
             if is_id && known_as.is_empty() {
                 return Err(not_found("conversation or contact", "/to"));
             }
@@ -199,7 +195,7 @@ impl<P: Ports> Gateway<P> {
                 to: To::Address(address),
             });
         }
-        let kind = messages::kind_name(adapter.identity_kind());
+        let kind = adapter.identity_kind().name();
         let address = known_as
             .into_iter()
             .filter(|known| known.kind.as_deref() == Some(kind))

@@ -5,7 +5,7 @@ use super::deliver::Hint;
 use super::publish::DeliveryHint;
 use super::settle::Parked;
 use super::{Gateway, Ports, Queue, next};
-use crate::model::id::{MessageId, WorkspaceId, lower_bound};
+use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::{DatabaseError, events, outbox, sweep};
 use serde::Deserialize;
@@ -50,11 +50,6 @@ impl<P: Ports> Gateway<P> {
 
     /// Stamped, so that one run does not push what the last one did.
     async fn push_due(&self, now: Timestamp) -> Result<(usize, usize), DatabaseError> {
-        #[derive(Deserialize)]
-        struct Due {
-            workspace_id: WorkspaceId,
-            id: MessageId,
-        }
         let stale_before = now.plus_ms(-STALE_MS);
         // Somewhere within the last day: over several runs, everywhere.
         let [share] = self.random();
@@ -66,17 +61,10 @@ impl<P: Ports> Gateway<P> {
             ])
             .await?;
         let mut rows = rows.into_iter();
-        let messages: Vec<Due> = next(&mut rows).read()?;
+        let messages: Vec<Hint> = next(&mut rows).read()?;
         let deliveries: Vec<DeliveryHint> = next(&mut rows).read()?;
         let counts = (messages.len(), deliveries.len());
-        let hints = messages
-            .into_iter()
-            .map(|due| Hint::Message {
-                workspace: due.workspace_id,
-                message: due.id,
-            })
-            .map(|hint| hint.push(0))
-            .collect();
+        let hints = messages.iter().map(|hint| hint.push(0)).collect();
         self.push(Queue::Outbound, hints).await;
         self.push_deliveries(deliveries).await;
         Ok(counts)

@@ -14,6 +14,20 @@ pub enum IdentityKind {
     Visitor,
 }
 
+impl IdentityKind {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            IdentityKind::Phone => "phone",
+            IdentityKind::Whatsapp => "whatsapp",
+            IdentityKind::Instagram => "instagram",
+            IdentityKind::Messenger => "messenger",
+            IdentityKind::Telegram => "telegram",
+            IdentityKind::Visitor => "visitor",
+        }
+    }
+}
+
 /// One way a contact is known, as the provider spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {

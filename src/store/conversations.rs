@@ -1,11 +1,8 @@
 //! Conversations, as read and changed by clients.
 
-use super::{Statement, values};
+use super::{SCAN, Statement, values};
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::id::{ChannelId, ConversationId, WorkspaceId};
-
-/// The most rows a filtered page looks at.
-pub const SCAN: i64 = 2_000;
 
 pub struct Filter<'a> {
     pub status: Option<ConversationStatus>,

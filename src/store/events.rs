@@ -160,7 +160,7 @@ pub fn claim(hints: &serde_json::Value, token: &str, now: Timestamp, lease_ms: i
 pub fn claimed(hints: &serde_json::Value, token: &str) -> Statement {
     Statement::new(
         "SELECT DISTINCT d.workspace_id, d.endpoint_id, d.event_id, d.type, d.attempt, e.data, e.created_at,
-           w.url, w.secret, w.headers, w.style, w.status AS endpoint_status
+           w.url, w.secret, w.headers, w.status AS endpoint_status
          FROM json_each(?1) s
          CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
            AND d.event_id = json_extract(s.value, '$[1]')

@@ -1,16 +1,13 @@
 //! Accepting a message: one batch in which the message row carries every guard
 //! and everything after it hangs on that row. And reading messages back.
 
-use super::{Statement, Value, values};
+use super::{SCAN, Statement, Value, values};
 use crate::model::contact::{Address, IdentityKind};
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, KeyId, MessageId, WorkspaceId, lower_bound,
 };
 use crate::model::message::{Actor, DeliveryStatus};
 use crate::model::time::{DAY_MS, Timestamp};
-
-/// The most rows a filtered page looks at.
-pub const SCAN: i64 = 2_000;
 
 /// Where a message goes.
 #[derive(Clone, Debug)]
@@ -64,18 +61,6 @@ impl Accept {
     }
 }
 
-/// The wire name of an identity kind.
-pub fn kind_name(kind: IdentityKind) -> &'static str {
-    match kind {
-        IdentityKind::Phone => "phone",
-        IdentityKind::Whatsapp => "whatsapp",
-        IdentityKind::Instagram => "instagram",
-        IdentityKind::Messenger => "messenger",
-        IdentityKind::Telegram => "telegram",
-        IdentityKind::Visitor => "visitor",
-    }
-}
-
 /// The message row, if every guard holds.
 pub fn insert(accept: &Accept) -> Statement {
     let (contact, source) = match &accept.target {
@@ -94,7 +79,7 @@ pub fn insert(accept: &Accept) -> Statement {
         Target::Conversation(id) => (Value::from(*id), None),
         Target::Address { address, kind, .. } => (
             Value::from(address.0.as_str()),
-            Some(Value::from(kind_name(*kind))),
+            Some(Value::from(kind.name())),
         ),
     };
     let sql = format!(
@@ -168,7 +153,7 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
                 accept.workspace_id,
                 accept.id,
                 conversation,
-                kind_name(kind),
+                kind.name(),
                 address.0.as_str(),
             ],
         ));

@@ -18,6 +18,9 @@ use std::fmt;
 /// The newest migration this code needs.
 pub const SCHEMA_VERSION: i64 = 1;
 
+/// The most rows a filtered page looks at.
+const SCAN: i64 = 2_000;
+
 /// A bound parameter. Integers must stay within ±2^53: D1 counts in doubles.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {

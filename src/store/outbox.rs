@@ -15,11 +15,6 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.conversations.is_empty()
-    }
-
     fn messages(&self) -> Json {
         self.messages
             .iter()
@@ -255,7 +250,7 @@ pub fn push_again(
              AND NOT EXISTS (SELECT 1 FROM message e
                WHERE e.conversation_id = o.conversation_id AND e.turn < o.turn)
            ORDER BY o.due_at LIMIT ?3)
-         RETURNING workspace_id, id",
+         RETURNING workspace_id AS workspace, id AS message",
         values![now, stale_before, limit, from],
     )
 }

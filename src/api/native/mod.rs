@@ -3,6 +3,7 @@
 mod administer;
 mod api_keys;
 mod channels;
+mod content;
 mod conversations;
 mod messages;
 mod webhooks;

@@ -1,13 +1,13 @@
 //! The native surface's JSON, as clients write it.
 
+use super::content::content;
 use crate::channel::Invalid;
 use crate::gateway::{
     ChannelPatch, ConnectChannel, ConversationPatch, Error, IssuedKey as Issued, NewApiKey,
-    NewSubscriber, Send,
+    NewSubscriber, Send, is_credential,
 };
 use crate::model::access::{Environment, Scope};
 use crate::model::channel::{ChannelKind, ChannelStatus, Credentials, OnUnknownOutcome, Settings};
-use crate::model::content::{Content, NOT_SENDABLE};
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::event::{EventType, NOT_EMITTED};
 use crate::model::id::{ChannelId, KeyId, MessageId};
@@ -205,26 +205,13 @@ fn credentials(json: Value) -> Result<Credentials, Error> {
     let Value::Object(fields) = json else {
         return Err(Error::invalid("/credentials", "must be an object"));
     };
-    const KNOWN: [&str; 11] = [
-        "accessToken",
-        "accountId",
-        "accountSid",
-        "appSecret",
-        "authToken",
-        "botToken",
-        "pageId",
-        "phoneNumberId",
-        "secretToken",
-        "verifyToken",
-        "wabaId",
-    ];
     let mut credentials = Credentials::default();
     for (name, value) in fields {
         match value {
             Value::String(text) => {
                 credentials.0.insert(name, text);
             }
-            _ if KNOWN.contains(&name.as_str()) => {
+            _ if is_credential(&name) => {
                 return Err(Error::invalid(
                     format!("/credentials/{name}"),
                     "must be a string",
@@ -422,41 +409,6 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         expires_at: wire.expires_at,
         actor: wire.actor.map(|named| named.0).unwrap_or_default(),
     })
-}
-
-/// Reads a content by its type, so that errors point into it.
-fn content(json: Option<Value>) -> Result<Content, Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Text {
-        text: String,
-        preview_url: Option<bool>,
-    }
-    let json = json.ok_or_else(|| Error::invalid("/content", "is required"))?;
-    if !json.is_object() {
-        return Err(Error::invalid("/content", "must be an object"));
-    }
-    let kind = json
-        .get("type")
-        .ok_or_else(|| Error::invalid("/content/type", "is required"))?;
-    match kind.as_str() {
-        Some("text") => {
-            let text: Text = read(json, "/content")?;
-            Ok(Content::Text {
-                text: text.text,
-                preview_url: text.preview_url,
-            })
-        }
-        Some(kind) if NOT_SENDABLE.contains(&kind) => Err(Error::UnsupportedContent(Invalid::new(
-            "/content/type",
-            format!("{kind} cannot be sent yet"),
-        ))),
-        Some("reply" | "order" | "unsupported") => Err(Error::invalid(
-            "/content/type",
-            "is for inbound messages only",
-        )),
-        Some(_) | None => Err(Error::invalid("/content/type", "is not a content there is")),
-    }
 }
 
 /// Takes a field out of an object.
