@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use patchbay::channel::{ADAPTERS, Adapter, Inbound, Origins, Outbound, SendError};
+use patchbay::channel::{ADAPTERS, Adapter, Entry, Inbound, Origins, Outbound, SendError};
 use patchbay::model::channel::{Channel, ChannelKind, Credentials, Settings};
 use patchbay::model::contact::Address;
 use patchbay::model::content::Content;
 use patchbay::model::id::{ChannelId, Fresh, MessageId, WorkspaceId};
+use patchbay::model::message::Actor;
 use patchbay::model::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -17,10 +18,15 @@ use std::path::{Path, PathBuf};
 /// The number that the WhatsApp fixtures are for.
 const PHONE_NUMBER_ID: &str = "106540352242922";
 
+/// Where the provider of these channels posts.
+const URL: &str = "https://patchbay.test/inbound/x";
+
 fn origins() -> Origins {
     Origins {
         graph: "https://graph.test/v23.0".to_owned(),
+        instagram: "https://instagram.test/v23.0".to_owned(),
         telegram: "https://telegram.test".to_owned(),
+        twilio: "https://twilio.test".to_owned(),
     }
 }
 
@@ -77,6 +83,8 @@ fn request(adapter: &dyn Adapter, channel: &Channel, content: &Content) -> Reque
         to: &to,
         content,
         reply_to: None,
+        actor: Actor::Bot,
+        inbound_url: URL,
     };
     adapter.request(&origins(), &outbound).expect("a request")
 }
@@ -182,10 +190,14 @@ fn an_origin_with_or_without_a_slash_is_the_same_origin() {
             to: &to,
             content: &content,
             reply_to: None,
+            actor: Actor::Bot,
+            inbound_url: URL,
         };
         let slashed = Origins {
             graph: format!("{}/", origins().graph),
+            instagram: format!("{}/", origins().instagram),
             telegram: format!("{}/", origins().telegram),
+            twilio: format!("{}/", origins().twilio),
         };
         let one = adapter.request(&origins(), &outbound).expect("a request");
         let two = adapter.request(&slashed, &outbound).expect("a request");
@@ -201,7 +213,9 @@ fn an_origin_or_a_token_that_cannot_be_is_a_refusal_and_no_panic() {
         let content = text("Hi");
         let nowhere = Origins {
             graph: "not a url".to_owned(),
+            instagram: "not a url".to_owned(),
             telegram: "not a url".to_owned(),
+            twilio: "not a url".to_owned(),
         };
         let outbound = Outbound {
             message_id: message_id(),
@@ -209,6 +223,8 @@ fn an_origin_or_a_token_that_cannot_be_is_a_refusal_and_no_panic() {
             to: &to,
             content: &content,
             reply_to: None,
+            actor: Actor::Bot,
+            inbound_url: URL,
         };
         assert!(matches!(
             adapter.request(&nowhere, &outbound),
@@ -346,7 +362,7 @@ fn nothing_verifies_without_a_secret_or_without_credentials() {
                     request = request.header(name, value);
                 }
                 let request = request.body(Bytes::new()).expect("a request");
-                assert!(adapter.verify(channel, &request).is_err());
+                assert!(adapter.verify(channel, URL, &request).is_err());
             }
             let handshake = Request::get(
                 "https://patchbay.test/inbound/x?hub.mode=subscribe&hub.verify_token=&hub.challenge=1",
@@ -521,6 +537,11 @@ fn hold(fixture: &Path, value: &Value, wrong: &mut Vec<String>) {
     }
 }
 
+fn read(adapter: &dyn Adapter, body: &[u8]) -> Vec<Entry> {
+    let request = Request::post(URL).body(Bytes::copy_from_slice(body));
+    adapter.inbound(&request.expect("a request"))
+}
+
 /// What was read of a webhook, in one form for all.
 fn normal(inbound: &Inbound) -> Value {
     let at = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
@@ -545,7 +566,6 @@ fn normal(inbound: &Inbound) -> Value {
                 json!({ "code": reason.code, "providerCode": reason.provider_code, "message": reason.message })
             }),
         } }),
-        Inbound::OtherAccount => json!({ "otherAccount": true }),
         Inbound::Ignored(what) => json!({ "ignored": what }),
     }
 }
@@ -555,10 +575,16 @@ fn every_webhook_fixture_is_read_as_its_golden_file_says() {
     let mut wrong = Vec::new();
     for (adapter, folder) in folders() {
         for (path, body) in fixtures(&folder.join("inbound")) {
-            let read: Vec<Value> = adapter
-                .inbound(&channel(adapter), &body)
+            let own = adapter.account(&channel(adapter));
+            let read: Vec<Value> = read(adapter, &body)
                 .iter()
-                .map(normal)
+                .map(|entry| {
+                    let mut normal = normal(&entry.item);
+                    if entry.account != own && entry.account.is_some() {
+                        normal["account"] = json!(entry.account);
+                    }
+                    normal
+                })
                 .collect();
             assert!(!read.is_empty(), "{} came to nothing", path.display());
             hold(&path, &json!(read), &mut wrong);
@@ -572,8 +598,8 @@ fn whoever_wrote_in_a_fixture_can_be_answered() {
     let mut answered = 0;
     for (adapter, folder) in folders() {
         for (path, body) in fixtures(&folder.join("inbound")) {
-            for inbound in adapter.inbound(&channel(adapter), &body) {
-                let Inbound::Message(message) = inbound else {
+            for entry in read(adapter, &body) {
+                let Inbound::Message(message) = entry.item else {
                     continue;
                 };
                 let from = &message.from;
@@ -618,6 +644,8 @@ fn every_send_fixture_becomes_the_request_its_golden_file_says() {
                 to: &to,
                 content: &content,
                 reply_to: given["replyTo"].as_str(),
+                actor: Actor::Bot,
+                inbound_url: URL,
             };
             let request = adapter.request(&origins(), &outbound).expect("a request");
             let headers: Map<String, Value> = request
@@ -771,9 +799,8 @@ proptest! {
     #[test]
     fn garbage_is_read_as_something_and_never_a_panic(bytes in any::<Vec<u8>>(), json in any_json(), raw in any::<String>(), status in 100..600_u16) {
         for adapter in ADAPTERS {
-            let channel = channel(*adapter);
             for body in [bytes.clone(), json.to_string().into_bytes()] {
-                prop_assert!(!adapter.inbound(&channel, &body).is_empty());
+                prop_assert!(!read(*adapter, &body).is_empty());
                 let _ = adapter.accepted(&answer(status, &[], body));
             }
             let _ = adapter.identifier(&raw);
@@ -793,10 +820,10 @@ proptest! {
                 let mut at = at % size(&tree);
                 replace(&mut tree, &mut at, with);
             }
-            let read = adapter.inbound(&channel(adapter), tree.to_string().as_bytes());
+            let read = read(adapter, tree.to_string().as_bytes());
             prop_assert!(!read.is_empty());
-            for inbound in read {
-                if let Inbound::Message(message) = inbound {
+            for entry in read {
+                if let Inbound::Message(message) = entry.item {
                     prop_assert!(!message.provider_message_id.is_empty());
                     prop_assert!(!message.from.address.0.is_empty());
                     prop_assert!(!message.from.identities.is_empty());
@@ -817,7 +844,7 @@ proptest! {
                     .header(name, value.clone())
                     .body(Bytes::from(body.clone()))
                     .expect("a request");
-                prop_assert!(adapter.verify(&channel, &request).is_err());
+                prop_assert!(adapter.verify(&channel, URL, &request).is_err());
             }
             let url = format!("https://patchbay.test/inbound/x?{query}");
             if let Ok(request) = Request::get(url).body(Bytes::new())

@@ -300,7 +300,9 @@ fn what_holds_a_secret_does_not_show_it_when_it_is_debugged() {
         vault,
         origins: patchbay::channel::Origins {
             graph: String::new(),
+            instagram: String::new(),
             telegram: String::new(),
+            twilio: String::new(),
         },
         provider_timeout_ms: 1,
         retention_days: 1,

@@ -796,7 +796,6 @@ async fn contents_that_cannot_be_sent_yet_are_refused_by_name() {
         "contacts",
         "interactive",
         "cards",
-        "template",
         "reaction",
         "markSeen",
         "typing",

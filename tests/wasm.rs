@@ -195,7 +195,9 @@ fn channel(adapter: &dyn patchbay::channel::Adapter) -> Channel {
 fn origins() -> Origins {
     Origins {
         graph: "https://graph.test/v23.0".to_owned(),
+        instagram: "https://instagram.test/v23.0".to_owned(),
         telegram: "https://telegram.test".to_owned(),
+        twilio: "https://twilio.test".to_owned(),
     }
 }
 
@@ -242,7 +244,9 @@ fn ids_and_numbers_above_32_bits_are_read_whole() {
     for adapter in ADAPTERS {
         let body = r#"{"update_id":9007199254740991,"message":{"message_id":4503599627370495,"date":1795161600,
             "text":"Hi","chat":{"id":-4503599627370495,"title":"Big"}}}"#;
-        let read = adapter.inbound(&channel(*adapter), body.as_bytes());
+        let request =
+            http::Request::post("https://patchbay.test/inbound/x").body(Bytes::from(body));
+        let read = adapter.inbound(&request.expect("a request"));
         let shown = format!("{read:?}");
         if adapter.credential_names().contains(&"botToken") {
             assert!(

@@ -1,10 +1,11 @@
 //! Who asks: `Authorization: Bearer KEY` or `x-api-key: KEY`, and the key under
 //! which a request is the same request.
 
+use super::Call;
 use crate::channel::Invalid;
-use crate::gateway::{Error, Gateway, Ports};
-use crate::model::access::KeySecret;
-use http::{HeaderMap, header};
+use crate::gateway::{Error, Freshness, Gateway, Ports};
+use crate::model::access::{Key, KeySecret, Scope};
+use http::{HeaderMap, Method, header};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -30,6 +31,27 @@ pub async fn secret<P: Ports>(
         Ok(secret)
     } else {
         Err(Error::RateLimited)
+    }
+}
+
+/// The key of a request, which must have a scope. Reads check the key again in their own
+/// batch; changes must know it now.
+pub async fn key<P: Ports>(
+    gateway: &Gateway<P>,
+    call: &Call<'_>,
+    scope: Option<Scope>,
+) -> Result<Key, Error> {
+    let secret = secret(gateway, call.request.headers()).await?;
+    let is_read = matches!(*call.request.method(), Method::GET | Method::HEAD);
+    let freshness = if is_read {
+        Freshness::Remembered
+    } else {
+        Freshness::Now
+    };
+    let key = gateway.authenticate(&secret, freshness).await?;
+    match scope.filter(|scope| !key.may(*scope)) {
+        Some(scope) => Err(Error::MissingScope(scope)),
+        None => Ok(key),
     }
 }
 

@@ -2,10 +2,17 @@
 //! folder with its routes, its documented JSON, and its own shape of errors.
 
 mod auth;
+mod chatt2me;
+mod cloove;
 mod inbound;
 mod native;
 mod page;
 mod problem;
+mod reading;
+mod sending;
+mod visito;
+mod webchat;
+mod whautochat;
 
 use crate::gateway::{Error, Gateway, Ports};
 use crate::model::id::{EventId, Fresh};
@@ -14,6 +21,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use matchit::Router;
+use problem::Told;
 use serde_json::json;
 use std::sync::OnceLock;
 
@@ -44,6 +52,64 @@ enum Action {
     Health,
     Inbound,
     Native(native::Action),
+    Visito(visito::Action),
+    Chatt2me(chatt2me::Action),
+    Whautochat(whautochat::Action),
+    Cloove(cloove::Action),
+    Webchat(webchat::Action),
+}
+
+/// Whose shape an error takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Surface {
+    Native,
+    Visito,
+    Chatt2me,
+    Whautochat,
+    Cloove,
+}
+
+impl Surface {
+    /// The surface that a path belongs to, also where nothing is there.
+    fn of(path: &str) -> Self {
+        let is_below = |base: &str| {
+            path.strip_prefix(base)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let is_whautochat = ["whatsapp", "messenger", "instagram", "telegram"]
+            .iter()
+            .any(|channel| is_below(&format!("/v1/messages/{channel}")));
+        if is_whautochat {
+            Surface::Whautochat
+        } else if is_below("/v1/communication") || is_below("/v1/organization") {
+            Surface::Chatt2me
+        } else if is_below("/v1/messaging") {
+            Surface::Cloove
+        } else if [
+            "/channels",
+            "/webhooks",
+            "/messages",
+            "/whatsapp-templates",
+            "/m2m/v1",
+        ]
+        .iter()
+        .any(|base| is_below(base))
+        {
+            Surface::Visito
+        } else {
+            Surface::Native
+        }
+    }
+
+    fn problem(self, told: &Told, request_id: &str) -> Response<Bytes> {
+        match self {
+            Surface::Native => problem::write(told, request_id),
+            Surface::Visito => visito::problem(told, request_id),
+            Surface::Chatt2me => chatt2me::problem(told, request_id),
+            Surface::Whautochat => whautochat::problem(told, request_id),
+            Surface::Cloove => cloove::problem(told, request_id),
+        }
+    }
 }
 
 /// A path, what it does by method, and the parameters in it.
@@ -62,9 +128,29 @@ fn routes() -> &'static Routes {
                 ],
             ),
         ];
-        for (method, path, action) in native::ROUTES {
-            let action = (method.clone(), Action::Native(*action));
-            match table.iter_mut().find(|(known, _)| known == path) {
+        let of_native = native::ROUTES.iter();
+        let of_native = of_native.map(|(method, path, it)| (method, *path, Action::Native(*it)));
+        let of_visito = visito::ROUTES.iter();
+        let of_visito = of_visito.map(|(method, path, it)| (method, *path, Action::Visito(*it)));
+        let of_chatt2me = chatt2me::ROUTES.iter();
+        let of_chatt2me =
+            of_chatt2me.map(|(method, path, it)| (method, *path, Action::Chatt2me(*it)));
+        let of_whautochat = whautochat::ROUTES.iter();
+        let of_whautochat =
+            of_whautochat.map(|(method, path, it)| (method, *path, Action::Whautochat(*it)));
+        let of_cloove = cloove::ROUTES.iter();
+        let of_cloove = of_cloove.map(|(method, path, it)| (method, *path, Action::Cloove(*it)));
+        let of_webchat = webchat::ROUTES.iter();
+        let of_webchat = of_webchat.map(|(method, path, it)| (method, *path, Action::Webchat(*it)));
+        let all = of_native
+            .chain(of_visito)
+            .chain(of_chatt2me)
+            .chain(of_whautochat)
+            .chain(of_cloove)
+            .chain(of_webchat);
+        for (method, path, action) in all {
+            let action = (method.clone(), action);
+            match table.iter_mut().find(|(known, _)| *known == path) {
                 Some((_, methods)) => methods.push(action),
                 None => table.push((path, vec![action])),
             }
@@ -125,13 +211,13 @@ async fn answer<P: Ports>(
     request: &Request<Bytes>,
     request_id: &str,
 ) -> (&'static str, Response<Bytes>) {
-    let Ok(found) = routes().at(request.uri().path()) else {
-        let response = problem::plain(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "There is nothing at this path.",
-            request_id,
-        );
+    let path = request.uri().path();
+    let surface = Surface::of(path);
+    let refuse =
+        |status, code, detail: &str| surface.problem(&Told::new(status, code, detail), request_id);
+    let Ok(found) = routes().at(path) else {
+        let detail = "There is nothing at this path.";
+        let response = refuse(StatusCode::NOT_FOUND, "not_found", detail);
         return ("unknown", response);
     };
     let (route, methods) = found.value;
@@ -141,31 +227,25 @@ async fn answer<P: Ports>(
         request.method()
     };
     let Some((_, action)) = methods.iter().find(|(method, _)| method == wanted) else {
-        return (route, method_not_allowed(methods, request_id));
+        return (route, method_not_allowed(methods, surface, request_id));
     };
-    if request.extensions().get::<BodyTooLarge>().is_some()
-        || request.body().len() > body_limit(request.uri().path())
-    {
-        let detail = format!(
-            "The body may have at most {} bytes.",
-            body_limit(request.uri().path())
-        );
-        let response = problem::plain(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            &detail,
-            request_id,
-        );
+    let most = body_limit(path);
+    if request.extensions().get::<BodyTooLarge>().is_some() || request.body().len() > most {
+        let detail = format!("The body may have at most {most} bytes.");
+        let response = refuse(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail);
         return (route, response);
     }
     if request.extensions().get::<BodyBroken>().is_some() {
         // A provider must repeat what did not arrive whole.
-        let (status, code) = match action {
-            Action::Inbound => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Action::Health | Action::Native(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+        let (status, code) = if matches!(action, Action::Inbound) {
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+        } else {
+            (StatusCode::BAD_REQUEST, "invalid_request")
         };
-        let detail = "The body did not arrive whole.";
-        return (route, problem::plain(status, code, detail, request_id));
+        return (
+            route,
+            refuse(status, code, "The body did not arrive whole."),
+        );
     }
     let call = Call {
         request,
@@ -176,22 +256,31 @@ async fn answer<P: Ports>(
         Action::Health => health(gateway).await,
         Action::Inbound => inbound::handle(gateway, &call).await,
         Action::Native(action) => native::handle(gateway, *action, &call).await,
+        Action::Visito(action) => visito::handle(gateway, *action, &call).await,
+        Action::Chatt2me(action) => chatt2me::handle(gateway, *action, &call).await,
+        Action::Whautochat(action) => whautochat::handle(gateway, *action, &call).await,
+        Action::Cloove(action) => cloove::handle(gateway, *action, &call).await,
+        Action::Webchat(action) => webchat::handle(gateway, *action, &call).await,
     };
     (route, response)
 }
 
-fn method_not_allowed(methods: &[(Method, Action)], request_id: &str) -> Response<Bytes> {
+fn method_not_allowed(
+    methods: &[(Method, Action)],
+    surface: Surface,
+    request_id: &str,
+) -> Response<Bytes> {
     let mut allowed: Vec<&str> = methods.iter().map(|(method, _)| method.as_str()).collect();
     if allowed.contains(&"GET") {
         allowed.push("HEAD");
     }
     let allowed = allowed.join(", ");
-    let mut response = problem::plain(
+    let told = Told::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         &format!("This path answers {allowed}."),
-        request_id,
     );
+    let mut response = surface.problem(&told, request_id);
     if let Ok(value) = HeaderValue::from_str(&allowed) {
         response.headers_mut().insert(ALLOW, value);
     }
@@ -269,6 +358,8 @@ enum Refusal {
     NotJson(String),
     Gateway(Error),
 }
+
+type Answer = Result<Response<Bytes>, Refusal>;
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {

@@ -22,32 +22,65 @@ struct Problem<'a> {
     request_id: &'a str,
 }
 
+/// A field and what is wrong with it, as every surface tells it.
 #[derive(Serialize)]
-struct FieldError<'a> {
+pub struct FieldError<'a> {
     pointer: &'a str,
     detail: &'a str,
 }
 
 /// An error as every surface tells it: status, code, sentence, fields.
-struct Told {
-    status: StatusCode,
-    code: &'static str,
-    detail: String,
-    fields: Vec<Invalid>,
+pub struct Told {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub detail: String,
+    pub fields: Vec<Invalid>,
 }
 
-/// Renders a refusal.
-pub fn render(refusal: &Refusal, request_id: &str) -> Response<Bytes> {
-    let told = match refusal {
-        Refusal::NotJson(detail) => Told {
-            status: StatusCode::BAD_REQUEST,
-            code: "invalid_request",
-            detail: format!("The body is not JSON: {detail}."),
+impl Told {
+    pub fn new(status: StatusCode, code: &'static str, detail: &str) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.to_owned(),
             fields: vec![],
-        },
-        Refusal::Gateway(error) => tell(error),
-    };
-    write(&told, request_id)
+        }
+    }
+
+    /// The fields as every surface's body carries them; absent when there are none.
+    pub fn errors(&self) -> Vec<FieldError<'_>> {
+        self.fields
+            .iter()
+            .map(|field| FieldError {
+                pointer: &field.pointer,
+                detail: &field.detail,
+            })
+            .collect()
+    }
+
+    /// Turns a body into the response, with the headers that belong to the status.
+    pub fn response(&self, body: &impl Serialize) -> Response<Bytes> {
+        let mut response = super::json_response(self.status, body);
+        let headers = response.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        let wait = match (self.status, self.code) {
+            (StatusCode::SERVICE_UNAVAILABLE, _) => Some("2"),
+            (StatusCode::TOO_MANY_REQUESTS, _) => Some("60"),
+            (_, "request_in_progress") => Some("1"),
+            _ => None,
+        };
+        if let Some(wait) = wait {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(wait));
+        }
+        response
+    }
+}
+
+/// Renders a refusal of the native surface.
+pub fn render(refusal: &Refusal, request_id: &str) -> Response<Bytes> {
+    write(&told(refusal), request_id)
 }
 
 /// Renders an error that names no field.
@@ -57,13 +90,30 @@ pub fn plain(
     detail: &str,
     request_id: &str,
 ) -> Response<Bytes> {
-    let told = Told {
-        status,
+    write(&Told::new(status, code, detail), request_id)
+}
+
+/// What is to be told of a refusal.
+pub fn told(refusal: &Refusal) -> Told {
+    match refusal {
+        Refusal::NotJson(detail) => Told {
+            status: StatusCode::BAD_REQUEST,
+            code: "invalid_request",
+            detail: format!("The body is not JSON: {detail}."),
+            fields: vec![],
+        },
+        Refusal::Gateway(error) => tell(error),
+    }
+}
+
+/// A refusal that one field is to blame for.
+fn refused_field(code: &'static str, field: &Invalid) -> Told {
+    Told {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
         code,
-        detail: detail.to_owned(),
-        fields: vec![],
-    };
-    write(&told, request_id)
+        detail: sentence(std::slice::from_ref(field)),
+        fields: vec![field.clone()],
+    }
 }
 
 fn tell(error: &Error) -> Told {
@@ -117,14 +167,13 @@ fn tell(error: &Error) -> Told {
                 &sentence(fields),
             )
         },
-        Error::UnsupportedContent(field) => Told {
-            fields: vec![field.clone()],
-            ..told(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "unsupported_content",
-                &sentence(std::slice::from_ref(field)),
-            )
-        },
+        Error::UnknownSender(detail) => {
+            let field = Invalid::new("/from", *detail);
+            refused_field("invalid_request", &field)
+        }
+        Error::UnsupportedContent(field) => refused_field("unsupported_content", field),
+        Error::TemplateNotApproved(field) => refused_field("template_not_approved", field),
+        Error::TemplateMismatch(field) => refused_field("template_parameter_mismatch", field),
         Error::WindowClosed { closed_at } => told(
             StatusCode::UNPROCESSABLE_ENTITY,
             "window_closed",
@@ -145,6 +194,32 @@ fn tell(error: &Error) -> Told {
             StatusCode::CONFLICT,
             "idempotency_key_reused",
             "This Idempotency-Key was used with another body.",
+        ),
+        Error::InProgress => told(
+            StatusCode::CONFLICT,
+            "request_in_progress",
+            "The first request under this Idempotency-Key is still running; try again.",
+        ),
+        Error::ProviderRejected {
+            message,
+            provider_code,
+        } => told(
+            StatusCode::BAD_GATEWAY,
+            "provider_rejected",
+            &match provider_code {
+                Some(code) => format!("The provider refused: {message} ({code})"),
+                None => format!("The provider refused: {message}"),
+            },
+        ),
+        Error::ProviderSilent => told(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The provider gave no complete answer. Nothing was changed; try again.",
+        ),
+        Error::OriginNotAllowed => told(
+            StatusCode::FORBIDDEN,
+            "origin_not_allowed",
+            "Pages of this origin may not use this web chat.",
         ),
         Error::Conflict { detail, pointer } => at(
             told(StatusCode::CONFLICT, "conflict", detail),
@@ -171,39 +246,21 @@ fn sentence(fields: &[Invalid]) -> String {
     }
 }
 
-fn write(told: &Told, request_id: &str) -> Response<Bytes> {
+/// Renders what is told as `application/problem+json`.
+pub fn write(told: &Told, request_id: &str) -> Response<Bytes> {
     let problem = Problem {
         kind: format!("urn:patchbay:error:{}", told.code),
         title: told.status.canonical_reason().unwrap_or("Error"),
         status: told.status.as_u16(),
         detail: &told.detail,
         code: told.code,
-        errors: told
-            .fields
-            .iter()
-            .map(|field| FieldError {
-                pointer: &field.pointer,
-                detail: &field.detail,
-            })
-            .collect(),
+        errors: told.errors(),
         request_id,
     };
-    let mut response = super::json_response(told.status, &problem);
-    let headers = response.headers_mut();
-    headers.insert(
+    let mut response = told.response(&problem);
+    response.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    if told.status == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    let wait = match told.status {
-        StatusCode::SERVICE_UNAVAILABLE => Some("2"),
-        StatusCode::TOO_MANY_REQUESTS => Some("60"),
-        _ => None,
-    };
-    if let Some(wait) = wait {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static(wait));
-    }
     response
 }

@@ -7,6 +7,32 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde_json::Value;
 
+/// The product that a webhook is about, such as `page`.
+pub fn object(body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Envelope {
+        object: Option<String>,
+    }
+    serde_json::from_slice::<Envelope>(body).ok()?.object
+}
+
+/// A GET with the token as bearer; `None` where origin or token cannot form one.
+pub fn get(url: &str, token: &str) -> Option<Request<Bytes>> {
+    Request::get(url)
+        .header(http::header::AUTHORIZATION, format!("Bearer {token}"))
+        .body(Bytes::new())
+        .ok()
+}
+
+/// Reads the answer to a question about an account.
+pub fn probed(response: &Response<Bytes>) -> Result<(), SendError> {
+    if response.status().is_success() {
+        Ok(())
+    } else {
+        Err(error(response))
+    }
+}
+
 /// Checks `X-Hub-Signature-256` against the app secret.
 pub fn verify(channel: &Channel, request: &Request<Bytes>) -> Result<(), Unverified> {
     let header = request

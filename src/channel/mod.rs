@@ -13,7 +13,8 @@ use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::Content;
 use crate::model::id::MessageId;
-use crate::model::message::DeliveryStatus;
+use crate::model::message::{Actor, DeliveryStatus};
+use crate::model::template::{ProviderTemplate, TemplateDraft, TemplateRecord};
 use crate::model::time::Timestamp;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -39,6 +40,11 @@ pub trait Adapter: Sync {
     /// The credentials a channel of this type needs, by wire name.
     fn credential_names(&self) -> &'static [&'static str];
 
+    /// Credentials that it may have beside them.
+    fn optional_credential_names(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Checks the form of the credentials beyond being there; nothing is asked
     /// of the provider.
     fn check_credentials(&self, _: &Credentials) -> Result<(), Invalid> {
@@ -57,21 +63,50 @@ pub trait Adapter: Sync {
     /// The kind of identity that its addresses are.
     fn identity_kind(&self) -> IdentityKind;
 
-    /// The one HTTP request that sends a message.
+    /// Asks the provider whether the channel's credentials are good; `None` where there
+    /// is nobody to ask. Read with `probed`.
+    fn probe(&self, origins: &Origins, channel: &Channel) -> Option<Request<Bytes>>;
+
+    /// Reads the provider's complete answer to `probe`.
+    fn probed(&self, response: &Response<Bytes>) -> Result<(), SendError> {
+        self.accepted(response).map(|_| ())
+    }
+
+    /// What the provider knows of message templates, where it has them.
+    fn templates(&self) -> Option<&'static dyn Templates> {
+        None
+    }
+
+    /// The one HTTP request that sends a message. Never called where `Profile::is_local`.
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError>;
 
     /// Reads the provider's complete answer to `request`: the provider's id of
     /// the message, or what went wrong.
     fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError>;
 
-    /// Checks that a webhook comes from the provider, on its raw bytes. Fails
-    /// closed where the channel's secret is empty.
-    fn verify(&self, channel: &Channel, request: &Request<Bytes>) -> Result<(), Unverified>;
+    /// Checks that a webhook comes from the provider, on its raw bytes; `url` is the
+    /// one the provider was given. Fails closed where the channel's secret is empty.
+    fn verify(
+        &self,
+        channel: &Channel,
+        url: &str,
+        request: &Request<Bytes>,
+    ) -> Result<(), Unverified>;
 
-    /// Reads a verified webhook of this channel. What is not understood, or is for
-    /// another account, is `Ignored` by name or an `unsupported` message, never an
-    /// error.
-    fn inbound(&self, channel: &Channel, body: &[u8]) -> Vec<Inbound>;
+    /// Reads a verified webhook. What is not understood is `Ignored` by name or an
+    /// `unsupported` message, never an error.
+    fn inbound(&self, request: &Request<Bytes>) -> Vec<Entry>;
+
+    /// What the provider calls the account of a channel in its webhooks; `None` where a
+    /// webhook is for one account only.
+    fn account(&self, _: &Channel) -> Option<String> {
+        None
+    }
+
+    /// The name of a Meta app's product in its webhooks, such as `page`.
+    fn object(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Answers a subscription handshake; `None` where the provider has none.
     fn challenge(&self, _: &Channel, _: &Request<Bytes>) -> Option<Response<Bytes>> {
@@ -79,12 +114,49 @@ pub trait Adapter: Sync {
     }
 }
 
+/// What a provider with message templates knows of them. Stateless.
+pub trait Templates: Sync {
+    /// Asks for a page of the channel's templates, from the cursor on that the page
+    /// before gave.
+    fn list(
+        &self,
+        origins: &Origins,
+        channel: &Channel,
+        after: Option<&str>,
+    ) -> Result<Request<Bytes>, SendError>;
+
+    /// Reads the provider's complete answer to `list`, and the cursor of the next page.
+    fn listed(
+        &self,
+        response: &Response<Bytes>,
+    ) -> Result<(Vec<ProviderTemplate>, Option<String>), SendError>;
+
+    /// Fills a template's placeholders: what is sent, and the text a reader sees. Pointers
+    /// are relative to the content.
+    fn fill(&self, template: &TemplateRecord, draft: &TemplateDraft) -> Result<Filled, Invalid>;
+
+    /// The names of the placeholders of its components, in order.
+    fn variables(&self, components: &[serde_json::Value]) -> Vec<String>;
+}
+
+/// A template with its placeholders filled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filled {
+    /// In the provider's own shape.
+    pub components: Vec<serde_json::Value>,
+    /// The rendered body.
+    pub text: String,
+}
+
 /// Where each provider answers. Overridable, so that an emulator can stand in.
 #[derive(Clone, Debug)]
 pub struct Origins {
     /// With the version, such as `https://graph.facebook.com/v23.0`.
     pub graph: String,
+    /// With the version, such as `https://graph.instagram.com/v23.0`.
+    pub instagram: String,
     pub telegram: String,
+    pub twilio: String,
 }
 
 /// What a channel can carry.
@@ -92,6 +164,10 @@ pub struct Origins {
 pub struct Profile {
     /// The longest text.
     pub text: Limit,
+    /// Whether it takes approved templates.
+    pub templates: bool,
+    /// Whether there is no provider: an accepted message is sent.
+    pub is_local: bool,
 }
 
 impl Profile {
@@ -105,6 +181,8 @@ impl Profile {
                 }
                 self.text.check("/text", text)
             }
+            Content::Template(_) if self.templates => Ok(()),
+            Content::Template(_) => Err(Invalid::new("/type", "this channel has no templates")),
             Content::Unsupported { .. } => Err(Invalid::new(
                 "/type",
                 "unsupported is for inbound messages only",
@@ -117,18 +195,22 @@ impl Profile {
 #[derive(Clone, Copy, Debug)]
 pub enum Limit {
     Characters(usize),
+    /// Of UTF-8.
+    Bytes(usize),
 }
 
 impl Limit {
     fn check(self, pointer: &'static str, text: &str) -> Result<(), Invalid> {
-        let Limit::Characters(most) = self;
-        let length = text.chars().count();
+        let (length, most, unit) = match self {
+            Limit::Characters(most) => (text.chars().count(), most, "characters"),
+            Limit::Bytes(most) => (text.len(), most, "bytes"),
+        };
         if length <= most {
             return Ok(());
         }
         Err(Invalid::new(
             pointer,
-            format!("must be at most {most} characters; it has {length}"),
+            format!("must be at most {most} {unit}; it has {length}"),
         ))
     }
 }
@@ -142,6 +224,9 @@ pub struct Outbound<'a> {
     pub content: &'a Content,
     /// The provider's id of the message this one answers.
     pub reply_to: Option<&'a str>,
+    pub actor: Actor,
+    /// Where the provider posts to this channel.
+    pub inbound_url: &'a str,
 }
 
 /// A value that cannot be: where it stands and what is wrong with it.
@@ -236,13 +321,44 @@ pub fn retry_after_ms<T>(response: &Response<T>) -> Option<i64> {
     (seconds >= 0).then(|| seconds.saturating_mul(1_000))
 }
 
+/// One thing in a webhook, and the account it is for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// As `Adapter::account` names it; `None` is the channel that was posted to.
+    pub account: Option<String>,
+    pub item: Inbound,
+}
+
+impl From<Inbound> for Entry {
+    fn from(item: Inbound) -> Self {
+        Self {
+            account: None,
+            item,
+        }
+    }
+}
+
+/// Reads a verified webhook by what it says it is: one Meta app may post for all its
+/// products to one URL.
+#[must_use]
+pub fn read(adapter: &dyn Adapter, request: &Request<Bytes>) -> (ChannelKind, Vec<Entry>) {
+    let named = adapter.object().and_then(|own| {
+        let object = meta::object(request.body())?;
+        let named = ADAPTERS
+            .iter()
+            .copied()
+            .find(|other| other.object() == Some(object.as_str()));
+        named.filter(|_| object != own)
+    });
+    let reader = named.unwrap_or(adapter);
+    (reader.kind(), reader.inbound(request))
+}
+
 /// One thing a provider told us, in the form every channel shares.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Inbound {
     Message(InboundMessage),
     Status(StatusReport),
-    /// For an account that is not this channel's, as far as is known of it.
-    OtherAccount,
     /// Understood well enough to leave alone; named for the log.
     Ignored(String),
 }

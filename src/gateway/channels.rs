@@ -1,8 +1,8 @@
 //! Connecting senders, and opening their credentials for use.
 
 use super::keys::unfold;
-use super::{Error, Gateway, Hint, Page, Ports, Queue, next, view};
-use crate::channel::{ADAPTERS, Adapter, Invalid, adapter};
+use super::{Error, Gateway, Hint, NoAnswer, Page, Ports, Queue, next, view};
+use crate::channel::{ADAPTERS, Adapter, Invalid, Reason, SendError, adapter};
 use crate::model::access::Key;
 use crate::model::channel::{
     Channel, ChannelKind, ChannelRecord, ChannelStatus, Credentials, Settings, match_key,
@@ -10,7 +10,7 @@ use crate::model::channel::{
 use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, Change, NewChannel};
-use crate::store::outbox;
+use crate::store::{Statement, outbox};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -45,6 +45,23 @@ pub(super) struct Sealed {
     pub version: i64,
 }
 
+/// Credentials that take the place of others.
+struct Renewed {
+    sealed: String,
+    account: Option<String>,
+}
+
+/// How long a provider may take to say whether credentials are good.
+const PROBE_MS: u32 = 5_000;
+
+/// What a provider says of a channel's credentials.
+#[derive(Debug, PartialEq)]
+enum Probed {
+    Good,
+    Refused(SendError),
+    NoAnswer,
+}
+
 /// The place credentials are bound to.
 fn place(workspace: WorkspaceId, id: ChannelId) -> String {
     format!("channel|{workspace}|{id}|credentials")
@@ -65,9 +82,31 @@ impl<P: Ports> Gateway<P> {
                 .map_err(|invalid| Error::invalid("/identifier", invalid.detail))?,
             None => adapter.default_identifier(&credentials),
         };
+        let given = serde_json::to_value(&connect.settings).unwrap_or_default();
+        check_settings(connect.kind, &given)?;
+        if connect.settings.require_identity && credentials.get("identitySecret").is_empty() {
+            return Err(Error::invalid(
+                "/credentials/identitySecret",
+                "is required where visitors must prove who they are",
+            ));
+        }
         let id: ChannelId = self.fresh(now);
-        let credentials = self.seal_credentials(key.workspace_id, id, &credentials)?;
+        let channel = Channel {
+            id,
+            workspace_id: key.workspace_id,
+            kind: connect.kind,
+            identifier: identifier.clone(),
+            settings: connect.settings.clone(),
+            credentials,
+            version: 1,
+        };
+        self.refuse_bad_token(adapter, &channel).await?;
+        let account = adapter.account(&channel);
+        let public_key = adapter.profile().is_local.then(|| self.token());
+        let credentials = self.seal_credentials(key.workspace_id, id, &channel.credentials)?;
         let new = NewChannel {
+            account: account.as_deref(),
+            public_key: public_key.as_deref(),
             id,
             workspace_id: key.workspace_id,
             kind: connect.kind,
@@ -86,7 +125,7 @@ impl<P: Ports> Gateway<P> {
             });
         };
         self.memory
-            .forget_identifier(key.workspace_id, new.match_key);
+            .forget_identifier(key.workspace_id, connect.kind, new.match_key);
         Ok(view::Channel::of(record, &self.config.public_url))
     }
 
@@ -118,16 +157,23 @@ impl<P: Ports> Gateway<P> {
         &self,
         key: &Key,
         id: ChannelId,
+        kind: ChannelKind,
         patch: ChannelPatch,
     ) -> Result<view::Channel, Error> {
-        let credentials = match patch.credentials {
+        if let Some(settings) = &patch.settings {
+            check_settings(kind, settings)?;
+        }
+        let renewed = match patch.credentials {
             Some(given) => Some(self.renewed_credentials(key, id, given).await?),
             None => None,
         };
         let change = Change {
             name: patch.name.as_deref(),
             settings: patch.settings.as_ref(),
-            credentials: credentials.as_deref(),
+            credentials: renewed.as_ref().map(|renewed| renewed.sealed.as_str()),
+            account: renewed
+                .as_ref()
+                .and_then(|renewed| renewed.account.as_deref()),
             status: patch.status,
         };
         let mut batch = vec![channels::update(key.workspace_id, id, &change)];
@@ -152,7 +198,7 @@ impl<P: Ports> Gateway<P> {
         key: &Key,
         id: ChannelId,
         given: Credentials,
-    ) -> Result<String, Error> {
+    ) -> Result<Renewed, Error> {
         if given.0.is_empty() {
             return Err(Error::invalid("/credentials", "must name at least one"));
         }
@@ -161,10 +207,88 @@ impl<P: Ports> Gateway<P> {
             .filter(|sealed| sealed.workspace_id == key.workspace_id)
             .map(|sealed| self.open_channel(sealed))
             .ok_or(Error::not_found("channel"))?;
+        let adapter = built(channel.kind)?;
         let mut credentials = channel.credentials.clone();
         credentials.0.extend(given.0);
-        let credentials = check_credentials(built(channel.kind)?, credentials)?;
-        self.seal_credentials(key.workspace_id, id, &credentials)
+        let channel = Channel {
+            credentials: check_credentials(adapter, credentials)?,
+            ..channel.as_ref().clone()
+        };
+        self.refuse_bad_token(adapter, &channel).await?;
+        Ok(Renewed {
+            sealed: self.seal_credentials(key.workspace_id, id, &channel.credentials)?,
+            account: adapter.account(&channel),
+        })
+    }
+
+    /// Asks the provider whether it takes the credentials. Only a clear no counts: a
+    /// provider that cannot be reached keeps nobody from connecting.
+    async fn refuse_bad_token(
+        &self,
+        adapter: &dyn Adapter,
+        channel: &Channel,
+    ) -> Result<(), Error> {
+        match self.probe(adapter, channel).await {
+            Probed::Refused(SendError::Unauthorized(reason)) => Err(Error::invalid(
+                "/credentials",
+                format!("are refused by the provider: {}", reason.message),
+            )),
+            Probed::Refused(_) | Probed::Good | Probed::NoAnswer => Ok(()),
+        }
+    }
+
+    async fn probe(&self, adapter: &dyn Adapter, channel: &Channel) -> Probed {
+        let Some(request) = adapter.probe(&self.config.origins, channel) else {
+            return Probed::Good;
+        };
+        match self.ports.fetch(request, PROBE_MS).await {
+            Ok(response) => match adapter.probed(&response) {
+                Ok(()) => Probed::Good,
+                Err(error) => Probed::Refused(error),
+            },
+            Err(NoAnswer) => Probed::NoAnswer,
+        }
+    }
+
+    /// Asks the provider whether a channel works, and says what is wrong. A refused token
+    /// moves the channel to `needs_reauth`, one that is taken moves it back.
+    pub async fn test_channel(&self, key: &Key, id: ChannelId) -> Result<view::ChannelTest, Error> {
+        let now = self.now();
+        let sealed = self
+            .read_channel(id)
+            .await?
+            .filter(|sealed| sealed.workspace_id == key.workspace_id)
+            .ok_or(Error::not_found("channel"))?;
+        let status = sealed.status;
+        let channel = self.open_channel(sealed);
+        let adapter = built(channel.kind)?;
+        let probed = self.probe(adapter, &channel).await;
+        let change = match (&probed, status) {
+            (Probed::Refused(SendError::Unauthorized(reason)), ChannelStatus::Connected) => {
+                let code = reason.provider_code.as_deref().unwrap_or(reason.code);
+                Some(channels::needs_reauth(id, channel.version, Some(code), now))
+            }
+            (Probed::Good, ChannelStatus::NeedsReauth) => {
+                Some(channels::is_well(id, channel.version))
+            }
+            _ => None,
+        };
+        let mut batch: Vec<Statement> = change.into_iter().collect();
+        let has_changed = !batch.is_empty();
+        batch.push(channels::get(key.workspace_id, id));
+        if has_changed && probed == Probed::Good {
+            batch.push(outbox::wake(id, now));
+        }
+        let mut rows = self.batch(batch).await?.into_iter();
+        if has_changed {
+            self.forget_channel(id).await;
+            next(&mut rows);
+        }
+        let channel = self.show_channel(next(&mut rows).records()?)?;
+        let woken: Vec<Hint> = next(&mut rows).read()?;
+        let hints = woken.iter().map(|hint| hint.push(0)).collect();
+        self.push(Queue::Outbound, hints).await;
+        Ok(view::ChannelTest::of(channel, &probed_error(&probed)))
     }
 
     pub async fn delete_channel(&self, key: &Key, id: ChannelId) -> Result<(), Error> {
@@ -279,12 +403,26 @@ impl<P: Ports> Gateway<P> {
         Ok(Some(self.remember_channel(sealed, now)))
     }
 
+    /// Reads a channel and remembers what other channels of its workspace the provider
+    /// may post for to the same URL.
     async fn read_channel(&self, id: ChannelId) -> Result<Option<Sealed>, Error> {
-        let rows = self.batch(vec![channels::sealed(id)]).await?;
-        Ok(self
-            .read_sealed(next(&mut rows.into_iter()))?
-            .into_iter()
-            .next())
+        #[derive(Deserialize)]
+        struct Sibling {
+            account: String,
+        }
+        let now = self.now();
+        let batch = vec![channels::sealed(id), channels::sealed_siblings(id)];
+        let mut rows = self.batch(batch).await?.into_iter();
+        let found = self.read_sealed(next(&mut rows))?;
+        let siblings = next(&mut rows);
+        let accounts: Vec<Sibling> = siblings.clone().read()?;
+        let siblings = self.read_sealed(siblings)?;
+        for (sealed, Sibling { account }) in siblings.into_iter().zip(accounts) {
+            let channel = self.remember_channel(sealed, now);
+            self.memory
+                .keep_account(channel.workspace_id, channel.kind, account, channel.id, now);
+        }
+        Ok(found.into_iter().next())
     }
 
     pub(super) async fn forget_channel(&self, id: ChannelId) {
@@ -296,9 +434,10 @@ impl<P: Ports> Gateway<P> {
 /// Whether some type of channel has a credential of this name.
 #[must_use]
 pub fn is_credential(name: &str) -> bool {
-    ADAPTERS
-        .iter()
-        .any(|adapter| adapter.credential_names().contains(&name))
+    ADAPTERS.iter().any(|adapter| {
+        let optional = adapter.optional_credential_names();
+        adapter.credential_names().contains(&name) || optional.contains(&name)
+    })
 }
 
 /// The adapter of a type, or that there is none yet.
@@ -311,6 +450,48 @@ fn built(kind: ChannelKind) -> Result<&'static dyn Adapter, Error> {
     })
 }
 
+/// Settings that channels of one type alone have.
+const OWN_SETTINGS: [(&str, ChannelKind); 5] = [
+    ("defaultLanguage", ChannelKind::Whatsapp),
+    ("login", ChannelKind::Instagram),
+    ("allowedOrigins", ChannelKind::Webchat),
+    ("displayName", ChannelKind::Webchat),
+    ("requireIdentity", ChannelKind::Webchat),
+];
+
+/// Settings that are another type's are refused, not ignored.
+fn check_settings(kind: ChannelKind, given: &serde_json::Value) -> Result<(), Error> {
+    let foreign = OWN_SETTINGS
+        .iter()
+        .find(|(name, owner)| *owner != kind && given.get(name).is_some());
+    match foreign {
+        Some((name, owner)) => Err(Error::invalid(
+            format!("/settings/{name}"),
+            format!("is a setting of {} channels", owner.name()),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The provider's word on what is wrong, if something is.
+fn probed_error(probed: &Probed) -> Option<Reason> {
+    match probed {
+        Probed::Good => None,
+        Probed::NoAnswer => Some(Reason {
+            code: "unavailable",
+            provider_code: None,
+            message: "The provider gave no complete answer.".to_owned(),
+        }),
+        Probed::Refused(
+            SendError::Throttled { reason, .. }
+            | SendError::Temporary(reason)
+            | SendError::Unauthorized(reason)
+            | SendError::Rejected(reason)
+            | SendError::Unclear(reason),
+        ) => Some(reason.clone()),
+    }
+}
+
 /// Every credential of the type is there, and none is empty. Others are left out.
 fn check_credentials(
     adapter: &dyn Adapter,
@@ -318,9 +499,10 @@ fn check_credentials(
 ) -> Result<Credentials, Error> {
     let mut credentials = credentials;
     let names = adapter.credential_names();
-    credentials
-        .0
-        .retain(|name, _| names.contains(&name.as_str()));
+    let optional = adapter.optional_credential_names();
+    credentials.0.retain(|name, value| {
+        names.contains(&name.as_str()) || (optional.contains(&name.as_str()) && !value.is_empty())
+    });
     let missing: Vec<Invalid> = names
         .iter()
         .filter(|name| credentials.get(name).trim().is_empty())

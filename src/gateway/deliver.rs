@@ -6,16 +6,17 @@ use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
 use super::receive::LONGEST_ID;
 use super::settle::Parked;
-use super::{Gateway, Ports, Push, Queue};
+use super::{Gateway, Ports, Push, Queue, next};
 use crate::channel::{Outbound, SendError, adapter};
 use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
 use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::event::EventType;
 use crate::model::id::{ChannelId, ConversationId, EventId, MessageId, WorkspaceId};
+use crate::model::message::{Actor, MessageRecord};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::outbox::{self, Candidates, Outcome};
-use crate::store::{DatabaseError, Rows, Statement, channels, events};
+use crate::store::{DatabaseError, Rows, Statement, channels, events, messages};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -72,6 +73,7 @@ pub(super) struct Job {
     expires_at: Option<i64>,
     address: Address,
     reply_to: Option<String>,
+    actor: Option<Actor>,
     channel_deleted_at: Option<i64>,
     channel_id: ChannelId,
     channel_status: ChannelStatus,
@@ -136,12 +138,56 @@ impl<P: Ports> Gateway<P> {
                 .await;
             waiting.conversations = done.iter().map(|done| done.job.conversation_id).collect();
             let goes_on = self.now().ms() - started.ms() < LONGEST_RUN_MS;
-            jobs = self.record(done, goes_on.then_some(&waiting)).await?;
+            (jobs, _) = self
+                .record(done, goes_on.then_some(&waiting), vec![])
+                .await?;
             if !goes_on {
                 self.hand_back(&waiting).await;
             }
         }
         Ok(())
+    }
+
+    /// Claims a message just accepted, in its own batch, for it to be sent before the
+    /// answer. It is not claimed while an earlier one of its conversation is unsent.
+    pub(super) fn claim_own(&self, workspace: WorkspaceId, message: MessageId) -> Vec<Statement> {
+        let own = Candidates {
+            messages: vec![(workspace, message)],
+            conversations: vec![],
+        };
+        self.claim(&own, &self.token())
+    }
+
+    /// Sends what `claim_own` claimed; gives back the message as it stands then. The
+    /// message is accepted already: whatever fails here is the queue's and the sweep's.
+    pub(super) async fn deliver_own(
+        &self,
+        claimed: Rows,
+        message: MessageRecord,
+    ) -> Result<MessageRecord, DatabaseError> {
+        let Some(job) = read_jobs(Some(claimed))?.pop() else {
+            let hint = Hint::Conversation {
+                conversation: message.conversation_id,
+            };
+            self.push(Queue::Outbound, vec![hint.push(0)]).await;
+            return Ok(message);
+        };
+        let conversation = job.conversation_id;
+        let reads = vec![
+            messages::get(job.workspace_id, job.id),
+            outbox::waits(conversation, self.now()),
+        ];
+        let done = self.attempt(job).await;
+        let Ok((_, read)) = self.record(vec![done], None, reads).await else {
+            return Ok(message);
+        };
+        let mut read = read.into_iter();
+        let stands = next(&mut read).records::<MessageRecord>()?;
+        if !next(&mut read).0.is_empty() {
+            let hint = Hint::Conversation { conversation };
+            self.push(Queue::Outbound, vec![hint.push(0)]).await;
+        }
+        Ok(stands.into_iter().next().unwrap_or(message))
     }
 
     fn claim(&self, candidates: &Candidates, token: &str) -> Vec<Statement> {
@@ -209,6 +255,8 @@ impl<P: Ports> Gateway<P> {
             to: &job.address,
             content: &content,
             reply_to: job.reply_to.as_deref(),
+            actor: job.actor.unwrap_or_default(),
+            inbound_url: &self.inbound_url(channel.id),
         };
         let request = match adapter.request(&self.config.origins, &outbound) {
             Ok(request) => request,
@@ -226,12 +274,13 @@ impl<P: Ports> Gateway<P> {
         }
     }
 
-    /// Records what became of a group, and claims the next from `waiting`.
+    /// Records what became of a group, claims the next from `waiting`, and reads.
     pub(super) async fn record(
         &self,
         done: Vec<Done>,
         waiting: Option<&Candidates>,
-    ) -> Result<Vec<Job>, DatabaseError> {
+        reads: Vec<Statement>,
+    ) -> Result<(Vec<Job>, Vec<Rows>), DatabaseError> {
         let now = self.now();
         let mut retries = Vec::new();
         let mut outcomes = Vec::new();
@@ -280,7 +329,10 @@ impl<P: Ports> Gateway<P> {
         }
         let told_of_created = batch.len();
         batch.extend(refused);
-        let rows = self.batch(batch).await?;
+        let written = batch.len();
+        batch.extend(reads);
+        let mut rows = self.batch(batch).await?;
+        let read = rows.split_off(written.min(rows.len()));
         let rows_at = |at: usize| rows.get(at).cloned().unwrap_or_default();
         let mut told: Vec<DeliveryHint> = rows_at(recorded - 2).read()?;
         let parked: Vec<Parked> = rows_at(recorded - 1).read()?;
@@ -295,7 +347,7 @@ impl<P: Ports> Gateway<P> {
         self.push_deliveries(told).await;
         self.push(Queue::Outbound, retries).await;
         self.apply_parked(&parked, now).await?;
-        Ok(jobs)
+        Ok((jobs, read))
     }
 
     fn settle(&self, done: &Done, now: Timestamp) -> Outcome {

@@ -18,8 +18,14 @@ pub enum Error {
         pointer: Option<String>,
     },
     Invalid(Vec<Invalid>),
+    /// `from` names no channel, or not one alone; what is wrong with it.
+    UnknownSender(&'static str),
     /// The channel cannot carry this content.
     UnsupportedContent(Invalid),
+    /// No template of that name may be sent; with the field that named it.
+    TemplateNotApproved(Invalid),
+    /// What is given does not fill the template's placeholders.
+    TemplateMismatch(Invalid),
     WindowClosed {
         closed_at: Option<Timestamp>,
     },
@@ -28,10 +34,21 @@ pub enum Error {
     },
     /// The idempotency key was used with another body.
     KeyReused,
+    /// The first request under this idempotency key is still running.
+    InProgress,
     Conflict {
         detail: &'static str,
         pointer: Option<String>,
     },
+    /// The provider refused what it was asked for the client's sake; its own words.
+    ProviderRejected {
+        message: String,
+        provider_code: Option<String>,
+    },
+    /// The provider gave no answer that could be used.
+    ProviderSilent,
+    /// The page that asks is of a site that may not.
+    OriginNotAllowed,
     /// The database did not answer; nothing is half-done.
     Unavailable,
     /// A defect of ours.

@@ -3,8 +3,9 @@
 //! can only cost a second round trip.
 
 use crate::model::access::Key;
-use crate::model::channel::Channel;
+use crate::model::channel::{Channel, ChannelKind};
 use crate::model::id::{ChannelId, ConversationId, WorkspaceId};
+use crate::model::template::{TemplateRecord, TemplateRef};
 use crate::model::time::{MINUTE_MS, Timestamp};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -48,9 +49,13 @@ pub struct Memory {
     /// By the hash of the secret.
     keys: Kept<String, Key>,
     channels: Kept<ChannelId, Rc<Channel>>,
-    /// By workspace and the form in which identifiers are compared.
-    identifiers: Kept<(WorkspaceId, String), ChannelId>,
+    /// By workspace, the type asked for, and the form in which identifiers are compared.
+    identifiers: Kept<(WorkspaceId, Option<ChannelKind>, String), ChannelId>,
     conversations: Kept<(WorkspaceId, ConversationId), ChannelId>,
+    /// By workspace, type and the provider's name of the account.
+    accounts: Kept<(WorkspaceId, ChannelKind, String), ChannelId>,
+    /// What a reference meant on a channel. (The accept batch holds their versions.)
+    templates: Kept<(ChannelId, TemplateRef), Vec<Rc<TemplateRecord>>>,
 }
 
 impl Default for Memory {
@@ -60,6 +65,8 @@ impl Default for Memory {
             channels: Kept::new(),
             identifiers: Kept::new(),
             conversations: Kept::new(),
+            accounts: Kept::new(),
+            templates: Kept::new(),
         }
     }
 }
@@ -89,28 +96,36 @@ impl Memory {
         self.channels.forget(&id);
     }
 
+    /// The channel of an identifier, among those of a type or among all.
     pub fn identifier(
         &self,
         workspace: WorkspaceId,
+        kind: Option<ChannelKind>,
         match_key: &str,
         now: Timestamp,
     ) -> Option<ChannelId> {
         self.identifiers
-            .get(&(workspace, match_key.to_owned()), now)
+            .get(&(workspace, kind, match_key.to_owned()), now)
     }
 
     pub fn keep_identifier(
         &self,
         workspace: WorkspaceId,
+        kind: Option<ChannelKind>,
         match_key: String,
         channel: ChannelId,
         now: Timestamp,
     ) {
-        self.identifiers.put((workspace, match_key), channel, now);
+        self.identifiers
+            .put((workspace, kind, match_key), channel, now);
     }
 
-    pub fn forget_identifier(&self, workspace: WorkspaceId, match_key: &str) {
-        self.identifiers.forget(&(workspace, match_key.to_owned()));
+    /// Forgets what an identifier of a type meant, also among all types.
+    pub fn forget_identifier(&self, workspace: WorkspaceId, kind: ChannelKind, match_key: &str) {
+        for kind in [None, Some(kind)] {
+            self.identifiers
+                .forget(&(workspace, kind, match_key.to_owned()));
+        }
     }
 
     pub fn conversation(
@@ -130,6 +145,51 @@ impl Memory {
         now: Timestamp,
     ) {
         self.conversations.put((workspace, id), channel, now);
+    }
+
+    pub fn account(
+        &self,
+        workspace: WorkspaceId,
+        kind: ChannelKind,
+        account: &str,
+        now: Timestamp,
+    ) -> Option<ChannelId> {
+        self.accounts
+            .get(&(workspace, kind, account.to_owned()), now)
+    }
+
+    pub fn keep_account(
+        &self,
+        workspace: WorkspaceId,
+        kind: ChannelKind,
+        account: String,
+        channel: ChannelId,
+        now: Timestamp,
+    ) {
+        self.accounts.put((workspace, kind, account), channel, now);
+    }
+
+    pub fn templates(
+        &self,
+        channel: ChannelId,
+        wanted: &TemplateRef,
+        now: Timestamp,
+    ) -> Option<Vec<Rc<TemplateRecord>>> {
+        self.templates.get(&(channel, wanted.clone()), now)
+    }
+
+    pub fn keep_templates(
+        &self,
+        channel: ChannelId,
+        wanted: TemplateRef,
+        found: Vec<Rc<TemplateRecord>>,
+        now: Timestamp,
+    ) {
+        self.templates.put((channel, wanted), found, now);
+    }
+
+    pub fn forget_templates(&self, channel: ChannelId, wanted: &TemplateRef) {
+        self.templates.forget(&(channel, wanted.clone()));
     }
 }
 

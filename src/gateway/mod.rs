@@ -15,6 +15,7 @@ mod recipient;
 mod send;
 mod settle;
 mod sweep;
+mod templates;
 mod vault;
 pub mod view;
 
@@ -27,11 +28,12 @@ pub use keys::{Freshness, IssuedKey, NewApiKey, Workspace};
 pub use memory::Memory;
 pub use publish::DeliveryHint;
 pub use receive::Reception;
-pub use send::{Accepted, Idempotency, Send};
+pub use recipient::{Recipient, Sender};
+pub use send::{Accepted, Draft, Idempotency, Pace, Send};
 pub use vault::Vault;
 
 use crate::channel::Origins;
-use crate::model::id::Fresh;
+use crate::model::id::{ChannelId, Fresh};
 use crate::model::time::Timestamp;
 use crate::store::{Database, DatabaseError, Rows, Statement};
 use bytes::Bytes;
@@ -172,6 +174,11 @@ impl<P: Ports> Gateway<P> {
                     .inspect_err(|error| self.log_database_error(error))
             }
         }
+    }
+
+    /// Where the provider of a channel posts.
+    fn inbound_url(&self, channel: ChannelId) -> String {
+        format!("{}/inbound/{channel}", self.config.public_url)
     }
 
     fn log_database_error(&self, error: &DatabaseError) {

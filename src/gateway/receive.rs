@@ -2,7 +2,9 @@
 //! the answer.
 
 use super::{Error, Gateway, Ports};
-use crate::channel::{Adapter, Inbound, InboundMessage, Reason, StatusReport, adapter};
+use crate::channel::{
+    self, Adapter, Entry, Inbound, InboundMessage, Reason, StatusReport, Unverified, adapter,
+};
 use crate::model::channel::Channel;
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
@@ -38,9 +40,10 @@ impl<P: Ports> Gateway<P> {
     ///
     /// 1. The channel, remembered; read anew before a refusal, or where it changed.
     /// 2. The check, on the bytes as they came.
-    /// 3. One batch stores whatever is in it, if the channel is still the one that was
+    /// 3. What is for other accounts of the same app goes to their channels.
+    /// 4. One batch stores whatever is in it, if the channels are still those it was
     ///    checked with; a repeat stores nothing.
-    /// 4. Subscribers' deliveries are hinted at. The rows are durable already.
+    /// 5. Subscribers' deliveries are hinted at. The rows are durable already.
     pub async fn receive(
         &self,
         id: ChannelId,
@@ -53,18 +56,17 @@ impl<P: Ports> Gateway<P> {
         if request.method() == Method::GET {
             return self.challenge(channel, adapter, request, now).await;
         }
-        if adapter.verify(&channel, request).is_ok() {
-            let items = adapter.inbound(&channel, request.body());
-            let is_for_us = !items.contains(&Inbound::OtherAccount);
-            if is_for_us && self.store_inbound(&channel, items, now).await? {
-                return Ok(Reception::Stored);
-            }
+        if let Ok(sorted) = self.sort(&channel, adapter, request, now)
+            && sorted.strangers.is_empty()
+            && self.store_inbound(sorted.parts, now).await?
+        {
+            return Ok(Reception::Stored);
         }
         self.receive_anew(id, request, now).await
     }
 
-    /// The same with the channel as the database has it: what is remembered may be
-    /// older than its secret, its number, or its end.
+    /// The same with the channels as the database has them: what is remembered may be
+    /// older than a secret, a number, or the end of one.
     async fn receive_anew(
         &self,
         id: ChannelId,
@@ -74,17 +76,65 @@ impl<P: Ports> Gateway<P> {
         let Some((channel, adapter)) = with_adapter(self.find_channel_now(id, now).await?) else {
             return Ok(Reception::UnknownChannel);
         };
-        if adapter.verify(&channel, request).is_err() {
+        let Ok(sorted) = self.sort(&channel, adapter, request, now) else {
             self.ports
                 .log("inbound.unverified", json!({ "channel": id }));
             return Ok(Reception::Unverified);
+        };
+        if !sorted.strangers.is_empty() {
+            let entries: usize = sorted.strangers.values().sum();
+            self.ports.log(
+                "inbound.other_account",
+                json!({ "channel": id, "accounts": sorted.strangers.len(), "entries": entries }),
+            );
         }
-        let items = adapter.inbound(&channel, request.body());
-        if self.store_inbound(&channel, items, now).await? {
+        if self.store_inbound(sorted.parts, now).await? {
             Ok(Reception::Stored)
         } else {
             Err(Error::Unavailable)
         }
+    }
+
+    /// Verifies a webhook and hands its entries to the channels they are for: the one
+    /// that was posted to, or another of its workspace whose secret verifies it as well.
+    fn sort(
+        &self,
+        channel: &Rc<Channel>,
+        adapter: &dyn Adapter,
+        request: &Request<Bytes>,
+        now: Timestamp,
+    ) -> Result<Sorted, Unverified> {
+        let path = request.uri().path_and_query();
+        let path = path.map_or("", |path| path.as_str());
+        let url = format!("{}{path}", self.config.public_url);
+        adapter.verify(channel, &url, request)?;
+        let (kind, entries) = channel::read(adapter, request);
+        let own = adapter.account(channel);
+        let mut sorted = Sorted {
+            parts: vec![(Rc::clone(channel), vec![])],
+            strangers: HashMap::new(),
+        };
+        for Entry { account, item } in entries {
+            let account =
+                account.filter(|account| kind != channel.kind || Some(account) != own.as_ref());
+            let Some(account) = account else {
+                sorted.give(channel, item);
+                continue;
+            };
+            let sibling = self
+                .memory
+                .account(channel.workspace_id, kind, &account, now)
+                .and_then(|id| self.memory.channel(id, now))
+                .filter(|sibling| {
+                    sibling.kind == kind && sibling.workspace_id == channel.workspace_id
+                })
+                .filter(|sibling| adapter.verify(sibling, &url, request).is_ok());
+            match sibling {
+                Some(sibling) => sorted.give(&sibling, item),
+                None => *sorted.strangers.entry(account).or_default() += 1,
+            }
+        }
+        Ok(sorted)
     }
 
     async fn challenge(
@@ -105,19 +155,62 @@ impl<P: Ports> Gateway<P> {
         Ok(fresh.map_or(Reception::UnknownChannel, Reception::Challenge))
     }
 
-    /// Stores what was read; says whether the channel was still the one it was read
-    /// with, for otherwise nothing is stored.
+    /// Stores what was read; says whether every channel was still the one it was read
+    /// with, for otherwise nothing of that channel is stored.
     async fn store_inbound(
         &self,
-        channel: &Channel,
-        items: Vec<Inbound>,
+        parts: Vec<(Rc<Channel>, Vec<Inbound>)>,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let receiver = Receiver {
-            workspace_id: channel.workspace_id,
-            channel_id: channel.id,
-            version: Some(channel.version),
-        };
+        // `true` where the statement gives back deliveries.
+        let mut batch: Vec<(Statement, bool)> = Vec::new();
+        let mut receivers = Vec::new();
+        for (channel, items) in parts {
+            let receiver = Receiver {
+                workspace_id: channel.workspace_id,
+                channel_id: channel.id,
+                version: Some(channel.version),
+            };
+            let statements = self.store_part(receiver, items, now)?;
+            if !statements.is_empty() {
+                batch.extend(statements);
+                batch.push((channels::heard(channel.id, now), false));
+                receivers.push(receiver);
+            }
+        }
+        if batch.is_empty() {
+            return Ok(true);
+        }
+        let checks = receivers.len();
+        batch.extend(
+            receivers
+                .into_iter()
+                .map(|receiver| (inbound::is_current(receiver), false)),
+        );
+        let (statements, tells): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let rows = self.batch(statements).await?;
+        let is_current = rows
+            .iter()
+            .rev()
+            .take(checks)
+            .all(|rows| !rows.0.is_empty());
+        let mut deliveries = Vec::new();
+        for (rows, _) in rows.into_iter().zip(tells).filter(|(_, tells)| *tells) {
+            deliveries.extend(rows.read()?);
+        }
+        // One batch of hints; what is beyond it is the sweep's.
+        deliveries.truncate(100);
+        self.push_deliveries(deliveries).await;
+        Ok(is_current)
+    }
+
+    /// What stores the items of one channel.
+    fn store_part(
+        &self,
+        receiver: Receiver,
+        items: Vec<Inbound>,
+        now: Timestamp,
+    ) -> Result<Vec<(Statement, bool)>, Error> {
         let mut people: Vec<Person> = Vec::new();
         let mut received: Vec<Received> = Vec::new();
         let mut reports: Vec<Report> = Vec::new();
@@ -128,48 +221,26 @@ impl<P: Ports> Gateway<P> {
                     received.push(self.received(message, now)?);
                 }
                 Inbound::Status(report) => reports.push(self.report(report, now)),
-                Inbound::OtherAccount => self
-                    .ports
-                    .log("inbound.other_account", json!({ "channel": channel.id })),
                 Inbound::Ignored(what) => self.ports.log(
                     "inbound.ignored",
-                    json!({ "channel": channel.id, "what": what }),
+                    json!({ "channel": receiver.channel_id, "what": what }),
                 ),
             }
         }
         answer_each_other(&mut received);
-        // `true` where the statement gives back deliveries.
-        let mut batch: Vec<(Statement, bool)> = Vec::new();
-        let plain = |statement| (statement, false);
+        let mut batch = Vec::new();
         for people in people.chunks(CHUNK_ITEMS) {
-            let statements = inbound::people(receiver, people, now);
-            batch.extend(last_tells(statements));
+            batch.extend(last_tells(inbound::people(receiver, people, now)));
         }
         for received in chunks(&received) {
-            let statements = inbound::messages(receiver, received, now);
-            batch.extend(last_tells(statements));
+            batch.extend(last_tells(inbound::messages(receiver, received, now)));
         }
         for reports in reports.chunks(CHUNK_ITEMS) {
             let token = self.token();
             let statements = inbound::reports(receiver, reports, &token, now);
             batch.extend(last_tells(statements));
         }
-        if batch.is_empty() {
-            return Ok(true);
-        }
-        batch.push(plain(channels::heard(channel.id, now)));
-        batch.push(plain(inbound::is_current(receiver)));
-        let (statements, tells): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let rows = self.batch(statements).await?;
-        let is_current = rows.last().is_some_and(|rows| !rows.0.is_empty());
-        let mut deliveries = Vec::new();
-        for (rows, _) in rows.into_iter().zip(tells).filter(|(_, tells)| *tells) {
-            deliveries.extend(rows.read()?);
-        }
-        // One batch of hints; what is beyond it is the sweep's.
-        deliveries.truncate(100);
-        self.push_deliveries(deliveries).await;
-        Ok(is_current)
+        Ok(batch)
     }
 
     /// Notes who wrote, once per address, with ids in case they are new.
@@ -226,6 +297,26 @@ impl<P: Ports> Gateway<P> {
                 Some(code.chars().take(100).collect())
             }),
             event: self.fresh::<EventId>(now).to_string(),
+        }
+    }
+}
+
+/// The entries of a webhook by the channel they are for.
+struct Sorted {
+    parts: Vec<(Rc<Channel>, Vec<Inbound>)>,
+    /// Accounts that no channel is known for, with how often they come.
+    strangers: HashMap<String, usize>,
+}
+
+impl Sorted {
+    fn give(&mut self, channel: &Rc<Channel>, item: Inbound) {
+        match self
+            .parts
+            .iter_mut()
+            .find(|(known, _)| known.id == channel.id)
+        {
+            Some((_, items)) => items.push(item),
+            None => self.parts.push((Rc::clone(channel), vec![item])),
         }
     }
 }
@@ -301,6 +392,7 @@ fn bounded(item: Inbound) -> Inbound {
             match &mut message.content {
                 Content::Text { text, .. } => cut(text, LONGEST_TEXT),
                 Content::Unsupported { provider_type } => cut(provider_type, 100),
+                Content::Template(template) => cut(&mut template.text, LONGEST_TEXT),
             }
             Inbound::Message(message)
         }
@@ -308,7 +400,6 @@ fn bounded(item: Inbound) -> Inbound {
             Inbound::Ignored("status with an id too long to be one".to_owned())
         }
         Inbound::Status(report) => Inbound::Status(report),
-        Inbound::OtherAccount => Inbound::OtherAccount,
         Inbound::Ignored(what) => Inbound::Ignored(what),
     }
 }

@@ -1,26 +1,97 @@
 //! Who a message goes to, and by which channel: the forms of `to` and `from`.
 
+use super::channels::Sealed;
 use super::send::{Send, adapter_of, may_send, not_found};
 use super::{Error, Gateway, Ports, next};
 use crate::channel::adapter;
 use crate::model::access::{Key, KeySecret};
-use crate::model::channel::{Channel, match_key};
+use crate::model::channel::{Channel, ChannelKind, match_key};
 use crate::model::contact::Address;
 use crate::model::id::{ChannelId, ConversationId};
+use crate::model::template::TemplateRecord;
 use crate::model::time::Timestamp;
-use crate::store::{self, Rows, channels};
+use crate::store::channels::{self, From, RecipientIs};
+use crate::store::{self, Rows, templates};
 use serde::Deserialize;
 use std::rc::Rc;
 
+/// Who is to be written to, as surfaces name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    /// A conversation's id, a contact's, or the provider's address: tried in this order.
+    Any(String),
+    Conversation(String),
+    Contact(String),
+    /// The provider's address.
+    Address(String),
+}
+
+impl Recipient {
+    fn text(&self) -> &str {
+        match self {
+            Recipient::Any(text)
+            | Recipient::Conversation(text)
+            | Recipient::Contact(text)
+            | Recipient::Address(text) => text,
+        }
+    }
+
+    /// The id it may be, and of what.
+    fn id(&self) -> Option<(String, RecipientIs)> {
+        let is = match self {
+            Recipient::Any(_) => RecipientIs::Either,
+            Recipient::Conversation(_) => RecipientIs::Conversation,
+            Recipient::Contact(_) => RecipientIs::Contact,
+            Recipient::Address(_) => return None,
+        };
+        let id = ConversationId::parse(self.text())?;
+        Some((id.to_string(), is))
+    }
+
+    fn may_be_address(&self) -> bool {
+        matches!(self, Recipient::Any(_) | Recipient::Address(_))
+    }
+
+    /// What is missing where it is an id of nothing.
+    fn what(&self) -> &'static str {
+        match self {
+            Recipient::Any(_) => "conversation or contact",
+            Recipient::Conversation(_) => "conversation",
+            Recipient::Contact(_) => "contact",
+            Recipient::Address(_) => "address",
+        }
+    }
+}
+
+/// Which channel sends, as surfaces name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// A channel's id or identifier.
+    pub name: Option<String>,
+    /// The type it must be of. Without a name: the one of this type that the recipient
+    /// used last, else the only one.
+    pub kind: Option<ChannelKind>,
+    /// Its account at the provider names it too.
+    pub or_account: bool,
+}
+
 /// Who is written to, by which channel.
-pub(super) struct Recipient {
+pub(super) struct Resolved {
     pub channel: Rc<Channel>,
     pub to: To,
+    /// Templates that the message may mean, where one is asked for.
+    pub templates: Vec<Rc<TemplateRecord>>,
 }
 
 pub(super) enum To {
     Conversation(ConversationId),
     Address(Address),
+}
+
+/// The sender's name in the forms it is looked up by.
+struct Named {
+    id: Option<ChannelId>,
+    match_key: String,
 }
 
 impl<P: Ports> Gateway<P> {
@@ -32,107 +103,177 @@ impl<P: Ports> Gateway<P> {
         send: &Send,
         is_fresh: bool,
         now: Timestamp,
-    ) -> Result<(Key, Recipient), Error> {
+    ) -> Result<(Key, Resolved), Error> {
         let hash = secret.hash();
-        let from = send
-            .from
-            .as_deref()
-            .map(|from| (ChannelId::parse(from), match_key(from)));
+        let named = send.from.name.as_deref().map(|name| Named {
+            id: ChannelId::parse(name),
+            match_key: match_key(name),
+        });
         if !is_fresh
             && let Some(key) = self
                 .memory
                 .key(&hash, now)
                 .filter(|key| !key.is_expired(now))
-            && let Some(recipient) = self.remembered(&key, send, from.as_ref(), now)
+            && let Some(resolved) = self.remembered(&key, send, named.as_ref(), now)
         {
-            return Ok((key, recipient));
+            return Ok((key, resolved));
         }
-        let from = from
-            .as_ref()
-            .map(|(id, match_key)| (*id, match_key.as_str()));
+        let kind = send.from.kind;
+        let from = named.as_ref().map(|named| From {
+            id: named.id,
+            match_key: &named.match_key,
+            or_account: send.from.or_account,
+            kind,
+        });
+        let of_kind = kind.map(|_| From {
+            id: None,
+            match_key: "",
+            or_account: false,
+            kind,
+        });
+        let id = send.to.id();
+        let address = kind
+            .filter(|_| named.is_none() && send.to.may_be_address())
+            .and_then(|kind| Some((kind, adapter(kind)?.recipient(send.to.text()).ok()?)));
+        let queries = [
+            id.as_ref().map(|(id, is)| {
+                let from = from.as_ref().or(of_kind.as_ref());
+                channels::sealed_of_recipient(&hash, id, *is, from)
+            }),
+            id.as_ref()
+                .filter(|(_, is)| *is != RecipientIs::Conversation)
+                .map(|(id, _)| channels::contact_addresses(&hash, id)),
+            address
+                .as_ref()
+                .map(|(kind, address)| channels::sealed_of_address(&hash, *kind, &address.0)),
+            from.as_ref().map(|from| channels::sealed_from(&hash, from)),
+            kind.filter(|_| named.is_none())
+                .map(|kind| channels::sealed_of_kind(&hash, kind)),
+            send.content
+                .template()
+                .map(|draft| templates::wanted(&hash, &draft.template)),
+        ];
+        let asked = queries.each_ref().map(Option::is_some);
         let mut batch = vec![store::keys::key_by_hash(&hash)];
-        let id = ConversationId::parse(&send.to).map(|id| id.to_string());
-        let is_id = id.is_some();
-        if let Some(id) = &id {
-            batch.push(channels::sealed_of_recipient(&hash, id, from));
-            batch.push(channels::contact_addresses(&hash, id));
-        }
-        if let Some((id, match_key)) = from {
-            batch.push(channels::sealed_from(&hash, id, match_key));
-        }
+        batch.extend(queries.into_iter().flatten());
         let mut rows = self.batch(batch).await?.into_iter();
         let key = self.learn_key(&hash, next(&mut rows), now)?;
         may_send(&key)?;
-        let (found, contact) = if is_id {
-            (next(&mut rows), next(&mut rows))
-        } else {
-            (Rows::default(), Rows::default())
+        let answers = asked.map(|asked| {
+            if asked {
+                next(&mut rows)
+            } else {
+                Rows::default()
+            }
+        });
+        let [found, contact, last_used, senders, candidates, wanted] = answers;
+        let senders = self.read_sealed(senders)?;
+        let sender = match &named {
+            Some(named) => Some(self.named_sender(&key, send, named, senders, now)?),
+            None => None,
         };
-        let senders = self.read_sealed(next(&mut rows))?;
-        let sender = match (from, senders.len()) {
-            (None, _) => None,
-            (Some((Some(_), _)), 0) => return Err(not_found("channel", "/from")),
-            (Some(_), 0) => {
-                return Err(Error::invalid(
-                    "/from",
-                    "is not the id or the identifier of a channel",
-                ));
-            }
-            (Some(_), 1) => {
-                let only = senders.into_iter().next();
-                only.map(|sealed| self.remember_channel(sealed, now))
-            }
-            (Some(_), _) => {
-                return Err(Error::invalid(
-                    "/from",
+        let found = if found.0.is_empty() { last_used } else { found };
+        let resolved = self.choose(&key, send, sender, found, contact, candidates, now)?;
+        Ok((
+            key,
+            Resolved {
+                templates: self.learn_templates(wanted, &resolved.channel, send, now)?,
+                ..resolved
+            },
+        ))
+    }
+
+    /// The one channel that a name means.
+    fn named_sender(
+        &self,
+        key: &Key,
+        send: &Send,
+        named: &Named,
+        senders: Vec<Sealed>,
+        now: Timestamp,
+    ) -> Result<Rc<Channel>, Error> {
+        let mut senders = senders.into_iter();
+        let channel = match (senders.next(), senders.next()) {
+            (Some(_), Some(_)) => {
+                return Err(Error::UnknownSender(
                     "several channels have this identifier; name one by its id",
                 ));
             }
+            (Some(only), None) => self.remember_channel(only, now),
+            (None, _) if named.id.is_some() => return Err(not_found("channel", "/from")),
+            (None, _) => {
+                return Err(Error::UnknownSender(
+                    "is not the id or the identifier of a channel",
+                ));
+            }
         };
-        if let (Some(channel), Some((None, match_key))) = (&sender, from) {
-            let workspace = key.workspace_id;
-            self.memory
-                .keep_identifier(workspace, match_key.to_owned(), channel.id, now);
+        if named.id.is_none() {
+            self.memory.keep_identifier(
+                key.workspace_id,
+                send.from.kind,
+                named.match_key.clone(),
+                channel.id,
+                now,
+            );
         }
-        let recipient = self.choose(&key, send, sender, found, contact, now)?;
-        Ok((key, recipient))
+        Ok(channel)
     }
 
     fn remembered(
         &self,
         key: &Key,
         send: &Send,
-        from: Option<&(Option<ChannelId>, String)>,
+        named: Option<&Named>,
         now: Timestamp,
-    ) -> Option<Recipient> {
+    ) -> Option<Resolved> {
         let workspace = key.workspace_id;
-        let is_own = |channel: &Rc<Channel>| channel.workspace_id == workspace;
-        let sender = match from {
+        let kind = send.from.kind;
+        let is_right = |channel: &Rc<Channel>| {
+            channel.workspace_id == workspace && kind.is_none_or(|kind| channel.kind == kind)
+        };
+        let sender = match named {
             None => None,
-            Some((id, match_key)) => {
-                let id = id.or_else(|| self.memory.identifier(workspace, match_key, now))?;
-                Some(self.memory.channel(id, now).filter(is_own)?)
+            Some(named) => {
+                let id = named.id.or_else(|| {
+                    self.memory
+                        .identifier(workspace, kind, &named.match_key, now)
+                })?;
+                Some(self.memory.channel(id, now).filter(is_right)?)
             }
         };
-        if let Some(id) = ConversationId::parse(&send.to) {
+        let conversation = send
+            .to
+            .id()
+            .filter(|(_, is)| *is != RecipientIs::Contact)
+            .and_then(|(id, _)| ConversationId::parse(&id));
+        let (channel, to) = if let Some(id) = conversation {
             let channel = self.memory.conversation(workspace, id, now)?;
             if sender.is_some_and(|sender| sender.id != channel) {
                 return None;
             }
-            return Some(Recipient {
-                channel: self.memory.channel(channel, now).filter(is_own)?,
-                to: To::Conversation(id),
-            });
-        }
-        let channel = sender?;
-        let address = adapter(channel.kind)?.recipient(&send.to).ok()?;
-        Some(Recipient {
+            let channel = self.memory.channel(channel, now).filter(is_right)?;
+            (channel, To::Conversation(id))
+        } else {
+            let channel = sender?;
+            if !send.to.may_be_address() {
+                return None;
+            }
+            let address = adapter(channel.kind)?.recipient(send.to.text()).ok()?;
+            (channel, To::Address(address))
+        };
+        let templates = match send.content.template() {
+            Some(draft) => self.memory.templates(channel.id, &draft.template, now)?,
+            None => vec![],
+        };
+        Some(Resolved {
             channel,
-            to: To::Address(address),
+            to,
+            templates,
         })
     }
 
-    /// Reads `to` in its three meanings: conversation, contact, address.
+    /// Reads `to` in its meanings: conversation, contact, address.
+    #[expect(clippy::too_many_arguments, reason = "the answers of one batch")]
     fn choose(
         &self,
         key: &Key,
@@ -140,8 +281,9 @@ impl<P: Ports> Gateway<P> {
         sender: Option<Rc<Channel>>,
         found: Rows,
         contact: Rows,
+        candidates: Rows,
         now: Timestamp,
-    ) -> Result<Recipient, Error> {
+    ) -> Result<Resolved, Error> {
         #[derive(Deserialize)]
         struct Found {
             conversation_id: ConversationId,
@@ -151,6 +293,13 @@ impl<P: Ports> Gateway<P> {
             kind: Option<String>,
             value: Option<String>,
         }
+        let resolved = |channel, to| {
+            Ok(Resolved {
+                channel,
+                to,
+                templates: vec![],
+            })
+        };
         let conversation: Option<Found> = found.clone().first()?;
         if let Some(Found { conversation_id }) = conversation {
             let sealed = self.read_sealed(found)?.into_iter().next();
@@ -163,14 +312,17 @@ impl<P: Ports> Gateway<P> {
             }
             self.memory
                 .keep_conversation(key.workspace_id, conversation_id, channel.id, now);
-            return Ok(Recipient {
-                channel,
-                to: To::Conversation(conversation_id),
-            });
+            return resolved(channel, To::Conversation(conversation_id));
         }
         let known_as: Vec<KnownAs> = contact.read()?;
-        let is_id = ConversationId::parse(&send.to).is_some();
-        let Some(channel) = sender else {
+        let is_id = send.to.id().is_some();
+        let is_address_only = !send.to.may_be_address();
+        if is_address_only && known_as.is_empty() {
+            return Err(not_found(send.to.what(), "/to"));
+        }
+        let Some(channel) =
+            sender.map_or_else(|| self.only_one(send, candidates, now), |it| Ok(Some(it)))?
+        else {
             if is_id && known_as.is_empty() {
                 return Err(not_found("conversation or contact", "/to"));
             }
@@ -183,17 +335,14 @@ impl<P: Ports> Gateway<P> {
         };
         let adapter = adapter_of(&channel)?;
         if known_as.is_empty() {
-            let address = adapter.recipient(&send.to).map_err(|invalid| {
+            let address = adapter.recipient(send.to.text()).map_err(|invalid| {
                 if is_id {
                     not_found("conversation or contact", "/to")
                 } else {
                     Error::invalid("/to", invalid.detail)
                 }
             })?;
-            return Ok(Recipient {
-                channel,
-                to: To::Address(address),
-            });
+            return resolved(channel, To::Address(address));
         }
         let kind = adapter.identity_kind().name();
         let address = known_as
@@ -201,9 +350,46 @@ impl<P: Ports> Gateway<P> {
             .filter(|known| known.kind.as_deref() == Some(kind))
             .find_map(|known| adapter.recipient(&known.value?).ok())
             .ok_or_else(|| Error::invalid("/to", format!("this contact has no {kind} address")))?;
-        Ok(Recipient {
-            channel,
-            to: To::Address(address),
-        })
+        resolved(channel, To::Address(address))
+    }
+
+    /// The only channel of the type asked for; `None` where no type is.
+    fn only_one(
+        &self,
+        send: &Send,
+        candidates: Rows,
+        now: Timestamp,
+    ) -> Result<Option<Rc<Channel>>, Error> {
+        #[derive(Deserialize)]
+        struct Candidate {
+            id: ChannelId,
+            name: String,
+        }
+        let Some(kind) = send.from.kind else {
+            return Ok(None);
+        };
+        let named: Vec<Candidate> = candidates.clone().read()?;
+        let mut sealed = self.read_sealed(candidates)?.into_iter();
+        match (sealed.next(), sealed.next()) {
+            (Some(only), None) => Ok(Some(self.remember_channel(only, now))),
+            (None, _) => Err(Error::invalid(
+                "",
+                format!("needs a {} channel, and none is connected", kind.name()),
+            )),
+            (Some(_), Some(_)) => {
+                let choices: Vec<String> = named
+                    .iter()
+                    .map(|channel| format!("{} ({})", channel.name, channel.id))
+                    .collect();
+                Err(Error::invalid(
+                    "",
+                    format!(
+                        "could be sent by several {} channels, and the recipient has used none of them: {}",
+                        kind.name(),
+                        choices.join(", ")
+                    ),
+                ))
+            }
+        }
     }
 }

@@ -3,33 +3,66 @@
 
 use super::deliver::Hint;
 use super::keys::Freshness;
-use super::recipient::{Recipient, To};
+use super::recipient::{Recipient, Resolved, Sender, To};
 use super::{Error, Gateway, Ports, Queue, next};
-use crate::channel::{Adapter, adapter};
+use crate::channel::{Adapter, Invalid, adapter};
 use crate::model::access::{Key, KeySecret, Scope};
 use crate::model::channel::{Channel, ChannelStatus};
-use crate::model::content::Content;
+use crate::model::content::{Content, Template};
 use crate::model::conversation::ServiceWindow;
 use crate::model::id::{ContactId, MessageId};
-use crate::model::message::{Actor, MessageRecord};
-use crate::model::time::Timestamp;
+use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
+use crate::model::template::{APPROVED, TemplateDraft, TemplateRecord, TemplateRef};
+use crate::model::time::{SECOND_MS, Timestamp};
 use crate::store::messages::{Accept, Target};
 use crate::store::{self, Rows, messages};
 use serde::Deserialize;
+use std::rc::Rc;
 
 /// A message as a client asks for it, on whatever surface.
 #[derive(Clone, Debug)]
 pub struct Send {
-    /// A channel's id or identifier.
-    pub from: Option<String>,
-    /// A conversation's id, a contact's id, or a provider address.
-    pub to: String,
-    pub content: Content,
+    pub from: Sender,
+    pub to: Recipient,
+    pub content: Draft,
     pub reply_to: Option<MessageId>,
     /// JSON, kept as it was given.
     pub metadata: Option<String>,
     pub expires_at: Option<Timestamp>,
     pub actor: Actor,
+    /// The name of a contact that is made for this message.
+    pub contact_name: Option<String>,
+}
+
+/// What a message is to say: a content, or a template that is still to be filled.
+#[derive(Clone, Debug)]
+pub enum Draft {
+    Content(Content),
+    Template(TemplateDraft),
+}
+
+impl Draft {
+    pub(super) fn template(&self) -> Option<&TemplateDraft> {
+        match self {
+            Draft::Content(_) => None,
+            Draft::Template(draft) => Some(draft),
+        }
+    }
+}
+
+impl From<Content> for Draft {
+    fn from(content: Content) -> Self {
+        Draft::Content(content)
+    }
+}
+
+/// When a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// By the queue's consumer, after the answer.
+    Queued,
+    /// Before the answer, where nothing stands in its way.
+    Now,
 }
 
 /// What makes two requests the same request.
@@ -45,6 +78,7 @@ pub struct Idempotency {
 /// A message accepted now, or by the same request before.
 #[derive(Debug)]
 pub struct Accepted {
+    /// As it stands.
     pub message: Box<MessageRecord>,
     pub is_replay: bool,
 }
@@ -58,15 +92,16 @@ impl<P: Ports> Gateway<P> {
     /// 1. The key: remembered, else read together with the recipient.
     /// 2. The plan: channel, address, content and limits.
     /// 3. The accept batch; once more with fresh knowledge if the channel changed.
-    /// 4. A hint to the queue. The row is durable whether it arrives or not.
+    /// 4. A hint to the queue, or the send itself. The row is durable either way.
     pub async fn send(
         &self,
         secret: &KeySecret,
         idempotency: &Idempotency,
         send: Result<Send, Error>,
+        pace: Pace,
     ) -> Result<Accepted, Error> {
-        match self.plan_and_accept(secret, idempotency, send).await {
-            Ok(accepted) => Ok(accepted),
+        match self.plan_and_accept(secret, idempotency, send, pace).await {
+            Ok(accepted) => self.unless_running(accepted, pace),
             Err(
                 error @ (Error::InvalidKey
                 | Error::ExpiredKey
@@ -75,9 +110,24 @@ impl<P: Ports> Gateway<P> {
                 | Error::Unavailable),
             ) => Err(error),
             Err(refusal) => match self.earlier(secret, idempotency).await? {
-                Some(accepted) => Ok(accepted),
+                Some(accepted) => self.unless_running(accepted, pace),
                 None => Err(refusal),
             },
+        }
+    }
+
+    /// A repeat that comes while the first request still waits for the provider is told so.
+    fn unless_running(&self, accepted: Accepted, pace: Pace) -> Result<Accepted, Error> {
+        let message = &accepted.message;
+        let longest = i64::from(self.config.provider_timeout_ms) + 2 * SECOND_MS;
+        let is_running = pace == Pace::Now
+            && accepted.is_replay
+            && message.status == DeliveryStatus::Sending
+            && self.now().ms() - message.times.created_at.ms() < longest;
+        if is_running {
+            Err(Error::InProgress)
+        } else {
+            Ok(accepted)
         }
     }
 
@@ -86,6 +136,7 @@ impl<P: Ports> Gateway<P> {
         secret: &KeySecret,
         idempotency: &Idempotency,
         send: Result<Send, Error>,
+        pace: Pace,
     ) -> Result<Accepted, Error> {
         let now = self.now();
         let send = match send {
@@ -98,12 +149,18 @@ impl<P: Ports> Gateway<P> {
         };
         let mut is_fresh = false;
         loop {
-            let (key, recipient) = self.resolve(secret, &send, is_fresh, now).await?;
+            let (key, resolved) = self.resolve(secret, &send, is_fresh, now).await?;
             may_send(&key)?;
-            let adapter = adapter_of(&recipient.channel)?;
-            check(adapter, &send, now)?;
-            let accept = self.plan(&key, &recipient, adapter, &send, idempotency, now)?;
-            match self.accept(&accept).await? {
+            let adapter = adapter_of(&resolved.channel)?;
+            let (content, template) = written(adapter, &resolved, &send.content)?;
+            check(adapter, &content, &send, now)?;
+            let mut accept = self.plan(&key, &resolved, adapter, &send, idempotency, now)?;
+            accept.content = serde_json::to_string(&content).map_err(|_| Error::Internal)?;
+            if let Some(template) = template {
+                accept.template = Some((template.id, template.version));
+                accept.window_ms = None;
+            }
+            match self.accept(&accept, pace).await? {
                 Decision::Accepted(accepted) => {
                     self.memory.keep_conversation(
                         accept.workspace_id,
@@ -119,11 +176,15 @@ impl<P: Ports> Gateway<P> {
                     }
                     return Err(error);
                 }
-                Decision::ChannelChanged if !is_fresh => {
+                Decision::PlanChanged if !is_fresh => {
                     self.forget_channel(accept.channel_id).await;
+                    if let Some(draft) = send.content.template() {
+                        self.memory
+                            .forget_templates(accept.channel_id, &draft.template);
+                    }
                     is_fresh = true;
                 }
-                Decision::ChannelChanged => return Err(Error::Unavailable),
+                Decision::PlanChanged => return Err(Error::Unavailable),
             }
         }
     }
@@ -131,14 +192,15 @@ impl<P: Ports> Gateway<P> {
     fn plan(
         &self,
         key: &Key,
-        recipient: &Recipient,
+        recipient: &Resolved,
         adapter: &dyn Adapter,
         send: &Send,
         idempotency: &Idempotency,
         now: Timestamp,
     ) -> Result<Accept, Error> {
         let channel = &recipient.channel;
-        let window = ServiceWindow::of(channel.kind, channel.settings.enforce_window);
+        let window = ServiceWindow::of(channel.kind, channel.settings.enforce_window)
+            .for_actor(channel.kind, send.actor);
         Ok(Accept {
             id: self.fresh(now),
             workspace_id: key.workspace_id,
@@ -154,7 +216,11 @@ impl<P: Ports> Gateway<P> {
                     new_contact: self.fresh::<ContactId>(now),
                 },
             },
-            content: serde_json::to_string(&send.content).map_err(|_| Error::Internal)?,
+            content: String::new(),
+            template: None,
+            contact_name: send.contact_name.clone(),
+            is_local: adapter.profile().is_local,
+            event: self.fresh(now),
             actor: send.actor,
             reply_to: send.reply_to,
             metadata: send.metadata.clone(),
@@ -168,10 +234,19 @@ impl<P: Ports> Gateway<P> {
     }
 
     /// Runs the accept batch and reads its answer.
-    async fn accept(&self, accept: &Accept) -> Result<Decision, Error> {
+    async fn accept(&self, accept: &Accept, pace: Pace) -> Result<Decision, Error> {
         let workspace = accept.workspace_id;
+        let sends_now = pace == Pace::Now && !accept.is_local;
         let mut batch = vec![messages::insert(accept)];
         batch.extend(messages::follow(accept));
+        let told_at = batch.len();
+        if accept.is_local {
+            batch.extend(messages::tell_sent(accept));
+        }
+        let claimed_at = batch.len();
+        if sends_now {
+            batch.extend(self.claim_own(workspace, accept.id));
+        }
         let written = batch.len();
         batch.push(messages::get(workspace, accept.id));
         batch.push(messages::earlier(
@@ -181,18 +256,36 @@ impl<P: Ports> Gateway<P> {
             accept.now,
         ));
         batch.push(messages::explain(accept));
-        let mut rows = self.batch(batch).await?.into_iter().skip(written);
+        let mut rows = self.batch(batch).await?;
+        let jobs = if sends_now {
+            rows.get(claimed_at + 1).cloned()
+        } else {
+            None
+        };
+        let told: Vec<Rows> = rows.drain(told_at..claimed_at).collect();
+        let mut rows = rows.into_iter().skip(written - told.len());
         let mine: Vec<MessageRecord> = next(&mut rows).records()?;
         let earlier = next(&mut rows);
         let explained = next(&mut rows);
         if let Some(message) = mine.into_iter().next() {
-            let hint = Hint::Message {
-                workspace,
-                message: accept.id,
+            let message = match jobs {
+                Some(jobs) => self.deliver_own(jobs, message).await?,
+                None => message,
             };
-            self.push(Queue::Outbound, vec![hint.push(0)]).await;
+            let mut deliveries = Vec::new();
+            for rows in told {
+                deliveries.extend(rows.read()?);
+            }
+            self.push_deliveries(deliveries).await;
+            if !accept.is_local && !sends_now {
+                let hint = Hint::Message {
+                    workspace,
+                    message: accept.id,
+                };
+                self.push(Queue::Outbound, vec![hint.push(0)]).await;
+            }
             return Ok(Decision::Accepted(Accepted {
-                message: Box::new(message.as_accepted()),
+                message: Box::new(message),
                 is_replay: false,
             }));
         }
@@ -224,7 +317,7 @@ impl<P: Ports> Gateway<P> {
         match replay(next(&mut rows), &idempotency.fingerprint)? {
             Some(Decision::Accepted(accepted)) => Ok(Some(accepted)),
             Some(Decision::Refused(error)) => Err(error),
-            Some(Decision::ChannelChanged) | None => Ok(None),
+            Some(Decision::PlanChanged) | None => Ok(None),
         }
     }
 }
@@ -232,8 +325,8 @@ impl<P: Ports> Gateway<P> {
 enum Decision {
     Accepted(Accepted),
     Refused(Error),
-    /// The plan was made with an older version of the channel.
-    ChannelChanged,
+    /// The plan was made with an older version of the channel or the template.
+    PlanChanged,
 }
 
 /// Reads `messages::earlier`: the same body is answered again, another refused.
@@ -263,7 +356,7 @@ fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, Error> {
     }
     let message: MessageRecord = store::record(&row.record)?;
     Ok(Some(Decision::Accepted(Accepted {
-        message: Box::new(message.as_accepted()),
+        message: Box::new(message),
         is_replay: true,
     })))
 }
@@ -278,6 +371,7 @@ struct Explained {
     conversation_id: Option<String>,
     last_inbound_at: Option<i64>,
     reply_is_known: i64,
+    template_is_current: i64,
 }
 
 /// Why the guards refused, in the order a client can act on.
@@ -285,7 +379,7 @@ fn explain(accept: &Accept, state: &Explained) -> Result<Decision, Error> {
     let refused = |error| Ok(Decision::Refused(error));
     // A channel that changed is looked up again: its identifier may be another's now.
     if state.channel_version != Some(accept.channel_version) {
-        return Ok(Decision::ChannelChanged);
+        return Ok(Decision::PlanChanged);
     }
     if state.channel_deleted_at.is_some() {
         return refused(Error::ChannelUnavailable {
@@ -305,8 +399,20 @@ fn explain(accept: &Accept, state: &Explained) -> Result<Decision, Error> {
         }
         Some(ChannelStatus::Connected) | None => {}
     }
-    if state.conversation_id.is_none() && matches!(accept.target, Target::Conversation(_)) {
-        return refused(not_found("conversation or contact", "/to"));
+    if state.template_is_current == 0 {
+        return Ok(Decision::PlanChanged);
+    }
+    if state.conversation_id.is_none() {
+        match accept.target {
+            Target::Conversation(_) => {
+                return refused(not_found("conversation or contact", "/to"));
+            }
+            // Nobody can be written to on a web chat who never opened it.
+            Target::Address { .. } if accept.is_local => {
+                return refused(not_found("visitor", "/to"));
+            }
+            Target::Address { .. } => {}
+        }
     }
     if state.reply_is_known == 0 {
         return refused(Error::invalid(
@@ -337,8 +443,86 @@ pub(super) fn adapter_of(channel: &Channel) -> Result<&'static dyn Adapter, Erro
     adapter(channel.kind).ok_or(Error::Internal)
 }
 
-fn check(adapter: &dyn Adapter, send: &Send, now: Timestamp) -> Result<(), Error> {
-    adapter.profile().check(&send.content).map_err(|invalid| {
+/// What is stored: the content as given, or the template that was meant, filled.
+fn written(
+    adapter: &dyn Adapter,
+    resolved: &Resolved,
+    draft: &Draft,
+) -> Result<(Content, Option<Rc<TemplateRecord>>), Error> {
+    let draft = match draft {
+        Draft::Content(content) => return Ok((content.clone(), None)),
+        Draft::Template(draft) => draft,
+    };
+    let Some(templates) = adapter.templates() else {
+        return Err(Error::UnsupportedContent(Invalid::new(
+            "/content/type",
+            "this channel has no templates",
+        )));
+    };
+    let template = meant(resolved, draft)?;
+    let filled = templates.fill(&template, draft).map_err(|invalid| {
+        Error::TemplateMismatch(Invalid::new(
+            format!("/content{}", invalid.pointer),
+            invalid.detail,
+        ))
+    })?;
+    let content = Content::Template(Template {
+        id: template.id,
+        key: template.key.clone(),
+        name: template.name.clone(),
+        language: template.language.clone(),
+        components: filled.components,
+        text: filled.text,
+    });
+    Ok((content, Some(template)))
+}
+
+/// The one template that a reference means on the channel, approved.
+fn meant(resolved: &Resolved, draft: &TemplateDraft) -> Result<Rc<TemplateRecord>, Error> {
+    let (pointer, language) = match &draft.template {
+        TemplateRef::Id(_) => ("/content/id", None),
+        TemplateRef::Key { language, .. } => ("/content/key", language.as_ref()),
+        TemplateRef::Name { language, .. } => ("/content/name", language.as_ref()),
+    };
+    let candidates = &resolved.templates;
+    let is_default = |template: &&Rc<TemplateRecord>| {
+        let wanted = language.or(resolved.channel.settings.default_language.as_ref());
+        wanted.is_some_and(|language| *language == template.language)
+    };
+    let approved = |template: &&Rc<TemplateRecord>| template.status == APPROVED;
+    let template = match candidates.as_slice() {
+        [] => {
+            return Err(Error::TemplateNotApproved(Invalid::new(
+                pointer,
+                "is no template of this channel; sync its templates if it is new",
+            )));
+        }
+        [only] => Some(only),
+        several => several
+            .iter()
+            .find(is_default)
+            .or_else(|| several.iter().find(approved)),
+    };
+    match template {
+        Some(template) if template.status == APPROVED => Ok(Rc::clone(template)),
+        Some(template) => Err(Error::TemplateNotApproved(Invalid::new(
+            pointer,
+            format!("is {} and may not be sent", template.status.to_lowercase()),
+        ))),
+        None => Err(Error::TemplateNotApproved(Invalid::new(
+            pointer,
+            "is approved in no language",
+        ))),
+    }
+}
+
+fn check(
+    adapter: &dyn Adapter,
+    content: &Content,
+    send: &Send,
+    now: Timestamp,
+) -> Result<(), Error> {
+    adapter.profile().check(content).map_err(|invalid| {
         Error::invalid(format!("/content{}", invalid.pointer), invalid.detail)
     })?;
     if send.expires_at.is_some_and(|at| at <= now) {

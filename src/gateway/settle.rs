@@ -47,7 +47,7 @@ impl<P: Ports> Gateway<P> {
                 job,
             })
             .collect();
-        self.record(done, None).await?;
+        self.record(done, None, vec![]).await?;
         self.push(Queue::Outbound, heads).await;
         Ok(count)
     }

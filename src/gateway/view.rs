@@ -1,5 +1,6 @@
 //! The shapes clients and subscribers see: API and events speak alike.
 
+use crate::channel::Reason;
 use crate::model::channel::{ChannelKind, ChannelRecord, ChannelStatus, Settings};
 use crate::model::content::Content;
 use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
@@ -155,9 +156,42 @@ pub struct Channel {
     pub status: ChannelStatus,
     pub inbound_url: String,
     pub settings: Settings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
     pub last_inbound_at: Option<Timestamp>,
     pub last_error: Option<LastError>,
     pub created_at: Timestamp,
+}
+
+/// What the provider says of a channel.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelTest {
+    pub ok: bool,
+    pub problem: Option<ChannelProblem>,
+    pub channel: Channel,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelProblem {
+    pub code: &'static str,
+    pub provider_code: Option<String>,
+    pub message: String,
+}
+
+impl ChannelTest {
+    pub(super) fn of(channel: Channel, problem: &Option<Reason>) -> Self {
+        Self {
+            ok: problem.is_none(),
+            problem: problem.as_ref().map(|reason| ChannelProblem {
+                code: reason.code,
+                provider_code: reason.provider_code.clone(),
+                message: reason.message.clone(),
+            }),
+            channel,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -181,6 +215,7 @@ impl Channel {
             identifier: record.identifier,
             status: record.status,
             settings: record.settings,
+            public_key: record.public_key,
             last_inbound_at: record.last_inbound_at,
             last_error,
             created_at: record.created_at,

@@ -73,6 +73,32 @@ pub struct Settings {
     /// Refuse free-form content outside the provider's service window.
     pub enforce_window: bool,
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// The language of a template that is sent without one, such as `pt_BR`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_language: Option<String>,
+    /// Instagram: by which of Meta's two products the account is connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<InstagramLogin>,
+    /// Web chat: the sites whose pages may hold it, such as `https://shop.example`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed_origins: Vec<String>,
+    /// Web chat: what visitors see as its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Web chat: whether every visitor must prove who they are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub require_identity: bool,
+}
+
+/// Meta's two ways to Instagram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstagramLogin {
+    /// The account itself, at `graph.instagram.com`.
+    #[default]
+    Instagram,
+    /// Through the Facebook Page it is linked to, at `graph.facebook.com`.
+    Facebook,
 }
 
 impl Default for Settings {
@@ -80,6 +106,11 @@ impl Default for Settings {
         Self {
             enforce_window: true,
             on_unknown_outcome: OnUnknownOutcome::Hold,
+            default_language: None,
+            login: None,
+            allowed_origins: vec![],
+            display_name: None,
+            require_identity: false,
         }
     }
 }
@@ -128,6 +159,8 @@ pub struct ChannelRecord {
     pub identifier: String,
     pub status: ChannelStatus,
     pub settings: Settings,
+    /// Web chat only.
+    pub public_key: Option<String>,
     #[serde(deserialize_with = "time::column::option::deserialize")]
     pub last_inbound_at: Option<Timestamp>,
     pub last_error_code: Option<String>,

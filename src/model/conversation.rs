@@ -2,6 +2,7 @@
 
 use super::channel::ChannelKind;
 use super::id::{ChannelId, ContactId, ConversationId};
+use super::message::Actor;
 use super::time::{self, DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,8 @@ pub enum ServiceWindow {
     Unlimited,
     /// WhatsApp, Instagram, Messenger: 24 hours.
     Day,
+    /// Instagram, Messenger: 7 days, where a person answers.
+    Week,
 }
 
 impl ServiceWindow {
@@ -84,12 +87,25 @@ impl ServiceWindow {
         }
     }
 
+    /// The window as it is for somebody who answers. A person may answer for longer
+    /// where the provider has a tag that says so.
+    #[must_use]
+    pub fn for_actor(self, kind: ChannelKind, actor: Actor) -> Self {
+        let is_longer = matches!(kind, ChannelKind::Instagram | ChannelKind::Messenger);
+        if self == ServiceWindow::Day && actor == Actor::Human && is_longer {
+            ServiceWindow::Week
+        } else {
+            self
+        }
+    }
+
     /// Its length in milliseconds; `None` has no end.
     #[must_use]
     pub fn length_ms(self) -> Option<i64> {
         match self {
             ServiceWindow::Unlimited => None,
             ServiceWindow::Day => Some(DAY_MS),
+            ServiceWindow::Week => Some(7 * DAY_MS),
         }
     }
 
@@ -103,7 +119,9 @@ impl ServiceWindow {
     pub fn is_open(self, last_inbound_at: Option<Timestamp>, now: Timestamp) -> bool {
         match self {
             ServiceWindow::Unlimited => true,
-            ServiceWindow::Day => self.closes_at(last_inbound_at).is_some_and(|at| now < at),
+            ServiceWindow::Day | ServiceWindow::Week => {
+                self.closes_at(last_inbound_at).is_some_and(|at| now < at)
+            }
         }
     }
 }

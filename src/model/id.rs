@@ -61,6 +61,8 @@ ids! {
     EventId,
     /// A subscriber's webhook endpoint.
     EndpointId,
+    /// A message template of a channel.
+    TemplateId,
 }
 
 /// The smallest id text of a moment: ids made before it sort below.

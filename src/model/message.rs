@@ -222,6 +222,13 @@ impl MessageRecord {
     /// The message as it stood when it was accepted: what a replay answers.
     #[must_use]
     pub fn as_accepted(mut self) -> Self {
+        if self.channel_type == ChannelKind::Webchat {
+            // It was sent by being accepted.
+            self.status = DeliveryStatus::Sent;
+            self.times.delivered_at = None;
+            self.times.read_at = None;
+            return self;
+        }
         self.status = DeliveryStatus::Accepted;
         self.provider_message_id = None;
         self.times = Times {

@@ -9,4 +9,5 @@ pub mod conversation;
 pub mod event;
 pub mod id;
 pub mod message;
+pub mod template;
 pub mod time;

@@ -9,6 +9,8 @@ use worker::Env;
 use worker::js_sys::Reflect;
 
 const GRAPH: &str = "https://graph.facebook.com/v23.0";
+const INSTAGRAM: &str = "https://graph.instagram.com/v23.0";
+const TWILIO: &str = "https://api.twilio.com";
 const TELEGRAM: &str = "https://api.telegram.org";
 /// Below, every answer would come too late.
 const SHORTEST_TIMEOUT_MS: u32 = 1_000;
@@ -59,7 +61,9 @@ fn read(env: &Env) -> Result<Config, Vec<String>> {
     let admin_token = problems.check(secret(env, "ADMIN_TOKEN"));
     let public_url = problems.check(url(env, "PUBLIC_URL", ""));
     let graph = problems.check(url(env, "GRAPH_API_BASE", GRAPH));
+    let instagram = problems.check(url(env, "INSTAGRAM_API_BASE", INSTAGRAM));
     let telegram = problems.check(url(env, "TELEGRAM_API_BASE", TELEGRAM));
+    let twilio = problems.check(url(env, "TWILIO_API_BASE", TWILIO));
     let provider_timeout_ms = problems.check(whole(env, "PROVIDER_TIMEOUT_MS", 10_000));
     let retention_days = problems.check(whole(env, "RETENTION_DAYS", 30));
     match vault {
@@ -69,7 +73,9 @@ fn read(env: &Env) -> Result<Config, Vec<String>> {
             vault,
             origins: Origins {
                 graph: graph.unwrap_or_default(),
+                instagram: instagram.unwrap_or_default(),
                 telegram: telegram.unwrap_or_default(),
+                twilio: twilio.unwrap_or_default(),
             },
             provider_timeout_ms: provider_timeout_ms
                 .unwrap_or_default()

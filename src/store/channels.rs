@@ -7,7 +7,7 @@ use crate::model::time::Timestamp;
 
 /// Columns of `ChannelRecord`.
 const RECORD: &str = "json_object('id', id, 'type', type, 'name', name, 'identifier', identifier,
-    'status', status, 'settings', json(settings), 'last_inbound_at', last_inbound_at,
+    'status', status, 'settings', json(settings), 'public_key', public_key, 'last_inbound_at', last_inbound_at,
     'last_error_code', last_error_code, 'last_error_at', last_error_at, 'created_at', created_at) AS record";
 
 /// Columns of a channel as it is used: with its sealed credentials.
@@ -22,6 +22,8 @@ pub struct NewChannel<'a> {
     pub match_key: &'a str,
     pub settings: &'a Settings,
     pub credentials: &'a str,
+    pub account: Option<&'a str>,
+    pub public_key: Option<&'a str>,
 }
 
 /// Stores a channel unless a living one of its type has the identifier. A row comes
@@ -29,8 +31,8 @@ pub struct NewChannel<'a> {
 pub fn create(channel: &NewChannel<'_>, now: Timestamp) -> Statement {
     Statement::new(
         format!(
-            "INSERT INTO channel (id, workspace_id, type, name, identifier, match_key, status, settings, credentials, version, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'connected', ?7, ?8, 1, ?9)
+            "INSERT INTO channel (id, workspace_id, type, name, identifier, match_key, status, settings, credentials, account, public_key, version, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'connected', ?7, ?8, ?10, ?11, 1, ?9)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name
              ON CONFLICT DO NOTHING
              RETURNING {RECORD}"
@@ -45,6 +47,8 @@ pub fn create(channel: &NewChannel<'_>, now: Timestamp) -> Statement {
             serde_json::json!(channel.settings),
             channel.credentials,
             now,
+            channel.account,
+            channel.public_key,
         ],
     )
 }
@@ -84,23 +88,83 @@ pub fn sealed(id: ChannelId) -> Statement {
     )
 }
 
+/// A channel that visitors of a site know by its public key.
+pub fn sealed_by_public_key(public_key: &str) -> Statement {
+    Statement::new(
+        format!("SELECT {SEALED} FROM channel WHERE public_key = ?1 AND deleted_at IS NULL"),
+        values![public_key],
+    )
+}
+
+/// The living channels of a channel's workspace that a provider may post for to one and
+/// the same URL, at most two hundred; also `account`.
+pub fn sealed_siblings(id: ChannelId) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {SEALED}, account FROM (
+               SELECT h.* FROM channel o
+               CROSS JOIN channel h INDEXED BY channel_account ON h.workspace_id = o.workspace_id
+                 AND h.account IS NOT NULL AND h.deleted_at IS NULL AND h.id <> o.id
+               WHERE o.id = ?1 AND o.account IS NOT NULL LIMIT 200)"
+        ),
+        values![id],
+    )
+}
+
+/// How `from` names a channel.
+#[derive(Clone, Debug)]
+pub struct From<'a> {
+    pub id: Option<ChannelId>,
+    /// The identifier, where it is no id.
+    pub match_key: &'a str,
+    /// The account at the provider also names it.
+    pub or_account: bool,
+    /// Channels of another type are none.
+    pub kind: Option<ChannelKind>,
+}
+
 /// The channels that `from` may mean in the workspace of a key (by its hash): one
 /// by id, or those whose identifier matches, at most two.
-pub fn sealed_from(key_hash: &str, id: Option<ChannelId>, match_key: &str) -> Statement {
-    let by = match id {
-        Some(_) => "h.id = ?2",
-        None => "h.match_key = ?2",
+pub fn sealed_from(key_hash: &str, from: &From<'_>) -> Statement {
+    let by = match (from.id, from.or_account) {
+        (Some(_), _) => "h.id = ?2",
+        (None, false) => "h.match_key = ?2",
+        (None, true) => "(h.match_key = ?2 OR (h.account = ?2 AND h.account IS NOT NULL))",
     };
-    let wanted = id.map_or_else(|| match_key.to_owned(), |id| id.to_string());
+    let wanted = from
+        .id
+        .map_or_else(|| from.match_key.to_owned(), |id| id.to_string());
     Statement::new(
         format!(
             "SELECT {SEALED} FROM channel h
-             WHERE {by} AND h.deleted_at IS NULL
+             WHERE {by} AND h.deleted_at IS NULL AND (?3 IS NULL OR h.type = ?3)
                AND h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
              LIMIT 2"
         ),
-        values![key_hash, wanted],
+        values![key_hash, wanted, from.kind.map(ChannelKind::name)],
     )
+}
+
+/// The living channels of a type, of the workspace of a key (by its hash), at most
+/// twenty; also `name`.
+pub fn sealed_of_kind(key_hash: &str, kind: ChannelKind) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {SEALED}, name FROM channel h
+             WHERE h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
+               AND h.type = ?2 AND h.deleted_at IS NULL
+             ORDER BY h.id LIMIT 20"
+        ),
+        values![key_hash, kind.name()],
+    )
+}
+
+/// Which ids of a recipient are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecipientIs {
+    Conversation,
+    Contact,
+    Either,
 }
 
 /// The channel of a conversation, of the workspace of a key (by its hash): the
@@ -109,31 +173,55 @@ pub fn sealed_from(key_hash: &str, id: Option<ChannelId>, match_key: &str) -> St
 /// is named, or SQLite would walk the workspace by activity to save a sort of few.)
 pub fn sealed_of_recipient(
     key_hash: &str,
-    conversation_or_contact: &str,
-    from: Option<(Option<ChannelId>, &str)>,
+    id: &str,
+    is: RecipientIs,
+    from: Option<&From<'_>>,
 ) -> Statement {
-    let (from_id, from_key) = match from {
-        Some((id, key)) => (id, id.is_none().then_some(key)),
-        None => (None, None),
-    };
-    Statement::new(
-        format!(
-            "WITH k AS (SELECT workspace_id FROM api_key WHERE hash = ?1)
-             SELECT {SEALED}, conversation_id FROM (
+    let from_id = from.and_then(|from| from.id);
+    let from_key = from
+        .filter(|from| from.id.is_none() && !from.match_key.is_empty())
+        .map(|from| from.match_key);
+    let kind = from.and_then(|from| from.kind);
+    let by_conversation = "
                SELECT h.*, c.id AS conversation_id FROM k
                CROSS JOIN conversation c ON c.workspace_id = k.workspace_id AND c.id = ?2
-               CROSS JOIN channel h ON h.id = c.channel_id
-               UNION ALL
+               CROSS JOIN channel h ON h.id = c.channel_id AND (?5 IS NULL OR h.type = ?5)";
+    let by_contact = "
                SELECT * FROM (
                  SELECT h.*, c.id AS conversation_id FROM k
                  CROSS JOIN conversation c INDEXED BY conversation_contact
                    ON c.workspace_id = k.workspace_id AND c.contact_id = ?2
                  CROSS JOIN channel h ON h.id = c.channel_id AND h.deleted_at IS NULL
                    AND (?3 IS NULL OR h.id = ?3) AND (?4 IS NULL OR h.match_key = ?4)
-                 ORDER BY c.last_activity_at DESC, c.id DESC LIMIT 1)
-             ) LIMIT 1"
+                   AND (?5 IS NULL OR h.type = ?5)
+                 ORDER BY c.last_activity_at DESC, c.id DESC LIMIT 1)";
+    let found = match is {
+        RecipientIs::Conversation => by_conversation.to_owned(),
+        RecipientIs::Contact => by_contact.to_owned(),
+        RecipientIs::Either => format!("{by_conversation} UNION ALL {by_contact}"),
+    };
+    Statement::new(
+        format!(
+            "WITH k AS (SELECT workspace_id FROM api_key WHERE hash = ?1)
+             SELECT {SEALED}, conversation_id FROM ({found}) LIMIT 1"
         ),
-        values![key_hash, conversation_or_contact, from_id, from_key],
+        values![key_hash, id, from_id, from_key, kind.map(ChannelKind::name)],
+    )
+}
+
+/// The channel of a type on which an address wrote or was written to last, of the
+/// workspace of a key (by its hash). Also gives `conversation_id`.
+pub fn sealed_of_address(key_hash: &str, kind: ChannelKind, address: &str) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {SEALED}, conversation_id FROM (
+               SELECT h.*, c.id AS conversation_id, c.last_activity_at AS at FROM channel h
+               CROSS JOIN conversation c ON c.channel_id = h.id AND c.address = ?3
+               WHERE h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
+                 AND h.type = ?2 AND h.deleted_at IS NULL
+             ) ORDER BY at DESC, conversation_id DESC LIMIT 1"
+        ),
+        values![key_hash, kind.name(), address],
     )
 }
 
@@ -157,6 +245,8 @@ pub struct Change<'a> {
     /// Only the settings that change, as JSON.
     pub settings: Option<&'a serde_json::Value>,
     pub credentials: Option<&'a str>,
+    /// As the new credentials name it.
+    pub account: Option<&'a str>,
     pub status: Option<ChannelStatus>,
 }
 
@@ -169,6 +259,7 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
                name = COALESCE(?3, name),
                settings = CASE WHEN ?4 IS NULL THEN settings ELSE json_patch(settings, ?4) END,
                credentials = COALESCE(?5, credentials),
+               account = COALESCE(?7, account),
                status = CASE WHEN ?6 IS NOT NULL THEN ?6
                  WHEN ?5 IS NOT NULL AND status = 'needs_reauth' THEN 'connected' ELSE status END,
                last_error_code = CASE WHEN ?5 IS NULL THEN last_error_code END,
@@ -184,6 +275,7 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
             change.settings.cloned(),
             change.credentials,
             change.status.map(ChannelStatus::name),
+            change.account,
         ],
     )
 }
@@ -211,6 +303,15 @@ pub fn needs_reauth(
         "UPDATE channel SET status = 'needs_reauth', last_error_code = ?3, last_error_at = ?4, version = version + 1
          WHERE id = ?1 AND version = ?2 AND status = 'connected'",
         values![id, version, provider_code, now],
+    )
+}
+
+/// Records that the provider takes the channel's token again.
+pub fn is_well(id: ChannelId, version: i64) -> Statement {
+    Statement::new(
+        "UPDATE channel SET status = 'connected', last_error_code = NULL, last_error_at = NULL, version = version + 1
+         WHERE id = ?1 AND version = ?2 AND status = 'needs_reauth'",
+        values![id, version],
     )
 }
 

@@ -1,10 +1,11 @@
 //! Accepting a message: one batch in which the message row carries every guard
 //! and everything after it hangs on that row. And reading messages back.
 
-use super::{SCAN, Statement, Value, values};
+use super::{SCAN, Statement, Value, events, values};
 use crate::model::contact::{Address, IdentityKind};
 use crate::model::id::{
-    ChannelId, ContactId, ConversationId, KeyId, MessageId, WorkspaceId, lower_bound,
+    ChannelId, ContactId, ConversationId, EventId, KeyId, MessageId, TemplateId, WorkspaceId,
+    lower_bound,
 };
 use crate::model::message::{Actor, DeliveryStatus};
 use crate::model::time::{DAY_MS, Timestamp};
@@ -34,6 +35,14 @@ pub struct Accept {
     pub channel_version: i64,
     pub target: Target,
     pub content: String,
+    /// The template it is and the version that was filled.
+    pub template: Option<(TemplateId, i64)>,
+    /// The name of the contact, if it is made for this message.
+    pub contact_name: Option<String>,
+    /// There is no provider: what is accepted is sent.
+    pub is_local: bool,
+    /// The id of the event that tells of it where it is sent at once.
+    pub event: EventId,
     pub actor: Actor,
     pub reply_to: Option<MessageId>,
     pub metadata: Option<String>,
@@ -74,28 +83,42 @@ pub fn insert(accept: &Accept) -> Statement {
              LEFT JOIN identity i ON c.id IS NULL AND i.workspace_id = h.workspace_id AND i.kind = ?19 AND i.value = ?18",
         ),
     };
+    let (state, unsent, sent_at) = if accept.is_local {
+        ("'sent'", "NULL, NULL, NULL, ?11", "sent_at, ")
+    } else {
+        ("'accepted'", "COALESCE(c.last_seq, 0) + 1, ?11, ?11", "")
+    };
+    let mut guards = String::new();
+    if accept.is_local {
+        guards.push_str(" AND c.id IS NOT NULL");
+    }
+    if accept.template.is_some() {
+        guards.push_str(
+            " AND EXISTS (SELECT 1 FROM template t WHERE t.workspace_id = ?2 AND t.id = ?20
+               AND t.channel_id = h.id AND t.version = ?21 AND t.status = 'APPROVED')",
+        );
+    }
     let address = accept.address();
     let (found_by, kind) = match &accept.target {
         Target::Conversation(id) => (Value::from(*id), None),
-        Target::Address { address, kind, .. } => (
-            Value::from(address.0.as_str()),
-            Some(Value::from(kind.name())),
-        ),
+        Target::Address { address, kind, .. } => {
+            (Value::from(address.0.as_str()), Some(kind.name()))
+        }
     };
     let sql = format!(
         "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
            content, actor, reply_to, metadata, client_message_id, fingerprint, seq, turn, due_at, pushed_at,
-           expires_at, created_at)
+           {sent_at}expires_at, created_at)
          SELECT h.workspace_id, ?1, COALESCE(c.id, ?16), h.id, {contact},
-           'outbound', 'accepted', ?5, ?6, ?7, ?8, ?9, ?10,
-           COALESCE(c.last_seq, 0) + 1, COALESCE(c.last_seq, 0) + 1, ?11, ?11, ?12, ?11
+           'outbound', {state}, ?5, ?6, ?7, ?8, ?9, ?10,
+           COALESCE(c.last_seq, 0) + 1, {unsent}, ?12, ?11
          FROM channel h
          JOIN api_key k ON k.id = ?3 AND k.workspace_id = h.workspace_id
          {source}
          WHERE h.id = ?4 AND h.workspace_id = ?2 AND h.version = ?13 AND h.status = 'connected'
            AND h.deleted_at IS NULL
            AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?11)
-           AND (?14 IS NULL OR c.last_inbound_at > ?11 - ?14)
+           AND (?14 IS NULL OR c.last_inbound_at > ?11 - ?14){guards}
            AND (?7 IS NULL OR EXISTS (
              SELECT 1 FROM message r WHERE r.workspace_id = ?2 AND r.id = ?7 AND r.conversation_id = c.id))
            AND (?15 IS NULL OR NOT EXISTS (
@@ -129,8 +152,32 @@ pub fn insert(accept: &Accept) -> Statement {
             found_by,
         ],
     );
-    statement.values.extend(kind);
+    // No more values than the statement has parameters.
+    if kind.is_some() || accept.template.is_some() {
+        statement.values.push(kind.into());
+    }
+    if let Some((template, version)) = accept.template {
+        statement.values.extend(values![template, version]);
+    }
     statement
+}
+
+/// Tells of a message that was sent by being accepted. The second statement gives back
+/// deliveries.
+pub fn tell_sent(accept: &Accept) -> Vec<Statement> {
+    let workspace = accept.workspace_id;
+    vec![
+        events::of_messages(
+            "SELECT m.workspace_id, m.id AS message_id, 'message.sent' AS type, ?3 AS event_id
+             FROM message m WHERE m.workspace_id = ?1 AND m.id = ?2",
+            4,
+            values![workspace, accept.id, accept.event, accept.now],
+        ),
+        events::fan_out(
+            &serde_json::json!([[workspace, accept.id, accept.event]]),
+            accept.now,
+        ),
+    ]
 }
 
 /// What hangs on the message row: contact, identity, conversation, idempotency.
@@ -138,11 +185,16 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
     let mut statements = Vec::new();
     if let Some((address, kind, conversation, contact)) = accept.address() {
         statements.push(Statement::new(
-            "INSERT INTO contact (workspace_id, id, created_at)
-             SELECT workspace_id, contact_id, created_at FROM message
+            "INSERT INTO contact (workspace_id, id, name, created_at)
+             SELECT workspace_id, contact_id, ?4, created_at FROM message
              WHERE workspace_id = ?1 AND id = ?2 AND contact_id = ?3
              ON CONFLICT DO NOTHING",
-            values![accept.workspace_id, accept.id, contact],
+            values![
+                accept.workspace_id,
+                accept.id,
+                contact,
+                accept.contact_name.as_deref()
+            ],
         ));
         statements.push(Statement::new(
             "INSERT INTO identity (workspace_id, kind, value, contact_id)
@@ -253,7 +305,9 @@ pub fn explain(accept: &Accept) -> Statement {
                h.version AS channel_version, h.status AS channel_status, h.deleted_at AS channel_deleted_at,
                c.id AS conversation_id, c.last_inbound_at,
                (?5 IS NULL OR EXISTS (SELECT 1 FROM message r
-                 WHERE r.workspace_id = ?1 AND r.id = ?5 AND r.conversation_id = c.id)) AS reply_is_known
+                 WHERE r.workspace_id = ?1 AND r.id = ?5 AND r.conversation_id = c.id)) AS reply_is_known,
+               (?7 IS NULL OR EXISTS (SELECT 1 FROM template t WHERE t.workspace_id = ?1 AND t.id = ?7
+                 AND t.channel_id = ?2 AND t.version = ?8 AND t.status = 'APPROVED')) AS template_is_current
              FROM (SELECT 1)
              LEFT JOIN channel h ON h.id = ?2 AND h.workspace_id = ?1
              LEFT JOIN conversation c ON {found}"
@@ -265,6 +319,8 @@ pub fn explain(accept: &Accept) -> Statement {
             by,
             accept.reply_to,
             accept.now,
+            accept.template.map(|(id, _)| id),
+            accept.template.map(|(_, version)| version),
         ],
     )
 }

@@ -10,13 +10,14 @@ pub mod keys;
 pub mod messages;
 pub mod outbox;
 pub mod sweep;
+pub mod templates;
 
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;
@@ -88,7 +89,8 @@ id_values!(
     ConversationId,
     MessageId,
     EventId,
-    EndpointId
+    EndpointId,
+    TemplateId
 );
 
 /// One SQL statement with its parameters `?1`, `?2`, ….

@@ -64,7 +64,7 @@ pub fn claim(candidates: &Candidates, token: &str, now: Timestamp, lease_ms: i64
 
 /// What a send needs, as columns of a job.
 const JOB: &str =
-    "m.workspace_id, m.id, m.conversation_id, m.channel_id, m.content, m.attempt, m.seq,
+    "m.workspace_id, m.id, m.conversation_id, m.channel_id, m.content, m.actor, m.attempt, m.seq,
     m.created_at, m.expires_at, c.address, r.provider_message_id AS reply_to,
     h.type, h.identifier, h.status AS channel_status, h.settings, h.credentials, h.version,
     h.deleted_at AS channel_deleted_at,
@@ -84,6 +84,16 @@ pub fn claimed(candidates: &Candidates, token: &str) -> Statement {
              WHERE m.claim = ?3 AND m.status = 'sending'"
         ),
         values![candidates.messages(), candidates.conversations(), token],
+    )
+}
+
+/// One row if a conversation has a message that is due.
+pub fn waits(conversation: ConversationId, now: Timestamp) -> Statement {
+    Statement::new(
+        "SELECT 1 AS waits FROM message
+         WHERE conversation_id = ?1 AND turn IS NOT NULL AND status = 'accepted' AND due_at <= ?2
+         ORDER BY turn LIMIT 1",
+        values![conversation, now],
     )
 }
 

@@ -93,16 +93,22 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
             "AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.endpoint_id = t.id)",
         ),
         keyed("api_key", "id", ""),
+        keyed("template", "workspace_id, id", ""),
+        keyed("visitor", "channel_id, id", ""),
         keyed(
             "channel",
             "id",
-            "AND NOT EXISTS (SELECT 1 FROM conversation c WHERE c.channel_id = t.id)",
+            "AND NOT EXISTS (SELECT 1 FROM conversation c WHERE c.channel_id = t.id)
+             AND NOT EXISTS (SELECT 1 FROM template x WHERE x.channel_id = t.id)
+             AND NOT EXISTS (SELECT 1 FROM visitor v WHERE v.channel_id = t.id)",
         ),
         Statement::new(
             "DELETE FROM workspace WHERE id = ?1
                AND NOT EXISTS (SELECT 1 FROM parked_report WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM attempt WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM message WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM template WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM visitor WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM conversation WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM identity WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = ?1)

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value as Json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What goes wrong with the next batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +32,23 @@ pub struct Sqlite {
     pub plans: RefCell<BTreeMap<String, Vec<String>>>,
 }
 
-const MIGRATIONS: [&str; 1] = [include_str!("../../schema/0001_first_light.sql")];
+/// The migrations, in their order.
+fn migrations() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    let read = files.iter().map(std::fs::read_to_string);
+    read.map(|text| text.expect("a migration")).collect()
+}
 
 impl Sqlite {
     pub fn new() -> Self {
         let connection = Connection::open_in_memory().expect("a database");
-        for migration in MIGRATIONS {
-            connection.execute_batch(migration).expect("a migration");
+        for migration in migrations() {
+            connection.execute_batch(&migration).expect("a migration");
         }
         connection
             .pragma_update(None, "foreign_keys", true)

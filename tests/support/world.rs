@@ -47,6 +47,9 @@ pub struct TestPorts {
     pub refuses_pushes: Cell<bool>,
     pub admits_callers: Cell<bool>,
     pub cache: RefCell<BTreeMap<String, String>>,
+    /// Every GET of a provider, oldest first, and the answers to come.
+    pub questions: RefCell<Vec<Request<Bytes>>>,
+    pub to_questions: RefCell<VecDeque<Answer>>,
     pub logs: RefCell<Vec<String>>,
     /// Answers of the providers alone, before those of `answers`.
     pub from_provider: RefCell<VecDeque<Answer>>,
@@ -92,12 +95,15 @@ impl Ports for TestPorts {
         request: Request<Bytes>,
         _deadline_ms: u32,
     ) -> Result<Response<Bytes>, NoAnswer> {
-        let is_telegram = request.uri().host() == Some("telegram.test");
-        let is_graph = request.uri().host() == Some("graph.test");
+        let host = request.uri().host().unwrap_or("").to_owned();
+        let is_provider = PROVIDERS.contains(&host.as_str());
+        if is_provider && request.method() == Method::GET {
+            return self.ask(request);
+        }
         self.requests.borrow_mut().push(request);
         let faults = self.after_fetch.take();
         self.database.faults.borrow_mut().extend(faults);
-        let scripted = if is_telegram || is_graph {
+        let scripted = if is_provider {
             self.from_provider.borrow_mut().pop_front()
         } else {
             None
@@ -114,32 +120,9 @@ impl Ports for TestPorts {
         let answer = scripted.unwrap_or_else(|| {
             let number = self.sent.get() + 1;
             self.sent.set(number);
-            if is_telegram {
-                Answer::Http(
-                    200,
-                    json!({ "ok": true, "result": { "message_id": number, "chat": { "id": 77 } } }),
-                )
-            } else if is_graph {
-                Answer::Http(
-                    200,
-                    json!({ "messages": [{ "id": format!("wamid.{number}") }] }),
-                )
-            } else {
-                Answer::Http(200, json!({}))
-            }
+            accepted(&host, number)
         });
-        let (status, headers, body) = match answer {
-            Answer::NoAnswer => return Err(NoAnswer),
-            Answer::Http(status, body) => (status, vec![], body),
-            Answer::Headed(status, headers, body) => (status, headers, body),
-        };
-        let mut response = Response::builder().status(status);
-        for (name, value) in headers {
-            response = response.header(name, value);
-        }
-        Ok(response
-            .body(Bytes::from(body.to_string()))
-            .expect("a response"))
+        response(answer)
     }
 
     async fn push(&self, queue: Queue, hints: Vec<Push>) -> Result<(), QueueError> {
@@ -168,6 +151,61 @@ impl Ports for TestPorts {
     fn log(&self, event: &str, fields: Value) {
         self.logs.borrow_mut().push(format!("{event} {fields}"));
     }
+}
+
+impl TestPorts {
+    /// Answers a question that sends nothing.
+    fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, NoAnswer> {
+        self.questions.borrow_mut().push(request);
+        let scripted = self.to_questions.borrow_mut().pop_front();
+        response(scripted.unwrap_or(Answer::Http(200, json!({ "ok": true, "result": {} }))))
+    }
+}
+
+/// The hosts that stand for providers.
+const PROVIDERS: [&str; 4] = [
+    "graph.test",
+    "instagram.test",
+    "telegram.test",
+    "twilio.test",
+];
+
+/// How each provider says that it took a message, the `number`-th.
+fn accepted(host: &str, number: u64) -> Answer {
+    match host {
+        "telegram.test" => Answer::Http(
+            200,
+            json!({ "ok": true, "result": { "message_id": number, "chat": { "id": 77 } } }),
+        ),
+        // WhatsApp's and Messenger's answers in one.
+        "graph.test" | "instagram.test" => Answer::Http(
+            200,
+            json!({
+                "messages": [{ "id": format!("wamid.{number}") }],
+                "recipient_id": "77", "message_id": format!("m_{number}"),
+            }),
+        ),
+        "twilio.test" => Answer::Http(
+            201,
+            json!({ "sid": format!("SM{number:032}"), "status": "queued" }),
+        ),
+        _ => Answer::Http(200, json!({})),
+    }
+}
+
+fn response(answer: Answer) -> Result<Response<Bytes>, NoAnswer> {
+    let (status, headers, body) = match answer {
+        Answer::NoAnswer => return Err(NoAnswer),
+        Answer::Http(status, body) => (status, vec![], body),
+        Answer::Headed(status, headers, body) => (status, headers, body),
+    };
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    Ok(response
+        .body(Bytes::from(body.to_string()))
+        .expect("a response"))
 }
 
 /// An answer of the API, read.
@@ -205,7 +243,9 @@ impl World {
             vault: Vault::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").expect("a key"),
             origins: Origins {
                 graph: "https://graph.test/v23.0".to_owned(),
+                instagram: "https://instagram.test/v23.0".to_owned(),
                 telegram: "https://telegram.test".to_owned(),
+                twilio: "https://twilio.test".to_owned(),
             },
             provider_timeout_ms: 10_000,
             retention_days: 30,
@@ -222,6 +262,8 @@ impl World {
             refuses_pushes: Cell::new(false),
             admits_callers: Cell::new(true),
             cache: RefCell::default(),
+            questions: RefCell::default(),
+            to_questions: RefCell::default(),
             logs: RefCell::default(),
             from_provider: RefCell::default(),
             stalls: Cell::new(false),

@@ -16,13 +16,14 @@ pub enum Action {
     Show,
     Patch,
     Delete,
+    Test,
 }
 
 impl Action {
     pub fn scope(self) -> Scope {
         match self {
             Action::List | Action::Show => Scope::ChannelsRead,
-            Action::Create | Action::Patch | Action::Delete => Scope::ChannelsWrite,
+            Action::Create | Action::Patch | Action::Delete | Action::Test => Scope::ChannelsWrite,
         }
     }
 }
@@ -55,10 +56,14 @@ pub async fn handle<P: Ports>(
         Action::Patch => {
             let id = channel(call)?;
             // What is not there is not found, whatever the body.
-            gateway.channel(key, id).await?;
+            let kind = gateway.channel(key, id).await?.kind;
             let patch = wire::patch_channel(parse(call)?)?;
-            let channel = gateway.patch_channel(key, id, patch).await?;
+            let channel = gateway.patch_channel(key, id, kind, patch).await?;
             Ok(json_response(StatusCode::OK, &channel))
+        }
+        Action::Test => {
+            let test = gateway.test_channel(key, channel(call)?).await?;
+            Ok(json_response(StatusCode::OK, &test))
         }
         Action::Delete => {
             gateway.delete_channel(key, channel(call)?).await?;

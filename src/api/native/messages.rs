@@ -1,14 +1,14 @@
 //! `/v1/messages`, and the messages of a conversation.
 
 use super::super::page::{Listed, Paging};
-use super::{Answer, Call, auth, choice, id, json_response, parse, wire};
-use crate::gateway::{Freshness, Gateway, Idempotency, MessageFilter, Ports, view};
+use super::{Answer, Call, choice, id, json_response, wire};
+use crate::api::sending::{self, Route};
+use crate::gateway::{Gateway, MessageFilter, Pace, Ports, view};
 use crate::model::access::Key;
 use crate::model::id::{ChannelId, ConversationId, MessageId};
 use crate::model::message::DeliveryStatus;
 use crate::model::time::Timestamp;
-use http::{HeaderValue, StatusCode};
-use serde_json::Value;
+use http::StatusCode;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
@@ -45,42 +45,16 @@ pub async fn handle<P: Ports>(
     Ok(json_response(StatusCode::OK, &Listed::from(page)))
 }
 
-/// Sends a message. The body is JSON before anything else is looked at; whether it
-/// is a message is for the send to say, after it looked for a replay.
+/// Sends a message.
 pub async fn send<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
-    let headers = call.request.headers();
-    let secret = auth::secret(gateway, headers).await?;
-    let json = match parse(call) {
-        Ok(json) => json,
-        Err(refusal) => {
-            gateway.authenticate(&secret, Freshness::Now).await?;
-            return Err(refusal);
-        }
+    let route = Route {
+        name: "POST /v1/messages",
+        pace: Pace::Queued,
+        client_message_id: Some("clientMessageId"),
     };
-    let key = auth::idempotency_key(headers);
-    let (scope, key_refusal) = match key {
-        Ok(key) => (key.map(|key| format!("POST /v1/messages {key}")), None),
-        Err(refusal) => (None, Some(refusal)),
-    };
-    let idempotency = Idempotency {
-        scope,
-        client_message_id: json
-            .get("clientMessageId")
-            .and_then(Value::as_str)
-            .map(str::to_owned),
-        fingerprint: auth::fingerprint(&json),
-    };
-    let wanted = match key_refusal {
-        Some(refusal) => Err(refusal),
-        None => wire::send(json),
-    };
-    let accepted = gateway.send(&secret, &idempotency, wanted).await?;
-    let message = view::Message::from(*accepted.message);
-    let mut response = json_response(StatusCode::ACCEPTED, &message);
-    if accepted.is_replay {
-        response
-            .headers_mut()
-            .insert("idempotency-replayed", HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    let accepted = sending::send(gateway, call, &route, wire::send).await?;
+    let is_replay = accepted.is_replay;
+    let message = view::Message::from(accepted.message.as_accepted());
+    let response = json_response(StatusCode::ACCEPTED, &message);
+    Ok(sending::marked(response, is_replay))
 }

@@ -9,13 +9,12 @@ mod messages;
 mod webhooks;
 mod wire;
 
-use super::{Call, Refusal, auth, json_response, problem};
-use crate::gateway::{Error, Freshness, Gateway, Ports};
+use super::reading::{body, choice, id, parse};
+use super::{Answer, Call, auth, json_response, problem};
+use crate::gateway::{Error, Gateway, Ports};
 use crate::model::access::Scope;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 /// What a route does, by the file that does it.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +91,11 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         "/v1/channels/{id}",
         Channels(channels::Action::Delete),
     ),
+    (
+        Method::POST,
+        "/v1/channels/{id}/test",
+        Channels(channels::Action::Test),
+    ),
     (Method::POST, "/v1/messages", SendMessage),
     (
         Method::GET,
@@ -150,8 +154,6 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
     ),
 ];
 
-type Answer = Result<Response<Bytes>, Refusal>;
-
 pub async fn handle<P: Ports>(
     gateway: &Gateway<P>,
     action: Action,
@@ -177,18 +179,7 @@ async fn with_key<P: Ports>(
     call: &Call<'_>,
     scope: Option<Scope>,
 ) -> Answer {
-    let secret = auth::secret(gateway, call.request.headers()).await?;
-    // Reads check the key again in their own batch; changes must know it now.
-    let is_read = matches!(*call.request.method(), Method::GET | Method::HEAD);
-    let freshness = if is_read {
-        Freshness::Remembered
-    } else {
-        Freshness::Now
-    };
-    let key = gateway.authenticate(&secret, freshness).await?;
-    if let Some(scope) = scope.filter(|scope| !key.may(*scope)) {
-        return Err(Error::MissingScope(scope).into());
-    }
+    let key = auth::key(gateway, call, scope).await?;
     match action {
         ApiKeys(action) => api_keys::handle(gateway, action, call, &key).await,
         Channels(action) => channels::handle(gateway, action, call, &key).await,
@@ -201,36 +192,4 @@ async fn with_key<P: Ports>(
         }
         Administer(_) | SendMessage => Err(Error::Internal.into()),
     }
-}
-
-/// The id in the path; what is none names nothing.
-fn id<Id>(
-    call: &Call<'_>,
-    parse: impl Fn(&str) -> Option<Id>,
-    what: &'static str,
-) -> Result<Id, Error> {
-    parse(call.parameter("id")).ok_or(Error::not_found(what))
-}
-
-/// A query parameter that must be one of its kind.
-fn choice<T>(
-    call: &Call<'_>,
-    name: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, Error> {
-    call.query(name)
-        .map(|text| {
-            parse(&text).ok_or_else(|| Error::invalid(format!("/{name}"), "is not one there is"))
-        })
-        .transpose()
-}
-
-/// The body as JSON.
-fn parse(call: &Call<'_>) -> Result<Value, Refusal> {
-    serde_json::from_slice(call.request.body()).map_err(|error| Refusal::NotJson(error.to_string()))
-}
-
-/// The body as what it should be; errors point at the field.
-fn body<T: DeserializeOwned>(call: &Call<'_>) -> Result<T, Refusal> {
-    Ok(wire::read(parse(call)?, "")?)
 }

@@ -1,88 +1,25 @@
 //! The native surface's JSON, as clients write it.
 
 use super::content::content;
+use crate::api::reading::{Name, Named, given, read, refuse_unbuilt, take};
 use crate::channel::Invalid;
 use crate::gateway::{
     ChannelPatch, ConnectChannel, ConversationPatch, Error, IssuedKey as Issued, NewApiKey,
-    NewSubscriber, Send, is_credential,
+    NewSubscriber, Recipient, Send, Sender, is_credential,
 };
 use crate::model::access::{Environment, Scope};
-use crate::model::channel::{ChannelKind, ChannelStatus, Credentials, OnUnknownOutcome, Settings};
+use crate::model::channel::{
+    ChannelKind, ChannelStatus, Credentials, InstagramLogin, OnUnknownOutcome, Settings,
+};
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::event::{EventType, NOT_EMITTED};
 use crate::model::id::{ChannelId, KeyId, MessageId};
 use crate::model::message::Actor;
 use crate::model::time::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// Reads a JSON value as `T`; an error points at the field, below `base`.
-pub fn read<T: DeserializeOwned>(json: Value, base: &str) -> Result<T, Error> {
-    if !json.is_object() {
-        return Err(Error::invalid(base, "must be an object"));
-    }
-    serde_path_to_error::deserialize(json).map_err(|error| {
-        let mut pointer = base.to_owned();
-        for segment in error.path() {
-            use serde_path_to_error::Segment;
-            match segment {
-                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                Segment::Map { key } => {
-                    pointer.push('/');
-                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                }
-                Segment::Enum { .. } | Segment::Unknown => {}
-            }
-        }
-        let message = error.inner().to_string();
-        if let Some(field) = message
-            .strip_prefix("missing field `")
-            .and_then(|rest| rest.strip_suffix('`'))
-        {
-            return Error::invalid(format!("{pointer}/{field}"), "is required");
-        }
-        Error::invalid(pointer, message)
-    })
-}
-
-/// A name people read: 1 to 200 characters, none of them control characters.
-#[derive(Debug)]
-pub struct Name(String);
-
-impl Name {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let name = text.trim();
-        let is_readable = !name.chars().any(char::is_control);
-        if is_readable && (1..=200).contains(&name.chars().count()) {
-            Ok(Name(name.to_owned()))
-        } else {
-            Err(serde::de::Error::custom(
-                "must be 1 to 200 readable characters",
-            ))
-        }
-    }
-}
-
-/// A value by its wire name, which is text and nothing else.
-pub struct Named<T>(T);
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Named<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        serde_json::from_value(Value::from(name))
-            .map(Named)
-            .map_err(serde::de::Error::custom)
-    }
-}
+use url::Url;
 
 #[derive(Deserialize)]
 pub struct NewWorkspace {
@@ -145,29 +82,47 @@ impl From<Issued> for IssuedKey {
     }
 }
 
-/// Fields of the contract that are not built: given, they are refused.
-fn refuse_unbuilt(json: &Value, base: &str, fields: &[&str]) -> Result<(), Error> {
-    let given = fields
-        .iter()
-        .find(|field| json.get(**field).is_some_and(|value| !value.is_null()));
-    match given {
-        Some(field) => Err(Error::invalid(
-            format!("{base}/{field}"),
-            "is not supported yet",
-        )),
-        None => Ok(()),
-    }
-}
-
 /// Settings as given: those that are absent stay as they are.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SettingsPatch {
     enforce_window: Option<bool>,
     on_unknown_outcome: Option<Named<OnUnknownOutcome>>,
+    #[serde(default, deserialize_with = "given")]
+    default_language: Option<Option<Name>>,
+    login: Option<Named<InstagramLogin>>,
+    allowed_origins: Option<Vec<Origin>>,
+    #[serde(default, deserialize_with = "given")]
+    display_name: Option<Option<Name>>,
+    require_identity: Option<bool>,
 }
 
-const UNBUILT_SETTINGS: [&str; 2] = ["messagesPerSecond", "login"];
+const UNBUILT_SETTINGS: [&str; 1] = ["messagesPerSecond"];
+const MOST_ORIGINS: usize = 50;
+
+/// The origin of a site, such as `https://shop.example`, as browsers name it.
+struct Origin(String);
+
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || {
+            serde::de::Error::custom("must be the origin of a site, such as https://shop.example")
+        };
+        let url = Url::parse(&text).map_err(|_| wrong())?;
+        let is_origin = matches!(url.scheme(), "http" | "https")
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if is_origin {
+            Ok(Self(url.origin().ascii_serialization()))
+        } else {
+            Err(wrong())
+        }
+    }
+}
 
 impl SettingsPatch {
     fn read(json: Option<Value>) -> Result<Option<Self>, Error> {
@@ -175,7 +130,15 @@ impl SettingsPatch {
             return Ok(None);
         };
         refuse_unbuilt(&json, "/settings", &UNBUILT_SETTINGS)?;
-        read(json, "/settings").map(Some)
+        let patch: Self = read(json, "/settings")?;
+        let origins = patch.allowed_origins.as_ref().map_or(0, Vec::len);
+        if origins > MOST_ORIGINS {
+            return Err(Error::invalid(
+                "/settings/allowedOrigins",
+                format!("may name at most {MOST_ORIGINS}"),
+            ));
+        }
+        Ok(Some(patch))
     }
 
     fn over(self, settings: Settings) -> Settings {
@@ -184,18 +147,47 @@ impl SettingsPatch {
             on_unknown_outcome: self
                 .on_unknown_outcome
                 .map_or(settings.on_unknown_outcome, |named| named.0),
+            default_language: self
+                .default_language
+                .map_or(settings.default_language, |name| name.map(|name| name.0)),
+            login: self.login.map_or(settings.login, |named| Some(named.0)),
+            allowed_origins: self
+                .allowed_origins
+                .map_or(settings.allowed_origins, |given| {
+                    given.into_iter().map(|origin| origin.0).collect()
+                }),
+            display_name: self
+                .display_name
+                .map_or(settings.display_name, |name| name.map(|name| name.0)),
+            require_identity: self.require_identity.unwrap_or(settings.require_identity),
         }
     }
 
-    /// Only what is given, by the names it is stored under.
+    /// Only what is given, by the names it is stored under; `null` takes a setting away.
     fn into_json(self) -> Value {
         let mut json = serde_json::Map::new();
-        if let Some(enforce_window) = self.enforce_window {
-            json.insert("enforceWindow".to_owned(), enforce_window.into());
-        }
-        if let Some(Named(outcome)) = self.on_unknown_outcome {
-            json.insert("onUnknownOutcome".to_owned(), serde_json::json!(outcome));
-        }
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                json.insert(name.to_owned(), value);
+            }
+        };
+        let name = |given: Option<Option<Name>>| given.map(|name| json!(name.map(|name| name.0)));
+        put("enforceWindow", self.enforce_window.map(Value::from));
+        put(
+            "onUnknownOutcome",
+            self.on_unknown_outcome.map(|named| json!(named.0)),
+        );
+        put("defaultLanguage", name(self.default_language));
+        put("login", self.login.map(|named| json!(named.0)));
+        put(
+            "allowedOrigins",
+            self.allowed_origins.map(|origins| {
+                let origins: Vec<String> = origins.into_iter().map(|origin| origin.0).collect();
+                json!(origins)
+            }),
+        );
+        put("displayName", name(self.display_name));
+        put("requireIdentity", self.require_identity.map(Value::from));
         Value::Object(json)
     }
 }
@@ -287,13 +279,6 @@ pub fn patch_conversation(json: Value) -> Result<ConversationPatch, Error> {
         mode: wire.mode.map(|named| named.0),
         assignee: wire.assignee.map(|name| name.map(|name| name.0)),
     })
-}
-
-/// Tells `null` from a field that is absent.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 pub fn subscribe(json: Value) -> Result<NewSubscriber, Error> {
@@ -401,17 +386,16 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         ));
     }
     Ok(Send {
-        from: wire.from,
-        to: wire.to,
+        from: Sender {
+            name: wire.from,
+            ..Sender::default()
+        },
+        to: Recipient::Any(wire.to),
         content,
         reply_to: wire.reply_to,
         metadata,
         expires_at: wire.expires_at,
         actor: wire.actor.map(|named| named.0).unwrap_or_default(),
+        contact_name: None,
     })
-}
-
-/// Takes a field out of an object.
-fn take(json: &mut Value, field: &str) -> Option<Value> {
-    json.as_object_mut()?.remove(field)
 }

@@ -3,7 +3,7 @@
 mod wire;
 
 use super::{
-    Inbound, Invalid, Limit, Origins, Outbound, Profile, Reason, SendError, Unverified, join,
+    Entry, Invalid, Limit, Origins, Outbound, Profile, Reason, SendError, Unverified, join,
     lenient, post_json, retry_after_ms, sign,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials};
@@ -16,6 +16,8 @@ pub struct Adapter;
 
 static PROFILE: Profile = Profile {
     text: Limit::Characters(4096),
+    templates: false,
+    is_local: false,
 };
 
 impl super::Adapter for Adapter {
@@ -115,7 +117,12 @@ impl super::Adapter for Adapter {
     }
 
     /// Telegram does not sign; it repeats the secret given to `setWebhook`.
-    fn verify(&self, channel: &Channel, request: &Request<Bytes>) -> Result<(), Unverified> {
+    fn verify(
+        &self,
+        channel: &Channel,
+        _: &str,
+        request: &Request<Bytes>,
+    ) -> Result<(), Unverified> {
         let given = request
             .headers()
             .get("x-telegram-bot-api-secret-token")
@@ -128,8 +135,15 @@ impl super::Adapter for Adapter {
         }
     }
 
-    fn inbound(&self, _: &Channel, body: &[u8]) -> Vec<Inbound> {
-        wire::read(body)
+    fn inbound(&self, request: &Request<Bytes>) -> Vec<Entry> {
+        let read = wire::read(request.body());
+        read.into_iter().map(Entry::from).collect()
+    }
+
+    fn probe(&self, origins: &Origins, channel: &Channel) -> Option<Request<Bytes>> {
+        let token = channel.credentials.get("botToken");
+        let url = join(&origins.telegram, &format!("bot{token}/getMe"));
+        Request::get(url).body(Bytes::new()).ok()
     }
 }
 

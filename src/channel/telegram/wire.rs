@@ -44,7 +44,7 @@ impl<'a> SendMessage<'a> {
         let (text, preview_url) = match send.content {
             Content::Text { text, preview_url } => (text.as_str(), *preview_url),
             // Refused before it is stored; an empty text is refused by the provider.
-            Content::Unsupported { .. } => ("", None),
+            Content::Template(_) | Content::Unsupported { .. } => ("", None),
         };
         Self {
             chat_id: address

@@ -4,8 +4,8 @@
 mod wire;
 
 use super::{
-    Inbound, Invalid, Limit, Origins, Outbound, Profile, SendError, Unverified, join, lenient,
-    meta, post_json,
+    Entry, Invalid, Limit, Origins, Outbound, Profile, SendError, Unverified, join, lenient, meta,
+    post_json,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, IdentityKind};
@@ -17,6 +17,8 @@ pub struct Adapter;
 
 static PROFILE: Profile = Profile {
     text: Limit::Characters(4096),
+    templates: true,
+    is_local: false,
 };
 
 impl super::Adapter for Adapter {
@@ -111,12 +113,38 @@ impl super::Adapter for Adapter {
         }
     }
 
-    fn verify(&self, channel: &Channel, request: &Request<Bytes>) -> Result<(), Unverified> {
+    fn verify(
+        &self,
+        channel: &Channel,
+        _: &str,
+        request: &Request<Bytes>,
+    ) -> Result<(), Unverified> {
         meta::verify(channel, request)
     }
 
-    fn inbound(&self, channel: &Channel, body: &[u8]) -> Vec<Inbound> {
-        wire::read(body, channel.credentials.get("phoneNumberId"))
+    fn inbound(&self, request: &Request<Bytes>) -> Vec<Entry> {
+        wire::read(request.body())
+    }
+
+    fn account(&self, channel: &Channel) -> Option<String> {
+        Some(channel.credentials.get("phoneNumberId").to_owned())
+    }
+
+    fn object(&self) -> Option<&'static str> {
+        Some("whatsapp_business_account")
+    }
+
+    fn probe(&self, origins: &Origins, channel: &Channel) -> Option<Request<Bytes>> {
+        let number = channel.credentials.get("phoneNumberId");
+        let path = format!("{number}?fields=id,display_phone_number,verified_name");
+        meta::get(
+            &join(&origins.graph, &path),
+            channel.credentials.get("accessToken"),
+        )
+    }
+
+    fn probed(&self, response: &Response<Bytes>) -> Result<(), SendError> {
+        meta::probed(response)
     }
 
     fn challenge(&self, channel: &Channel, request: &Request<Bytes>) -> Option<Response<Bytes>> {

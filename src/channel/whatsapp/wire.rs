@@ -1,6 +1,6 @@
 //! The Cloud API's JSON: the body of a send, and webhooks.
 
-use super::super::{Inbound, InboundMessage, Outbound, Sender, StatusReport, lenient, meta};
+use super::super::{Entry, Inbound, InboundMessage, Outbound, Sender, StatusReport, lenient, meta};
 use super::is_user_id;
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::Content;
@@ -36,6 +36,20 @@ struct Context<'a> {
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Body<'a> {
     Text { text: Text<'a> },
+    Template { template: Template<'a> },
+}
+
+#[derive(Serialize)]
+struct Template<'a> {
+    name: &'a str,
+    language: Language<'a>,
+    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
+    components: &'a [Value],
+}
+
+#[derive(Serialize)]
+struct Language<'a> {
+    code: &'a str,
 }
 
 #[derive(Serialize)]
@@ -67,6 +81,15 @@ impl<'a> Send<'a> {
                         preview_url: preview_url.unwrap_or(false),
                     },
                 },
+                Content::Template(template) => Body::Template {
+                    template: Template {
+                        name: &template.name,
+                        language: Language {
+                            code: &template.language,
+                        },
+                        components: &template.components,
+                    },
+                },
                 // Refused before it is stored; an empty text is refused by the provider.
                 Content::Unsupported { .. } => Body::Text {
                     text: Text {
@@ -81,10 +104,11 @@ impl<'a> Send<'a> {
 
 /// Reads a webhook: every entry, change, message and status on its own, so that
 /// one that is not understood hides none of the others. One Meta app has one
-/// callback for many numbers; what is for another than ours is left alone.
-pub fn read(body: &[u8], phone_number_id: &str) -> Vec<Inbound> {
+/// callback for many numbers: each says which it is for.
+pub fn read(body: &[u8]) -> Vec<Entry> {
+    let ignored = |what: String| Entry::from(Inbound::Ignored(what));
     let Some(payload) = lenient::json(body) else {
-        return vec![Inbound::Ignored("not JSON".to_owned())];
+        return vec![ignored("not JSON".to_owned())];
     };
     let mut read = Vec::new();
     for change in
@@ -92,22 +116,23 @@ pub fn read(body: &[u8], phone_number_id: &str) -> Vec<Inbound> {
     {
         let field = lenient::text(change.get("field")).unwrap_or_default();
         let Some(value) = change.get("value").filter(|_| field == "messages") else {
-            read.push(Inbound::Ignored(format!("field {}", short(&field))));
+            read.push(ignored(format!("field {}", short(&field))));
             continue;
         };
         let number = lenient::text(value.pointer("/metadata/phone_number_id"));
-        if number.is_some_and(|number| number != phone_number_id) {
-            read.push(Inbound::OtherAccount);
-            continue;
-        }
-        read.extend(lenient::items(value.get("messages")).map(|item| message(value, item)));
-        read.extend(lenient::items(value.get("statuses")).map(status));
-        if value.get("errors").is_some() {
-            read.push(Inbound::Ignored("value.errors".to_owned()));
-        }
+        let messages = lenient::items(value.get("messages")).map(|item| message(value, item));
+        let statuses = lenient::items(value.get("statuses")).map(status);
+        let errors = value
+            .get("errors")
+            .map(|_| Inbound::Ignored("value.errors".to_owned()));
+        let items = messages.chain(statuses).chain(errors);
+        read.extend(items.map(|item| Entry {
+            account: number.clone(),
+            item,
+        }));
     }
     if read.is_empty() {
-        read.push(Inbound::Ignored("nothing in it".to_owned()));
+        read.push(ignored("nothing in it".to_owned()));
     }
     read
 }
