@@ -1,13 +1,16 @@
 //! Posting to the gateway's webhooks, signed as each provider signs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
+use sha1::Sha1;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
 
@@ -31,30 +34,97 @@ pub(crate) struct Callback {
 }
 
 impl Callback {
-    /// Writes a payload as the account's provider would.
+    /// Writes a payload as the account's provider would, for the account's webhook.
     pub(crate) fn new(account: &Account, payload: &Value) -> Self {
-        let body = escaped(payload);
-        let mut headers =
-            BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]);
+        Self::to(account, account.callback_url(), None, payload)
+    }
+
+    /// The same, for another address, or signed with another secret than the account's own.
+    pub(crate) fn to(
+        account: &Account,
+        url: Option<&str>,
+        secret: Option<&str>,
+        payload: &Value,
+    ) -> Self {
+        // The fragment is for the sender; the receiver never sees it.
+        let url = url.map(|url| url.split('#').next().unwrap_or_default());
+        let (content_type, body) = match account {
+            Account::Sms(_) => (
+                "application/x-www-form-urlencoded; charset=UTF-8",
+                form(payload),
+            ),
+            Account::Whatsapp(_)
+            | Account::Messenger(_)
+            | Account::Instagram(_)
+            | Account::Telegram(_) => ("application/json", escaped(payload)),
+        };
+        let mut headers = BTreeMap::from([("content-type".to_owned(), content_type.to_owned())]);
         match account {
-            Account::Whatsapp(number) => {
-                let signature = sign(&number.app_secret, &body);
-                headers.insert("x-hub-signature-256".to_owned(), signature);
+            Account::Whatsapp(_) | Account::Messenger(_) | Account::Instagram(_) => {
+                let secret = secret.or(account.app_secret()).unwrap_or_default();
+                headers.insert("x-hub-signature-256".to_owned(), sign(secret, &body));
                 headers.insert("user-agent".to_owned(), "facebookexternalua".to_owned());
             }
             Account::Telegram(bot) => {
-                if let Some(secret) = &bot.secret_token {
-                    headers.insert("x-telegram-bot-api-secret-token".to_owned(), secret.clone());
+                if let Some(secret) = secret.or(bot.secret_token.as_deref()) {
+                    let name = "x-telegram-bot-api-secret-token";
+                    headers.insert(name.to_owned(), secret.to_owned());
                 }
+            }
+            Account::Sms(number) => {
+                let token = secret.unwrap_or(&number.auth_token);
+                let signature = sign_form(token, url.unwrap_or_default(), payload);
+                headers.insert("x-twilio-signature".to_owned(), signature);
+                headers.insert("user-agent".to_owned(), "TwilioProxy/1.1".to_owned());
             }
         }
         Self {
             account: account.key().to_owned(),
-            url: account.callback_url().map(str::to_owned),
+            url: url.map(str::to_owned),
             headers,
             body: Bytes::from(body),
         }
     }
+}
+
+/// `X-Twilio-Signature`: base64 of HMAC-SHA1 over the address and every field, sorted by name.
+///
+/// <https://www.twilio.com/docs/usage/security#validating-requests>
+fn sign_form(token: &str, url: &str, fields: &Value) -> String {
+    let mut mac =
+        Hmac::<Sha1>::new_from_slice(token.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(url.as_bytes());
+    // A repeated value counts once, and the order of the form does not count.
+    let sorted: BTreeSet<_> = pairs(fields).into_iter().collect();
+    for (name, value) in sorted {
+        mac.update(name.as_bytes());
+        mac.update(value.as_bytes());
+    }
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// The fields of a form, from an object of strings; an array is a field that comes several times.
+fn pairs(fields: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let fields = fields.as_object().into_iter().flatten();
+    fields
+        .flat_map(|(name, value)| match value {
+            Value::Array(values) => values
+                .iter()
+                .map(|value| (name.clone(), text(value)))
+                .collect(),
+            value => vec![(name.clone(), text(value))],
+        })
+        .collect()
+}
+
+fn form(fields: &Value) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs(fields))
+        .finish()
 }
 
 /// `sha256=<hex HMAC-SHA256(app secret, raw body)>`, Meta's `X-Hub-Signature-256`.
@@ -199,6 +269,48 @@ mod tests {
         assert_eq!(
             signature,
             "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+        );
+    }
+
+    #[test]
+    fn a_form_is_signed_like_twilios_published_example() {
+        let fields = json!({
+            "To": "+18005551212",
+            "CallSid": "CA1234567890ABCDE",
+            "Digits": "1234",
+            "Caller": "+14158675309",
+            "From": "+14158675309",
+        });
+
+        let signature = |url| sign_form("12345", url, &fields);
+
+        assert_eq!(
+            signature("https://mycompany.com/myapp.php?foo=1&bar=2"),
+            "RSOYDt4T1cUTdK1PDd93/VVr8B8="
+        );
+        // The port is part of the address as Twilio knows it.
+        assert_eq!(
+            signature("http://mycompany.com:1234/myapp.php?foo=1&bar=2"),
+            "Zmvh+3yNM1Phv2jhDCwEM3q5ebU="
+        );
+    }
+
+    #[test]
+    fn a_repeated_field_is_signed_sorted_and_once_per_value() {
+        let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
+        let fields = json!({
+            "Sid": "CA123",
+            "SidAccount": "AC123",
+            "Digits": ["5678", "1234", "1234"],
+        });
+
+        assert_eq!(
+            sign_form("12345", url, &fields),
+            "IK+Dwps556ElfBT0I3Rgjkr1wJU="
+        );
+        assert_eq!(
+            form(&fields),
+            "Digits=5678&Digits=1234&Digits=1234&Sid=CA123&SidAccount=AC123"
         );
     }
 }

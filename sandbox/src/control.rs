@@ -9,21 +9,30 @@ use serde_json::Value;
 
 use crate::account::{Account, digits};
 use crate::callback::Callback;
+use crate::messaging::{Inbox, Pressed};
 use crate::phones::{PhoneMessage, Side};
 use crate::state::{Shared, lock, now};
-use crate::{graph, telegram};
+use crate::twilio::Keyword;
+use crate::{messaging, telegram, twilio, whatsapp};
 
 /// A customer's text, to be played as the provider would.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inbound {
-    /// Phone number id, display phone number, bot token or bot username.
+    /// The account's id, number, username or bot token.
     pub account: String,
-    /// The person's number or chat id.
+    /// The person's number, user id or chat id.
     pub from: String,
     #[serde(default)]
     pub name: Option<String>,
+    /// The text, or the title of what was pressed.
     pub text: String,
+    /// The payload of the quick reply the person pressed. Messenger and Instagram only.
+    #[serde(default)]
+    pub quick_reply: Option<String>,
+    /// The payload of the button the person pressed. Messenger and Instagram only.
+    #[serde(default)]
+    pub postback: Option<String>,
     /// The provider's id of the message this one answers.
     #[serde(default)]
     pub reply_to: Option<String>,
@@ -39,6 +48,9 @@ pub struct Inbound {
     /// Tries again, as the provider does, until the gateway takes it.
     #[serde(default)]
     pub retry: bool,
+    /// More of the same, to accounts of the same app, posted in one body. Meta only.
+    #[serde(default)]
+    pub also: Vec<Inbound>,
 }
 
 impl Inbound {
@@ -52,11 +64,14 @@ impl Inbound {
             from: from.into(),
             name: None,
             text: text.into(),
+            quick_reply: None,
+            postback: None,
             reply_to: None,
             timestamp: None,
             copies: once(),
             deliver: true,
             retry: false,
+            also: Vec::new(),
         }
     }
 }
@@ -71,7 +86,7 @@ pub struct StatusUpdate {
     /// Absent: whoever the message went to.
     #[serde(default)]
     pub recipient: Option<String>,
-    /// The `errors` array of a `failed` status.
+    /// The `errors` array of a `failed` status. An SMS reports the first `code` in it.
     #[serde(default)]
     pub errors: Option<Value>,
     #[serde(default)]
@@ -108,11 +123,31 @@ impl StatusUpdate {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Raw {
     pub account: String,
+    /// The body. For SMS an object of the form's fields; an array is a field that comes several times.
     pub payload: Value,
+    /// Where to. Absent: the account's webhook.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// What to sign with. Absent: the account's own secret.
+    #[serde(default)]
+    pub secret: Option<String>,
     #[serde(default = "yes")]
     pub deliver: bool,
     #[serde(default)]
     pub retry: bool,
+}
+
+impl Raw {
+    pub fn new(account: impl Into<String>, payload: Value) -> Self {
+        Self {
+            account: account.into(),
+            payload,
+            url: None,
+            secret: None,
+            deliver: true,
+            retry: false,
+        }
+    }
 }
 
 /// A callback that was played, with all it takes to play it again.
@@ -174,24 +209,69 @@ pub(crate) fn register(shared: &Shared, account: Account) -> Result<(), Error> {
     if let Some(problem) = account.problem() {
         return Err(Error::Invalid(problem.to_owned()));
     }
+    if let Account::Whatsapp(number) = &account {
+        shared.templates.begin(&number.waba_id);
+    }
     shared.accounts.put(account);
     Ok(())
 }
 
+pub(crate) fn set_templates(
+    shared: &Shared,
+    waba_id: &str,
+    templates: Vec<Value>,
+) -> Result<(), Error> {
+    let set = shared.templates.set(waba_id, templates);
+    set.map_err(|why| Error::Invalid(why.to_owned()))
+}
+
 pub(crate) async fn inbound(shared: &Shared, inbound: Inbound) -> Result<Played, Error> {
     let account = find(shared, &inbound.account)?;
+    let others = inbound.also.iter().map(|other| {
+        let account = find(shared, &other.account)?;
+        let is_alike = account.app_secret().is_some();
+        is_alike
+            .then_some((account, other))
+            .ok_or(Error::NotWithThisProvider)
+    });
+    let others = others.collect::<Result<Vec<_>, _>>()?;
+    if !others.is_empty() && account.app_secret().is_none() {
+        return Err(Error::NotWithThisProvider);
+    }
+    let (message_id, mut payload) = compose(shared, &account, &inbound)?;
+    for (account, other) in others {
+        let (_, mut more) = compose(shared, &account, other)?;
+        let entries = more["entry"].as_array_mut().map(std::mem::take);
+        if let Some(all) = payload["entry"].as_array_mut() {
+            all.extend(entries.unwrap_or_default());
+        }
+    }
+    let callback = Callback::new(&account, &payload);
+    let copies = if inbound.deliver { inbound.copies } else { 0 };
+    let mut played = play(shared, callback, copies, inbound.retry).await;
+    played.provider_message_id = Some(message_id);
+    Ok(played)
+}
+
+/// Puts a text on the person's phone. Answers its id and the payload that tells of it.
+fn compose(
+    shared: &Shared,
+    account: &Account,
+    inbound: &Inbound,
+) -> Result<(String, Value), Error> {
+    let is_pressed = inbound.quick_reply.is_some() || inbound.postback.is_some();
+    if is_pressed && Inbox::of(account).is_none() {
+        return Err(Error::NotWithThisProvider);
+    }
     let at = inbound.timestamp.unwrap_or_else(|| now().timestamp());
-    let (message_id, payload) = match &*account {
+    match account {
         Account::Whatsapp(number) => {
-            let person = digits(&inbound.from);
-            if person.is_empty() {
-                return Err(Error::Invalid("from must be a phone number".to_owned()));
-            }
-            let message_id = graph::message_id(shared, &person);
-            let name = arrive(shared, &account, &person, &inbound, at, |_| {
+            let person = phone_digits(&inbound.from)?;
+            let message_id = whatsapp::message_id(shared, &person);
+            let name = arrive(shared, account, &person, inbound, at, |_| {
                 message_id.clone()
             });
-            let message = graph::Inbound {
+            let message = whatsapp::Inbound {
                 message_id: message_id.clone(),
                 person,
                 name,
@@ -199,13 +279,33 @@ pub(crate) async fn inbound(shared: &Shared, inbound: Inbound) -> Result<Played,
                 at,
                 reply_to: inbound.reply_to.clone(),
             };
-            (message_id, graph::inbound(number, &message))
+            Ok((message_id, whatsapp::inbound(number, &message)))
+        }
+        Account::Messenger(_) | Account::Instagram(_) => {
+            let inbox = Inbox::of(account).ok_or(Error::NotWithThisProvider)?;
+            let person = &inbound.from;
+            if person.is_empty() || digits(person) != *person {
+                let why = "from must be a user id, which is all digits";
+                return Err(Error::Invalid(why.to_owned()));
+            }
+            let message_id = messaging::message_id(shared, inbox.platform);
+            arrive(shared, account, person, inbound, at, |_| message_id.clone());
+            let quick_reply = inbound.quick_reply.clone().map(Pressed::QuickReply);
+            let message = messaging::Inbound {
+                message_id: message_id.clone(),
+                person: person.clone(),
+                text: inbound.text.clone(),
+                pressed: quick_reply.or(inbound.postback.clone().map(Pressed::Button)),
+                at_ms: milliseconds(inbound.timestamp),
+                reply_to: inbound.reply_to.clone(),
+            };
+            Ok((message_id, messaging::inbound(&inbox, &message)))
         }
         Account::Telegram(bot) => {
             let invalid = |_| Error::Invalid("from must be a chat id".to_owned());
             let chat = inbound.from.parse::<i64>().map_err(invalid)?;
             let mut message_id = 0;
-            let name = arrive(shared, &account, &chat.to_string(), &inbound, at, |next| {
+            let name = arrive(shared, account, &chat.to_string(), inbound, at, |next| {
                 message_id = next;
                 next.to_string()
             });
@@ -218,49 +318,127 @@ pub(crate) async fn inbound(shared: &Shared, inbound: Inbound) -> Result<Played,
                 at,
                 reply_to: inbound.reply_to.as_ref().and_then(|id| id.parse().ok()),
             };
-            (message_id.to_string(), telegram::inbound(&update))
+            Ok((message_id.to_string(), telegram::inbound(&update)))
         }
-    };
-    let callback = Callback::new(&account, &payload);
-    let copies = if inbound.deliver { inbound.copies } else { 0 };
-    let mut played = play(shared, callback, copies, inbound.retry).await;
-    played.provider_message_id = Some(message_id);
-    Ok(played)
+        Account::Sms(number) => {
+            let from = format!("+{}", phone_digits(&inbound.from)?);
+            let message_sid = twilio::inbound_sid(shared);
+            arrive(shared, account, &from, inbound, at, |_| message_sid.clone());
+            match Keyword::of(&inbound.text) {
+                Some(Keyword::Stop) => opt_out(shared, account, &from, true),
+                Some(Keyword::Start) => opt_out(shared, account, &from, false),
+                Some(Keyword::Help) | None => {}
+            }
+            let message = twilio::Inbound {
+                message_sid: message_sid.clone(),
+                from,
+                text: inbound.text.clone(),
+            };
+            Ok((message_sid, twilio::inbound(number, &message)))
+        }
+    }
+}
+
+fn phone_digits(number: &str) -> Result<String, Error> {
+    let digits = digits(number);
+    if digits.is_empty() {
+        return Err(Error::Invalid("from must be a phone number".to_owned()));
+    }
+    Ok(digits)
+}
+
+fn opt_out(shared: &Shared, account: &Account, person: &str, opted_out: bool) {
+    let mut phones = lock(&shared.phones);
+    let phone = phones.open(account.provider(), account.key(), person);
+    phone.opted_out = opted_out;
+}
+
+fn milliseconds(timestamp: Option<i64>) -> i64 {
+    let seconds = timestamp.map(|seconds| seconds.saturating_mul(1000));
+    seconds.unwrap_or_else(|| now().timestamp_millis())
 }
 
 pub(crate) async fn status(shared: &Shared, update: StatusUpdate) -> Result<Played, Error> {
     let account = find(shared, &update.account)?;
-    let Account::Whatsapp(number) = &*account else {
-        return Err(Error::NotWithThisProvider);
-    };
-    let person = {
-        let mut phones = lock(&shared.phones);
-        let key = &number.phone_number_id;
-        let known = || graph::person_of(&phones, key, &update.message_id);
+    let (person, callback) = {
+        let phones = lock(&shared.phones);
+        let key = account.key();
+        let known = || match &*account {
+            Account::Whatsapp(_) => whatsapp::person_of(&phones, key, &update.message_id),
+            Account::Messenger(_)
+            | Account::Instagram(_)
+            | Account::Telegram(_)
+            | Account::Sms(_) => phones.person_of(key, &update.message_id),
+        };
         let person = update.recipient.clone().or_else(known);
         let person = person.ok_or(Error::UnknownRecipient)?;
-        phones.set_status(key, &person, &update.message_id, &update.status);
-        person
+        let message = phones
+            .get(key, &person)
+            .and_then(|phone| phone.message(&update.message_id));
+        let status_callback = message.and_then(|message| message.status_callback.clone());
+        let callback = status_callback_of(&account, &update, &person, status_callback)?;
+        (person, callback)
     };
-    let report = graph::Status {
-        message_id: update.message_id.clone(),
-        is_user_id: person.contains('.'),
-        person,
-        status: update.status,
-        at: update.timestamp.unwrap_or_else(|| now().timestamp()),
-        opaque: update.biz_opaque_callback_data,
-        is_template: false,
-        errors: update.errors,
-    };
-    let callback = Callback::new(&account, &graph::status(number, &report));
+    let key = account.key();
+    lock(&shared.phones).set_status(key, &person, &update.message_id, &update.status);
     let mut played = play(shared, callback, u32::from(update.deliver), update.retry).await;
     played.provider_message_id = Some(update.message_id);
     Ok(played)
 }
 
+/// The callback that tells of a status, if the provider tells of such a thing.
+fn status_callback_of(
+    account: &Account,
+    update: &StatusUpdate,
+    person: &str,
+    status_callback: Option<String>,
+) -> Result<Callback, Error> {
+    match account {
+        Account::Whatsapp(number) => {
+            let report = whatsapp::Status {
+                message_id: update.message_id.clone(),
+                is_user_id: person.contains('.'),
+                person: person.to_owned(),
+                status: update.status.clone(),
+                at: update.timestamp.unwrap_or_else(|| now().timestamp()),
+                opaque: update.biz_opaque_callback_data.clone(),
+                is_template: false,
+                errors: update.errors.clone(),
+            };
+            Ok(Callback::new(account, &whatsapp::status(number, &report)))
+        }
+        Account::Messenger(_) | Account::Instagram(_) => {
+            let inbox = Inbox::of(account).ok_or(Error::NotWithThisProvider)?;
+            let at_ms = milliseconds(update.timestamp);
+            let payload =
+                messaging::status(&inbox, person, &update.message_id, &update.status, at_ms);
+            let payload = payload.ok_or(Error::NotWithThisProvider)?;
+            Ok(Callback::new(account, &payload))
+        }
+        Account::Telegram(_) => Err(Error::NotWithThisProvider),
+        Account::Sms(number) => {
+            let code = update
+                .errors
+                .as_ref()
+                .and_then(|errors| errors.pointer("/0/code"));
+            let report = twilio::Status {
+                message_sid: update.message_id.clone(),
+                to: person.to_owned(),
+                status: update.status.clone(),
+                error_code: code.and_then(Value::as_i64),
+                at: now(),
+            };
+            let url = status_callback.as_deref().or(account.callback_url());
+            let fields = twilio::status(number, &report);
+            Ok(Callback::to(account, url, None, &fields))
+        }
+    }
+}
+
 pub(crate) async fn raw(shared: &Shared, raw: Raw) -> Result<Played, Error> {
     let account = find(shared, &raw.account)?;
-    let callback = Callback::new(&account, &raw.payload);
+    let url = raw.url.as_deref().or(account.callback_url());
+    let callback = Callback::to(&account, url, raw.secret.as_deref(), &raw.payload);
     Ok(play(shared, callback, u32::from(raw.deliver), raw.retry).await)
 }
 
@@ -271,11 +449,11 @@ pub(crate) async fn handshake(
     verify_token: Option<&str>,
 ) -> Result<Handshake, Error> {
     let account = find(shared, account)?;
-    let Account::Whatsapp(number) = &*account else {
+    if account.app_secret().is_none() {
         return Err(Error::NotWithThisProvider);
-    };
-    let url = number.callback_url.as_deref().ok_or(Error::NoCallbackUrl)?;
-    let token = verify_token.or(number.verify_token.as_deref());
+    }
+    let url = account.callback_url().ok_or(Error::NoCallbackUrl)?;
+    let token = verify_token.or(account.verify_token());
     let fresh = shared.ids.fresh();
     let challenge = u32::from_be_bytes(std::array::from_fn(|index| fresh[index])).to_string();
     let answer = shared
@@ -299,12 +477,8 @@ fn arrive(
     at: i64,
     message_id: impl FnOnce(i64) -> String,
 ) -> String {
-    let provider = match account {
-        Account::Whatsapp(_) => graph::PROVIDER,
-        Account::Telegram(_) => telegram::PROVIDER,
-    };
     let mut phones = lock(&shared.phones);
-    let phone = phones.open(provider, account.key(), person);
+    let phone = phones.open(account.provider(), account.key(), person);
     phone.last_inbound = phone.last_inbound.max(Some(at));
     if let Some(name) = &inbound.name {
         phone.name.clone_from(name);

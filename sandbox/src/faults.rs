@@ -17,13 +17,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Sleep;
 
+use crate::account::is_same;
 use crate::state::lock;
 
 /// What to do to the messages of one recipient.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
-    /// Digits, a chat id, or `*` for everyone.
+    /// Digits, a user id, a chat id, or `*` for everyone. A `+` makes no difference.
     pub recipient: String,
     pub mode: FaultMode,
     /// How many messages it plays on. Absent: until the faults are cleared.
@@ -67,7 +68,8 @@ pub enum FaultMode {
     Truncate,
     /// Accepted and answered late.
     Slow,
-    /// Accepted, then reported as failed. Telegram has no such report, so there it is only accepted.
+    /// Accepted, then reported as failed. Messenger, Instagram and Telegram have no such report, so there it is
+    /// only accepted.
     FailLater,
 }
 
@@ -203,7 +205,7 @@ impl Faults {
     /// Takes one turn of the fault set for a recipient, its own before everyone's.
     pub(crate) fn take(&self, recipient: &str) -> Option<Fault> {
         let mut faults = lock(&self.0);
-        let position = |name: &str| faults.iter().position(|fault| fault.recipient == name);
+        let position = |name| faults.iter().position(|set| is_same(&set.recipient, name));
         let index = position(recipient).or_else(|| position("*"))?;
         let taken = faults[index].clone();
         if let Some(times) = taken.times {

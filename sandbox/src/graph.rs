@@ -1,285 +1,248 @@
-//! Meta's Graph API as WhatsApp uses it.
+//! Meta's Graph API: what WhatsApp numbers, Pages and Instagram accounts have in common.
 //!
-//! <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>
+//! An id in a path may be any of them; its registration says which. Instagram accounts answer under
+//! `/graph` (Facebook Login) and under `/instagram` (Instagram Login), the others under `/graph` only.
+//!
+//! <https://developers.facebook.com/docs/graph-api/overview>
+//! <https://developers.facebook.com/docs/instagram-platform/overview>
 
-mod check;
-mod event;
 mod refusal;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
-use crate::account::{Account, WhatsApp};
-use crate::callback::Callback;
-use crate::faults::{Answer, Ending, Fault, FaultMode};
-use crate::phones::{PhoneMessage, Phones, Side};
-use crate::state::{Call, Shared, lock, now};
-use check::{Outbound, Request};
-pub(crate) use event::{Inbound, Status, inbound, status};
-use refusal::Refusal;
+use crate::account::Account;
+use crate::faults::{Answer, Ending};
+use crate::messaging::{self, Inbox};
+use crate::state::{Call, Shared, lock};
+use crate::whatsapp;
+pub(crate) use refusal::Refusal;
 
-pub(crate) const PROVIDER: &str = "whatsapp";
+/// The journal's name for a call about an id that nobody registered.
+pub(crate) const PROVIDER: &str = "graph";
+
+type Node = Path<(String, String)>;
 
 pub(crate) fn router() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/graph/{version}/{number}", get(read_number))
-        .route("/graph/{version}/{number}/messages", post(messages))
+    type S = State<Arc<Shared>>;
+    let edges = |host: Host| {
+        let prefix = host.prefix();
+        Router::new()
+            .route(
+                &format!("{prefix}/{{version}}/{{node}}"),
+                get(
+                    async move |State(shared): S, node: Node, wanted: Query<Wanted>, headers| {
+                        read(&shared, host, node, &wanted, headers).await
+                    },
+                ),
+            )
+            .route(
+                &format!("{prefix}/{{version}}/{{node}}/messages"),
+                post(
+                    async move |State(shared): S, node: Node, headers, body: Bytes| {
+                        messages(&shared, host, node, headers, body).await
+                    },
+                ),
+            )
+    };
+    edges(Host::Facebook).merge(edges(Host::Instagram))
 }
 
-async fn read_number(
-    State(shared): State<Arc<Shared>>,
-    Path((version, number)): Path<(String, String)>,
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Host {
+    /// `graph.facebook.com`
+    Facebook,
+    /// `graph.instagram.com`
+    Instagram,
+}
+
+impl Host {
+    fn prefix(self) -> &'static str {
+        match self {
+            Host::Facebook => "/graph",
+            Host::Instagram => "/instagram",
+        }
+    }
+
+    fn serves(self, account: &Account) -> bool {
+        match account {
+            Account::Whatsapp(_) | Account::Messenger(_) => self == Host::Facebook,
+            Account::Instagram(_) => true,
+            Account::Telegram(_) | Account::Sms(_) => false,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    fields: Option<String>,
+}
+
+/// Tells what an id is, which is how a token is tried out.
+async fn read(
+    shared: &Arc<Shared>,
+    host: Host,
+    Path((version, node)): Node,
+    wanted: &Wanted,
     headers: HeaderMap,
 ) -> Response {
-    let path = format!("/graph/{version}/{number}");
+    let path = format!("{}/{version}/{node}", host.prefix());
     let mut call = Call::new(PROVIDER, "GET", path, &headers);
-    let answer = match authorise(&shared, &version, &number, &headers) {
-        Ok(number) => {
-            call.account = Some(number.phone_number_id.clone());
+    let about = account(shared, host, &version, &node, &mut call, &headers)
+        .and_then(|account| about(&account, wanted.fields.as_deref()));
+    let answer = match about {
+        Ok(about) => {
             call.outcome = "done";
-            Answer::json(
-                StatusCode::OK,
-                &json!({
-                    "id": number.phone_number_id,
-                    "display_phone_number": number.display_phone_number,
-                    "verified_name": "Patchbay Sandbox",
-                }),
-            )
+            ok(shared, &about)
         }
-        Err(refusal) => refuse(&shared, &mut call, &refusal),
+        Err(refusal) => refuse(shared, &mut call, &refusal),
     };
-    end(&shared, call, Ending::Answer(answer)).await
+    end(shared, call, Ending::Answer(answer)).await
 }
 
 async fn messages(
-    State(shared): State<Arc<Shared>>,
-    Path((version, number)): Path<(String, String)>,
+    shared: &Arc<Shared>,
+    host: Host,
+    Path((version, node)): Node,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let path = format!("/graph/{version}/{number}/messages");
+    let path = format!("{}/{version}/{node}/messages", host.prefix());
     let mut call = Call::new(PROVIDER, "POST", path, &headers);
     call.request = serde_json::from_slice(&body).unwrap_or_default();
-    let ending = match authorise(&shared, &version, &number, &headers) {
-        Ok(number) => send(&shared, &number, &headers, &mut call),
-        Err(refusal) => Err(refusal),
-    };
-    let ending =
-        ending.unwrap_or_else(|refusal| Ending::Answer(refuse(&shared, &mut call, &refusal)));
-    end(&shared, call, ending).await
-}
-
-/// Sends a message, or marks one as read.
-///
-/// 1. The body must be sound.
-/// 2. A fault set for the recipient may refuse it.
-/// 3. Free-form messages need an open window.
-/// 4. The message is accepted: it shows on the phone and its statuses follow.
-/// 5. The fault, if any, may still spoil the answer.
-fn send(
-    shared: &Arc<Shared>,
-    number: &WhatsApp,
-    headers: &HeaderMap,
-    call: &mut Call,
-) -> Result<Ending, Refusal> {
-    call.account = Some(number.phone_number_id.clone());
-
-    // 1.
-    let outbound = match check::request(headers, &call.request)? {
-        Request::Send(outbound) => outbound,
-        Request::MarkRead { message_id } => {
-            mark_read(shared, number, &message_id);
-            call.outcome = "done";
-            call.message_id = Some(message_id);
-            return Ok(Ending::Answer(ok(shared, &json!({"success": true}))));
-        }
-    };
-    call.recipient = Some(outbound.person.clone());
-    call.text = outbound.text.clone();
-
-    // 2.
-    let fault = shared.faults.take(&outbound.person);
-    if let Some(fault) = &fault {
-        let refusal = fault.refuses(|fault| {
-            let refusal = Refusal::of(fault);
-            refuse(shared, call, &refusal)
-        });
-        call.outcome = fault.mode.name();
-        if let Some(ending) = refusal {
-            return Ok(ending);
-        }
-    } else {
-        call.outcome = "accepted";
-    }
-
-    // 3.
-    let needs_window = !outbound.is_template() && !outbound.is_group;
-    if number.enforce_window && needs_window && !is_window_open(shared, number, &outbound) {
-        call.outcome = "refused";
-        return Err(Refusal::window_closed());
-    }
-
-    // 4.
-    let message_id = message_id(shared, &outbound.person);
-    call.accepted = true;
-    call.message_id = Some(message_id.clone());
-    show(shared, number, &outbound, &message_id);
-    let answer = ok(shared, &accepted(&outbound, &message_id));
-    report(shared, number, &outbound, message_id, fault.as_ref());
-
-    // 5.
-    Ok(match fault {
-        Some(fault) => fault.ends(answer),
-        None => Ending::Answer(answer),
-    })
-}
-
-fn authorise(
-    shared: &Shared,
-    version: &str,
-    number: &str,
-    headers: &HeaderMap,
-) -> Result<WhatsApp, Refusal> {
-    let version = version.strip_prefix('v').unwrap_or_default();
-    if !version.split('.').all(|part| part.parse::<u16>().is_ok()) {
-        return Err(Refusal::unknown_version());
-    }
-    let account = shared.accounts.get(number);
-    let Some(Account::Whatsapp(account)) = account.as_deref() else {
-        return Err(Refusal::unknown_object(number));
-    };
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    if token != Some(account.access_token.as_str()) {
-        return Err(Refusal::bad_token());
-    }
-    Ok(account.clone())
-}
-
-fn is_window_open(shared: &Shared, number: &WhatsApp, outbound: &Outbound) -> bool {
-    lock(&shared.phones)
-        .get(&number.phone_number_id, &outbound.person)
-        .is_some_and(|chat| chat.is_window_open())
-}
-
-fn show(shared: &Shared, number: &WhatsApp, outbound: &Outbound, id: &str) {
-    let shown = outbound.text.clone().unwrap_or_default();
-    let message = PhoneMessage::new(id.to_owned(), Side::Business, &outbound.kind, shown)
-        .replying_to(outbound.reply_to.clone());
-    let mut phones = lock(&shared.phones);
-    phones.open(PROVIDER, &number.phone_number_id, &outbound.person);
-    phones.push(&number.phone_number_id, &outbound.person, message);
-}
-
-fn mark_read(shared: &Shared, number: &WhatsApp, message_id: &str) {
-    let mut phones = lock(&shared.phones);
-    if let Some(person) = person_of(&phones, &number.phone_number_id, message_id) {
-        phones.set_status(&number.phone_number_id, &person, message_id, "read");
-    }
-}
-
-/// `wamid.` and base64 of the person's number and a random part, like the real ones.
-pub(crate) fn message_id(shared: &Shared, person: &str) -> String {
-    let unique = hex::encode_upper(&shared.ids.fresh()[..9]);
-    let length = u8::try_from(person.len()).unwrap_or(u8::MAX);
-    let mut bytes = vec![0x1c, 0x18, length];
-    bytes.extend_from_slice(person.as_bytes());
-    bytes.extend_from_slice(&[0x15, 0x02, 0x00, 0x11, 0x18, 0x12]);
-    bytes.extend_from_slice(unique.as_bytes());
-    bytes.push(0);
-    format!("wamid.{}", STANDARD.encode(bytes))
-}
-
-/// Who a message is with: its id says so, unless it was made elsewhere.
-pub(crate) fn person_of(phones: &Phones, number: &str, message_id: &str) -> Option<String> {
-    let named = || {
-        let bytes = STANDARD.decode(message_id.strip_prefix("wamid.")?).ok()?;
-        let person = bytes.get(3..3 + usize::from(*bytes.get(2)?))?;
-        let person = String::from_utf8(person.to_vec()).ok()?;
-        phones
-            .get(number, &person)
-            .map(|phone| phone.person.clone())
-    };
-    named().or_else(|| phones.person_of(number, message_id))
-}
-
-fn accepted(outbound: &Outbound, id: &str) -> Value {
-    let contact = if outbound.is_user_id {
-        json!({"input": outbound.input, "user_id": outbound.person})
-    } else {
-        json!({"input": outbound.input, "wa_id": outbound.person})
-    };
-    let mut message = json!({"id": id});
-    if outbound.is_template() {
-        message["message_status"] = json!("accepted");
-    }
-    json!({"messaging_product": "whatsapp", "contacts": [contact], "messages": [message]})
-}
-
-/// Reports the statuses of a message one after the other, as the account is set to.
-fn report(
-    shared: &Arc<Shared>,
-    number: &WhatsApp,
-    outbound: &Outbound,
-    message_id: String,
-    fault: Option<&Fault>,
-) {
-    let failed = fault.filter(|fault| fault.mode == FaultMode::FailLater);
-    let steps: &[&str] = match failed {
-        Some(_) => &["failed"],
-        None if !number.auto_status => return,
-        None if number.auto_read => &["sent", "delivered", "read"],
-        None => &["sent", "delivered"],
-    };
-    let mut report = Status {
-        message_id,
-        person: outbound.person.clone(),
-        is_user_id: outbound.is_user_id,
-        status: String::new(),
-        at: 0,
-        opaque: outbound.opaque.clone(),
-        is_template: outbound.is_template(),
-        errors: failed.map(|fault| refusal::report(fault.code.unwrap_or(131_026))),
-    };
-    let key = number.phone_number_id.clone();
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move {
-        for step in steps {
-            // The account is looked up each time: its webhook may have moved meanwhile.
-            let Some(account) = shared.accounts.get(&key) else {
-                return;
-            };
-            let Account::Whatsapp(number) = &*account else {
-                return;
-            };
-            tokio::time::sleep(Duration::from_millis(number.status_delay_ms)).await;
-            report.status = (*step).to_owned();
-            report.at = now().timestamp();
-            lock(&shared.phones).set_status(&key, &report.person, &report.message_id, step);
-            let callback = Callback::new(&account, &status(number, &report));
-            // A status nobody takes is given up after its retries, as Meta does in the end.
-            let _ = shared.poster.post_until_taken(&callback).await;
+    let ending = account(shared, host, &version, &node, &mut call, &headers).and_then(|account| {
+        match (&*account, Inbox::of(&account)) {
+            (Account::Whatsapp(number), _) => whatsapp::send(shared, number, &headers, &mut call),
+            (_, Some(inbox)) => messaging::send(shared, &inbox, &headers, &mut call),
+            (_, None) => Err(Refusal::unknown_object("post", &node)),
         }
     });
+    let ending =
+        ending.unwrap_or_else(|refusal| Ending::Answer(refuse(shared, &mut call, &refusal)));
+    end(shared, call, ending).await
 }
 
-fn ok(shared: &Shared, body: &Value) -> Answer {
+/// The account an id stands for, if the caller has its token.
+fn account(
+    shared: &Shared,
+    host: Host,
+    version: &str,
+    node: &str,
+    call: &mut Call,
+    headers: &HeaderMap,
+) -> Result<Arc<Account>, Refusal> {
+    check_version(version)?;
+    let account = shared.accounts.get(node);
+    let Some(account) = account.filter(|account| host.serves(account)) else {
+        let method = call.method.to_ascii_lowercase();
+        return Err(Refusal::unknown_object(&method, node));
+    };
+    call.provider = account.provider();
+    if account.access_token() != bearer(headers) {
+        return Err(bad_token(&account));
+    }
+    call.account = Some(account.key().to_owned());
+    Ok(account)
+}
+
+/// WhatsApp's refusal has status 401; the Messenger Platform's has 400.
+///
+/// <https://developers.facebook.com/docs/messenger-platform/error-codes>
+fn bad_token(account: &Account) -> Refusal {
+    match account {
+        Account::Whatsapp(_) => Refusal::bad_token().with_status(StatusCode::UNAUTHORIZED),
+        Account::Messenger(_) | Account::Instagram(_) | Account::Telegram(_) | Account::Sms(_) => {
+            Refusal::bad_token()
+        }
+    }
+}
+
+pub(crate) fn check_version(version: &str) -> Result<(), Refusal> {
+    let version = version.strip_prefix('v').unwrap_or_default();
+    if version.split('.').all(|part| part.parse::<u16>().is_ok()) {
+        Ok(())
+    } else {
+        Err(Refusal::unknown_version())
+    }
+}
+
+/// The token of a call. One in the address or in the body does not count: those are logged.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?;
+    value.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("application/json"))
+}
+
+fn about(account: &Account, fields: Option<&str>) -> Result<Value, Refusal> {
+    let (all, otherwise) = match account {
+        Account::Whatsapp(number) => (
+            json!({
+                "id": number.phone_number_id,
+                "display_phone_number": number.display_phone_number,
+                "verified_name": "Patchbay Sandbox",
+                "quality_rating": "GREEN",
+                "code_verification_status": "VERIFIED",
+                "name_status": "APPROVED",
+                "platform_type": "CLOUD_API",
+                "status": "CONNECTED",
+                "account_mode": "SANDBOX",
+                "throughput": {"level": "STANDARD"},
+            }),
+            "display_phone_number,verified_name,quality_rating,code_verification_status",
+        ),
+        Account::Messenger(page) => (
+            json!({"id": page.page_id, "name": page.name, "category": "Shopping & retail"}),
+            "name",
+        ),
+        Account::Instagram(account) => (
+            json!({
+                "id": account.account_id,
+                "user_id": account.account_id,
+                "username": account.username,
+                "name": account.username,
+                "account_type": "BUSINESS",
+            }),
+            "",
+        ),
+        Account::Telegram(_) | Account::Sms(_) => (json!({}), ""),
+    };
+    pick(&all, fields.unwrap_or(otherwise))
+}
+
+/// Of an object, its id and the fields a caller asks for.
+pub(crate) fn pick(object: &Value, fields: &str) -> Result<Value, Refusal> {
+    let names = fields.split(',').map(str::trim);
+    let names = names.filter(|name| !name.is_empty());
+    let mut picked = Map::new();
+    for name in names.chain(["id"]) {
+        let field = object.get(name);
+        let field = field.ok_or_else(|| Refusal::unknown_field(name))?;
+        picked.insert(name.to_owned(), field.clone());
+    }
+    Ok(Value::Object(picked))
+}
+
+pub(crate) fn ok(shared: &Shared, body: &Value) -> Answer {
     Answer::json(StatusCode::OK, body).with("x-fb-trace-id", trace_id(shared))
 }
 
-fn refuse(shared: &Shared, call: &mut Call, refusal: &Refusal) -> Answer {
+pub(crate) fn refuse(shared: &Shared, call: &mut Call, refusal: &Refusal) -> Answer {
     call.code = Some(refusal.code);
     let trace_id = trace_id(shared);
     let answer = Answer::json(refusal.status, &refusal.body(&trace_id));
@@ -294,7 +257,7 @@ fn trace_id(shared: &Shared) -> String {
     format!("A{}", STANDARD.encode(&shared.ids.fresh()[..15]))
 }
 
-async fn end(shared: &Shared, mut call: Call, ending: Ending) -> Response {
+pub(crate) async fn end(shared: &Shared, mut call: Call, ending: Ending) -> Response {
     call.response_status = ending.status();
     lock(&shared.journal).record(call);
     ending.respond().await

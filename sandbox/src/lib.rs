@@ -10,6 +10,7 @@ mod callback;
 mod control;
 mod faults;
 mod graph;
+mod messaging;
 mod page;
 mod phones;
 mod routes;
@@ -17,6 +18,8 @@ mod server;
 mod state;
 mod subscriber;
 mod telegram;
+mod twilio;
+mod whatsapp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +33,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use account::{Account, AccountView, Telegram, WhatsApp};
+pub use account::{Account, AccountView, Instagram, Messenger, Sms, Telegram, WhatsApp};
 pub use control::{Error, Handshake, Inbound, Played, Raw, StatusUpdate};
 pub use faults::{Fault, FaultMode};
 pub use phones::{Phone, PhoneMessage, Side};
@@ -85,6 +88,14 @@ impl Sandbox {
         format!("{}/graph/v23.0", self.url())
     }
 
+    pub fn instagram_base(&self) -> String {
+        format!("{}/instagram/v23.0", self.url())
+    }
+
+    pub fn twilio_base(&self) -> String {
+        format!("{}/twilio", self.url())
+    }
+
     pub fn telegram_base(&self) -> String {
         format!("{}/telegram", self.url())
     }
@@ -120,20 +131,29 @@ impl Sandbox {
         control::inbound(&self.shared, inbound).await
     }
 
-    /// Posts a WhatsApp status by hand.
+    /// Posts a status by hand, if the account's provider has such a report.
     pub async fn status(&self, update: StatusUpdate) -> Result<Played, Error> {
         control::status(&self.shared, update).await
     }
 
     /// Signs and posts any payload as the account's provider.
     pub async fn raw(&self, account: &str, payload: Value) -> Result<Played, Error> {
-        let raw = Raw {
-            account: account.to_owned(),
-            payload,
-            deliver: true,
-            retry: false,
-        };
+        self.post(Raw::new(account, payload)).await
+    }
+
+    /// The same, with another address or secret than the account's.
+    pub async fn post(&self, raw: Raw) -> Result<Played, Error> {
         control::raw(&self.shared, raw).await
+    }
+
+    /// Replaces the message templates of a WhatsApp business account.
+    pub fn set_templates(&self, waba_id: &str, templates: Vec<Value>) -> Result<(), Error> {
+        control::set_templates(&self.shared, waba_id, templates)
+    }
+
+    /// The message templates of a WhatsApp business account, oldest first.
+    pub fn templates(&self, waba_id: &str) -> Arc<Vec<Value>> {
+        self.shared.templates.of(waba_id)
     }
 
     /// Sends Meta's subscription handshake, with the account's verify token if no other is given.
@@ -164,7 +184,7 @@ impl Sandbox {
         lock(&self.shared.phones).list(usize::MAX)
     }
 
-    /// One chat, by account key (phone number id or bot username) and person.
+    /// One chat, by account key (as `accounts` lists it) and person. An SMS number has its `+`.
     pub fn phone(&self, account: &str, person: &str) -> Option<Phone> {
         lock(&self.shared.phones).get(account, person).cloned()
     }
@@ -198,7 +218,9 @@ impl Sandbox {
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(graph::router())
+        .merge(whatsapp::router())
         .merge(telegram::router())
+        .merge(twilio::router())
         .merge(routes::router())
         .merge(subscriber::router())
         .merge(page::router())

@@ -26,7 +26,11 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    println!("Sandbox: {}", sandbox.url());
+    println!("Sandbox:   {}", sandbox.url());
+    println!("Graph:     {}", sandbox.graph_base());
+    println!("Instagram: {}", sandbox.instagram_base());
+    println!("Telegram:  {}", sandbox.telegram_base());
+    println!("Twilio:    {}", sandbox.twilio_base());
     match tokio::signal::ctrl_c().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

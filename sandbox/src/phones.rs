@@ -16,11 +16,13 @@ const WINDOW_S: i64 = 24 * 60 * 60;
 pub struct Phone {
     pub provider: &'static str,
     pub account: String,
-    /// The person's number or chat id.
+    /// The person's number, user id or chat id.
     pub person: String,
     pub name: String,
     /// When the person last wrote, in the provider's time (Unix seconds).
     pub last_inbound: Option<i64>,
+    /// Whether the person has written STOP to an SMS number.
+    pub opted_out: bool,
     pub messages: VecDeque<PhoneMessage>,
     #[serde(skip)]
     changed: u64,
@@ -38,9 +40,12 @@ pub struct PhoneMessage {
     pub kind: String,
     pub text: String,
     pub at: String,
-    /// `accepted`, `sent`, `delivered`, `read` or `failed`.
+    /// `accepted`, `sent`, `delivered`, `read` or `failed`; an SMS has Twilio's words.
     pub status: String,
     pub reply_to: Option<String>,
+    /// The `StatusCallback` an SMS was sent with.
+    #[serde(skip)]
+    pub(crate) status_callback: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -64,6 +69,7 @@ impl PhoneMessage {
             at: timestamp(now()),
             status: status.to_owned(),
             reply_to: None,
+            status_callback: None,
         }
     }
 
@@ -76,8 +82,17 @@ impl PhoneMessage {
 impl Phone {
     /// Whether the person wrote within the last 24 hours.
     pub(crate) fn is_window_open(&self) -> bool {
+        self.wrote_within(WINDOW_S)
+    }
+
+    /// Whether the person wrote within the last so many seconds.
+    pub(crate) fn wrote_within(&self, seconds: i64) -> bool {
         self.last_inbound
-            .is_some_and(|at| now().timestamp() - at < WINDOW_S)
+            .is_some_and(|at| now().timestamp() - at < seconds)
+    }
+
+    pub(crate) fn message(&self, id: &str) -> Option<&PhoneMessage> {
+        self.messages.iter().rev().find(|message| message.id == id)
     }
 
     /// Whether a message of this Telegram chat has that id.
@@ -128,6 +143,7 @@ impl Phones {
             person: person.to_owned(),
             name: person.to_owned(),
             last_inbound: None,
+            opted_out: false,
             messages: VecDeque::new(),
             changed: 0,
             first_message_id: self.first_message_id,
@@ -159,6 +175,17 @@ impl Phones {
         });
         if let Some(message) = message {
             message.status = status.to_owned();
+        }
+    }
+
+    /// The person has seen all they were sent, or the business all it was.
+    pub(crate) fn set_read(&mut self, account: &str, person: &str, written_by: Side) {
+        let key = (account.to_owned(), person.to_owned());
+        let messages = self.chats.get_mut(&key).map(|chat| &mut chat.messages);
+        for message in messages.into_iter().flatten() {
+            if message.from == written_by {
+                "read".clone_into(&mut message.status);
+            }
         }
     }
 

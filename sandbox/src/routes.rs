@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Json, Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::control::{Error, Handshake, Inbound, Raw, StatusUpdate};
-use crate::control::{handshake, inbound, raw, register, status};
+use crate::control::{handshake, inbound, raw, register, set_templates, status};
 use crate::faults::Fault;
 use crate::state::{Call, CallFilter, Shared, lock};
 use crate::subscriber::Behaviour;
@@ -55,6 +55,17 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
             "/sandbox/raw",
             post(async |State(shared): S, Json(payload): Json<Raw>| {
                 raw(&shared, payload).await.map(Json)
+            }),
+        )
+        .route(
+            "/sandbox/templates/{waba}",
+            put(
+                async |State(shared): S, Path(waba): Path<String>, Json(all): Json<Vec<Value>>| {
+                    set_templates(&shared, &waba, all).map(|()| StatusCode::NO_CONTENT)
+                },
+            )
+            .get(async |State(shared): S, Path(waba): Path<String>| {
+                Json(json!({"data": *shared.templates.of(&waba)}))
             }),
         )
         .route("/sandbox/handshake", post(shake_hands))

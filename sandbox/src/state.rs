@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::account::{Account, AccountView, Telegram};
+use crate::account::{Account, AccountView, Sms, Telegram, is_same};
 use crate::callback::Poster;
 use crate::faults::Faults;
 use crate::phones::Phones;
 use crate::subscriber::Subscribers;
+use crate::whatsapp::Templates;
 
 /// Calls kept in the journal before the oldest are forgotten.
 const CALLS_KEPT: usize = 100_000;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub accounts: Accounts,
     pub phones: Mutex<Phones>,
     pub journal: Mutex<Journal>,
+    pub templates: Templates,
     pub faults: Faults,
     pub subscribers: Subscribers,
     pub poster: Poster,
@@ -47,6 +49,7 @@ impl Shared {
             accounts: Accounts::default(),
             phones: Mutex::new(Phones::new(first_message_id(started))),
             journal: Mutex::default(),
+            templates: Templates::default(),
             faults: Faults::default(),
             subscribers: Subscribers::default(),
             poster: Poster::new()?,
@@ -82,8 +85,42 @@ impl Accounts {
     pub(crate) fn bot(&self, token: &str) -> Option<Telegram> {
         lock(&self.0).values().find_map(|account| match &**account {
             Account::Telegram(bot) if bot.bot_token == token => Some(bot.clone()),
-            Account::Telegram(_) | Account::Whatsapp(_) => None,
+            Account::Telegram(_)
+            | Account::Whatsapp(_)
+            | Account::Messenger(_)
+            | Account::Instagram(_)
+            | Account::Sms(_) => None,
         })
+    }
+
+    /// The numbers of a Twilio account.
+    pub(crate) fn numbers(&self, account_sid: &str) -> Vec<Sms> {
+        let accounts = lock(&self.0);
+        let numbers = accounts.values().filter_map(|account| match &**account {
+            Account::Sms(number) if number.account_sid == account_sid => Some(number.clone()),
+            Account::Sms(_)
+            | Account::Whatsapp(_)
+            | Account::Messenger(_)
+            | Account::Instagram(_)
+            | Account::Telegram(_) => None,
+        });
+        numbers.collect()
+    }
+
+    /// The tokens that may see to a WhatsApp business account.
+    pub(crate) fn tokens(&self, waba_id: &str) -> Vec<String> {
+        let accounts = lock(&self.0);
+        let tokens = accounts.values().filter_map(|account| match &**account {
+            Account::Whatsapp(number) if number.waba_id == waba_id => {
+                Some(number.access_token.clone())
+            }
+            Account::Whatsapp(_)
+            | Account::Messenger(_)
+            | Account::Instagram(_)
+            | Account::Telegram(_)
+            | Account::Sms(_) => None,
+        });
+        tokens.collect()
     }
 
     /// By any name a person would use: id, token, username, phone number.
@@ -111,10 +148,10 @@ pub struct Call {
     pub seq: u64,
     pub at: String,
     pub provider: &'static str,
-    /// The phone number id, or the bot's username.
+    /// The phone number id, the Page id, the Instagram account id, the bot's username or the phone number.
     pub account: Option<String>,
     pub method: String,
-    /// Without the bot token.
+    /// Without the bot token and without a query.
     pub path: String,
     pub recipient: Option<String>,
     /// Whether the provider took a message on.
@@ -125,6 +162,7 @@ pub struct Call {
     pub code: Option<i64>,
     pub message_id: Option<String>,
     pub text: Option<String>,
+    /// The body as it came; a form as an object of its fields.
     pub request: Value,
     /// Absent when the client got no answer.
     pub response_status: Option<u16>,
@@ -195,13 +233,13 @@ impl Journal {
 
     pub(crate) fn list(&self, filter: &CallFilter) -> Vec<Arc<Call>> {
         let wanted = |call: &&Arc<Call>| {
-            filter
-                .recipient
-                .as_ref()
-                .is_none_or(|recipient| call.recipient.as_ref() == Some(recipient))
-                && filter
-                    .accepted
-                    .is_none_or(|accepted| call.accepted == accepted)
+            filter.recipient.as_ref().is_none_or(|wanted| {
+                call.recipient
+                    .as_deref()
+                    .is_some_and(|to| is_same(to, wanted))
+            }) && filter
+                .accepted
+                .is_none_or(|accepted| call.accepted == accepted)
                 && filter.after.is_none_or(|after| call.seq > after)
         };
         let newest = self.calls.iter().rev().filter(wanted);
@@ -249,6 +287,14 @@ impl Ids {
         hash.update(self.seed.to_be_bytes());
         hash.update(count.to_be_bytes());
         hash.finalize().into()
+    }
+
+    /// Sixteen fresh digits, the first of them not 0.
+    pub(crate) fn number(&self) -> String {
+        let fresh = self.fresh();
+        let bytes = std::array::from_fn(|index| fresh[index]);
+        let number = 1_000_000_000_000_000 + u64::from_be_bytes(bytes) % 9_000_000_000_000_000;
+        number.to_string()
     }
 
     /// The next `update_id` of a bot.

@@ -81,7 +81,7 @@ async fn a_template_needs_no_window() {
         "messaging_product": "whatsapp",
         "to": PERSON,
         "type": "template",
-        "template": {"name": "order_ok", "language": {"code": "pt_BR"}},
+        "template": {"name": "hello_world", "language": {"code": "en_US"}},
     });
 
     let (status, body) = answer(&sandbox, &template).await;

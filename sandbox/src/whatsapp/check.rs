@@ -4,10 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use serde_json::Value;
 
-use super::refusal::Refusal;
+use super::refusal;
+use super::template;
+use crate::graph::{Refusal, is_json};
 
 pub(super) enum Request {
     Send(Outbound),
@@ -35,16 +37,19 @@ impl Outbound {
 }
 
 /// Reads a body of `POST /{phone_number_id}/messages`.
-pub(super) fn request(headers: &HeaderMap, body: &Value) -> Result<Request, Refusal> {
-    let content_type = headers.get(header::CONTENT_TYPE);
-    let is_json = content_type
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("application/json"));
+///
+/// `templates` are those of the number's business account.
+pub(super) fn request(
+    headers: &HeaderMap,
+    body: &Value,
+    templates: &[Value],
+) -> Result<Request, Refusal> {
+    let is_json = is_json(headers);
     match body.get("messaging_product") {
         None => return Err(Refusal::required("messaging_product")),
         Some(_) if !is_json => return Err(Refusal::required("messaging_product")),
         Some(product) if product != "whatsapp" => {
-            return Err(Refusal::invalid(
+            return Err(refusal::invalid(
                 "messaging_product",
                 "must be one of {WHATSAPP}",
             ));
@@ -58,7 +63,7 @@ pub(super) fn request(headers: &HeaderMap, body: &Value) -> Result<Request, Refu
         None => "text",
         Some(kind) => kind
             .as_str()
-            .ok_or_else(|| Refusal::invalid("type", "must be a string."))?,
+            .ok_or_else(|| refusal::invalid("type", "must be a string."))?,
     };
     let (input, person, is_user_id, is_group) = recipient(body)?;
     let reply_to = match body.get("context") {
@@ -80,7 +85,10 @@ pub(super) fn request(headers: &HeaderMap, body: &Value) -> Result<Request, Refu
         )?),
     };
     Ok(Request::Send(Outbound {
-        text: content(body, kind)?,
+        text: match kind {
+            "template" => Some(template::text(body, templates, is_user_id)?),
+            kind => content(body, kind)?,
+        },
         input,
         person,
         is_user_id,
@@ -93,16 +101,16 @@ pub(super) fn request(headers: &HeaderMap, body: &Value) -> Result<Request, Refu
 
 fn mark_read(status: &Value, body: &Value) -> Result<Request, Refusal> {
     if status != "read" {
-        return Err(Refusal::invalid("status", "must be one of {READ}"));
+        return Err(refusal::invalid("status", "must be one of {READ}"));
     }
     let message_id = string(body, "/message_id", "message_id", 512)?;
     if !message_id.starts_with("wamid.") {
-        return Err(Refusal::invalid("message_id", "is not a message id."));
+        return Err(refusal::invalid("message_id", "is not a message id."));
     }
     if let Some(typing) = body.get("typing_indicator")
         && typing.get("type").and_then(Value::as_str) != Some("text")
     {
-        return Err(Refusal::invalid(
+        return Err(refusal::invalid(
             "typing_indicator['type']",
             "must be one of {TEXT}",
         ));
@@ -116,7 +124,7 @@ fn recipient(body: &Value) -> Result<(String, String, bool, bool), Refusal> {
         None | Some(Some("individual")) => false,
         Some(Some("group")) => true,
         Some(_) => {
-            return Err(Refusal::invalid(
+            return Err(refusal::invalid(
                 "recipient_type",
                 "must be one of {INDIVIDUAL, GROUP}",
             ));
@@ -128,7 +136,7 @@ fn recipient(body: &Value) -> Result<(String, String, bool, bool), Refusal> {
         }
         let user = string(body, "/recipient", "recipient", 256)?;
         if !is_user_id(&user) {
-            return Err(Refusal::invalid(
+            return Err(refusal::invalid(
                 "recipient",
                 "is not a business-scoped user id.",
             ));
@@ -141,7 +149,7 @@ fn recipient(body: &Value) -> Result<(String, String, bool, bool), Refusal> {
     }
     let digits = input.strip_prefix('+').unwrap_or(&input).to_owned();
     if !(7..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refusal::invalid("to", "is not a valid phone number."));
+        return Err(refusal::invalid("to", "is not a valid phone number."));
     }
     Ok((input, digits, false, false))
 }
@@ -161,9 +169,9 @@ fn is_user_id(id: &str) -> bool {
 /// Checks what a type must carry. Answers what the phone shows of it.
 fn content(body: &Value, kind: &str) -> Result<Option<String>, Refusal> {
     if !KINDS.contains(&kind) {
-        return Err(Refusal::unsupported_type(kind));
+        return Err(refusal::unsupported_type(kind));
     }
-    let part = body.get(kind).ok_or_else(|| Refusal::missing(kind))?;
+    let part = body.get(kind).ok_or_else(|| refusal::missing(kind))?;
     match kind {
         "text" => string(part, "/body", "text['body']", 4096).map(Some),
         "location" => {
@@ -176,28 +184,24 @@ fn content(body: &Value, kind: &str) -> Result<Option<String>, Refusal> {
             string(part, "/message_id", "reaction['message_id']", 512)?;
             let emoji = part
                 .get("emoji")
-                .ok_or_else(|| Refusal::missing("reaction['emoji']"))?;
+                .ok_or_else(|| refusal::missing("reaction['emoji']"))?;
             match emoji.as_str() {
                 Some(emoji) => Ok(Some(emoji.to_owned())),
-                None => Err(Refusal::invalid("reaction['emoji']", "must be a string.")),
+                None => Err(refusal::invalid("reaction['emoji']", "must be a string.")),
             }
         }
         "interactive" => interactive(part),
-        "template" => {
-            string(part, "/language/code", "template['language']['code']", 32)?;
-            string(part, "/name", "template['name']", 512).map(Some)
-        }
         media => {
             let from_id = part.get("id").is_some();
             if !from_id && part.get("link").is_none() {
-                return Err(Refusal::missing(&format!("{media}['id']")));
+                return Err(refusal::missing(&format!("{media}['id']")));
             }
             if from_id {
                 string(part, "/id", &format!("{media}['id']"), 512)?;
             } else {
                 let link = string(part, "/link", &format!("{media}['link']"), 4096)?;
                 if !link.starts_with("http://") && !link.starts_with("https://") {
-                    return Err(Refusal::invalid(
+                    return Err(refusal::invalid(
                         &format!("{media}['link']"),
                         "is not a valid URI.",
                     ));
@@ -208,7 +212,7 @@ fn content(body: &Value, kind: &str) -> Result<Option<String>, Refusal> {
     }
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 10] = [
     "text",
     "image",
     "video",
@@ -219,12 +223,11 @@ const KINDS: [&str; 11] = [
     "contacts",
     "reaction",
     "interactive",
-    "template",
 ];
 
 fn contacts(part: &Value) -> Result<String, Refusal> {
     let cards = part.as_array().filter(|cards| !cards.is_empty());
-    let cards = cards.ok_or_else(|| Refusal::invalid("contacts", "must be a non-empty array."))?;
+    let cards = cards.ok_or_else(|| refusal::invalid("contacts", "must be a non-empty array."))?;
     let names = cards.iter().map(|card| {
         string(
             card,
@@ -240,7 +243,7 @@ fn interactive(part: &Value) -> Result<Option<String>, Refusal> {
     let kind = string(part, "/type", "interactive['type']", 64)?;
     let action = part
         .get("action")
-        .ok_or_else(|| Refusal::missing("interactive['action']"))?;
+        .ok_or_else(|| refusal::missing("interactive['action']"))?;
     match kind.as_str() {
         "button" => buttons(action)?,
         "list" => list(action)?,
@@ -259,7 +262,7 @@ fn interactive(part: &Value) -> Result<Option<String>, Refusal> {
         | "address_message"
         | "voice_call" => {}
         _ => {
-            return Err(Refusal::invalid(
+            return Err(refusal::invalid(
                 "interactive['type']",
                 "is not a known type.",
             ));
@@ -280,7 +283,7 @@ fn buttons(action: &Value) -> Result<(), Refusal> {
     let mut ids = BTreeSet::new();
     for button in buttons {
         if !ids.insert(string(button, "/reply/id", parameter, 256)?) {
-            return Err(Refusal::invalid(parameter, "has a duplicated id."));
+            return Err(refusal::invalid(parameter, "has a duplicated id."));
         }
         string(button, "/reply/title", parameter, 20)?;
     }
@@ -304,7 +307,7 @@ fn list(action: &Value) -> Result<(), Refusal> {
         }
     }
     if rows > 10 {
-        return Err(Refusal::invalid(parameter, "has more than 10 rows."));
+        return Err(refusal::invalid(parameter, "has more than 10 rows."));
     }
     Ok(())
 }
@@ -315,10 +318,10 @@ fn items<'a>(
     parameter: &str,
     most: usize,
 ) -> Result<&'a [Value], Refusal> {
-    let items = part.get(name).ok_or_else(|| Refusal::missing(parameter))?;
+    let items = part.get(name).ok_or_else(|| refusal::missing(parameter))?;
     match items.as_array() {
         Some(items) if (1..=most).contains(&items.len()) => Ok(items),
-        _ => Err(Refusal::invalid(
+        _ => Err(refusal::invalid(
             parameter,
             &format!("must have 1 to {most} items."),
         )),
@@ -327,14 +330,14 @@ fn items<'a>(
 
 fn number(part: &Value, name: &str, most: f64) -> Result<f64, Refusal> {
     let parameter = format!("location['{name}']");
-    let value = part.get(name).ok_or_else(|| Refusal::missing(&parameter))?;
+    let value = part.get(name).ok_or_else(|| refusal::missing(&parameter))?;
     let number = match value {
         Value::String(text) => text.parse().ok(),
         other => other.as_f64(),
     };
     number
         .filter(|number| number.abs() <= most)
-        .ok_or_else(|| Refusal::invalid(&parameter, "is not a valid coordinate."))
+        .ok_or_else(|| refusal::invalid(&parameter, "is not a valid coordinate."))
 }
 
 fn optional(
@@ -350,16 +353,21 @@ fn optional(
 }
 
 /// A string of 1 to `most` characters.
-fn string(part: &Value, pointer: &str, parameter: &str, most: usize) -> Result<String, Refusal> {
+pub(super) fn string(
+    part: &Value,
+    pointer: &str,
+    parameter: &str,
+    most: usize,
+) -> Result<String, Refusal> {
     let value = part
         .pointer(pointer)
-        .ok_or_else(|| Refusal::missing(parameter))?;
+        .ok_or_else(|| refusal::missing(parameter))?;
     let text = value
         .as_str()
-        .ok_or_else(|| Refusal::invalid(parameter, "must be a string."))?;
+        .ok_or_else(|| refusal::invalid(parameter, "must be a string."))?;
     if text.is_empty() || text.chars().count() > most {
         let why = format!("must be a string of 1 to {most} characters.");
-        return Err(Refusal::invalid(parameter, &why));
+        return Err(refusal::invalid(parameter, &why));
     }
     Ok(text.to_owned())
 }

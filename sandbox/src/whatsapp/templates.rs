@@ -1,0 +1,432 @@
+//! The message templates of the business accounts: listing, making and deleting them.
+//!
+//! <https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/message_templates/>
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::samples;
+use super::template::variables;
+use crate::faults::Ending;
+use crate::graph::{Refusal, bearer, check_version, end, is_json, ok, pick, refuse};
+use crate::state::{Call, Shared, lock};
+
+const PAGE: usize = 25;
+const LARGEST_PAGE: usize = 1000;
+const DEFAULT_FIELDS: &str = "name,parameter_format,components,language,status,category";
+const CATEGORIES: [&str; 3] = ["AUTHENTICATION", "MARKETING", "UTILITY"];
+
+/// The templates of each business account, in the order they were made.
+#[derive(Default)]
+pub(crate) struct Templates(Mutex<BTreeMap<String, Arc<Vec<Value>>>>);
+
+impl Templates {
+    pub(crate) fn of(&self, waba_id: &str) -> Arc<Vec<Value>> {
+        lock(&self.0).get(waba_id).cloned().unwrap_or_default()
+    }
+
+    /// Gives an account the samples, unless it has or had templates.
+    pub(crate) fn begin(&self, waba_id: &str) {
+        lock(&self.0).entry(waba_id.to_owned()).or_insert_with(|| {
+            let mut templates = samples::templates();
+            for template in &mut templates {
+                template["id"] = json!(id_of(waba_id, template));
+            }
+            Arc::new(templates)
+        });
+    }
+
+    /// Replaces an account's templates. What is left out of one is filled in: an approved utility.
+    pub(crate) fn set(&self, waba_id: &str, mut templates: Vec<Value>) -> Result<(), &'static str> {
+        let mut seen = BTreeSet::new();
+        for template in &mut templates {
+            let text = |name: &str| template[name].as_str().map(str::to_owned);
+            let (Some(name), Some(language)) = (text("name"), text("language")) else {
+                return Err("each template needs a name and a language");
+            };
+            if !template["components"].is_array() {
+                return Err("each template needs components");
+            }
+            if !seen.insert((name, language)) {
+                return Err("a name is there twice in one language");
+            }
+            let format = if is_named(template) {
+                "NAMED"
+            } else {
+                "POSITIONAL"
+            };
+            let otherwise = [
+                ("id", id_of(waba_id, template)),
+                ("status", "APPROVED".to_owned()),
+                ("category", "UTILITY".to_owned()),
+                ("parameter_format", format.to_owned()),
+            ];
+            for (field, value) in otherwise {
+                if template.get(field).is_none() {
+                    template[field] = json!(value);
+                }
+            }
+        }
+        lock(&self.0).insert(waba_id.to_owned(), Arc::new(templates));
+        Ok(())
+    }
+
+    fn change(&self, waba_id: &str, change: impl FnOnce(&mut Vec<Value>)) {
+        let mut accounts = lock(&self.0);
+        let templates = accounts.entry(waba_id.to_owned()).or_default();
+        change(Arc::make_mut(templates));
+    }
+}
+
+/// An id of sixteen digits that stays the same from one life of the sandbox to the next.
+fn id_of(waba_id: &str, template: &Value) -> String {
+    let named = format!("{waba_id} {} {}", template["name"], template["language"]);
+    let hash = Sha256::digest(named);
+    let bytes = std::array::from_fn(|index| hash[index]);
+    let number = 1_000_000_000_000_000 + u64::from_be_bytes(bytes) % 9_000_000_000_000_000;
+    number.to_string()
+}
+
+pub(crate) fn router() -> Router<Arc<Shared>> {
+    Router::new().route(
+        "/graph/{version}/{waba}/message_templates",
+        get(list).post(create).delete(delete),
+    )
+}
+
+type Edge = Path<(String, String)>;
+
+#[derive(Default, Deserialize)]
+struct Wanted {
+    fields: Option<String>,
+    limit: Option<String>,
+    after: Option<String>,
+    name: Option<String>,
+    hsm_id: Option<String>,
+    status: Option<String>,
+}
+
+async fn list(
+    State(shared): State<Arc<Shared>>,
+    edge: Edge,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Response {
+    answer(&shared, "GET", &edge, &headers, Value::Null, |_| {
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let Path((version, waba_id)) = &edge;
+        let next = format!(
+            "http://{}/graph/{version}/{waba_id}/message_templates",
+            host.unwrap_or_default()
+        );
+        page(&shared.templates.of(waba_id), &wanted, &next)
+    })
+    .await
+}
+
+/// A page of the list, with the cursors of its ends and the address of the next page, if there is one.
+fn page(templates: &[Value], wanted: &Wanted, address: &str) -> Result<Value, Refusal> {
+    let limit = match &wanted.limit {
+        None => PAGE,
+        Some(limit) => limit
+            .parse()
+            .ok()
+            .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+            .ok_or_else(|| Refusal::new(100, "Param limit must be between 1 and 1000"))?,
+    };
+    let first = match wanted.after.as_deref().filter(|after| !after.is_empty()) {
+        None => 0,
+        Some(after) => 1 + position(after)?,
+    };
+    let fields = wanted.fields.as_deref().unwrap_or(DEFAULT_FIELDS);
+    let found: Vec<_> = templates
+        .iter()
+        .filter(|template| {
+            let is = |field: &str, wanted: &Option<String>| {
+                wanted
+                    .as_ref()
+                    .is_none_or(|wanted| template[field] == **wanted)
+            };
+            is("name", &wanted.name) && is("status", &wanted.status)
+        })
+        .collect();
+    let data = found
+        .iter()
+        .skip(first)
+        .take(limit)
+        .map(|template| pick(template, fields));
+    let data = data.collect::<Result<Vec<_>, _>>()?;
+    if data.is_empty() {
+        return Ok(json!({"data": []}));
+    }
+    let last = first + data.len() - 1;
+    let mut paging = json!({"cursors": {"before": cursor(first), "after": cursor(last)}});
+    if last + 1 < found.len() {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("fields", fields);
+        query.append_pair("limit", &limit.to_string());
+        query.append_pair("after", &cursor(last));
+        paging["next"] = json!(format!("{address}?{}", query.finish()));
+    }
+    Ok(json!({"data": data, "paging": paging}))
+}
+
+fn cursor(position: usize) -> String {
+    format!("{}ZD", STANDARD_NO_PAD.encode(position.to_string()))
+}
+
+fn position(cursor: &str) -> Result<usize, Refusal> {
+    let read = || {
+        let bytes = STANDARD_NO_PAD.decode(cursor.strip_suffix("ZD")?).ok()?;
+        String::from_utf8(bytes).ok()?.parse().ok()
+    };
+    read().ok_or_else(|| Refusal::new(100, "Invalid parameter: after is not a cursor"))
+}
+
+async fn create(
+    State(shared): State<Arc<Shared>>,
+    edge: Edge,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    answer(&shared, "POST", &edge, &headers, body, |body| {
+        if !is_json(&headers) {
+            return Err(Refusal::required("name"));
+        }
+        let Path((_, waba_id)) = &edge;
+        let templates = shared.templates.of(waba_id);
+        let mut template = checked(body, &templates)?;
+        let id = shared.ids.number();
+        let answer = json!({"id": id, "status": "PENDING", "category": template["category"]});
+        template["id"] = json!(id);
+        template["status"] = json!("PENDING");
+        shared.templates.change(waba_id, |all| all.push(template));
+        Ok(answer)
+    })
+    .await
+}
+
+/// A template as it may be submitted for review.
+fn checked(body: &Value, templates: &[Value]) -> Result<Value, Refusal> {
+    let text = |name: &str| {
+        let value = body.get(name).ok_or_else(|| Refusal::required(name))?;
+        let value = value.as_str().filter(|value| !value.is_empty());
+        value.ok_or_else(|| Refusal::new(100, format!("Param {name} must be a non-empty string.")))
+    };
+    let name = text("name")?;
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.len() > 512 || !name.bytes().all(is_plain) {
+        return Err(wrong(
+            "Invalid template name",
+            "Template names have at most 512 lowercase letters, digits and underscores.",
+        ));
+    }
+    let language = text("language")?;
+    let category = text("category")?;
+    if !CATEGORIES.contains(&category) {
+        let message = format!(
+            "Param category must be one of {{{}}}",
+            CATEGORIES.join(", ")
+        );
+        return Err(Refusal::new(100, message));
+    }
+    let components = body
+        .get("components")
+        .ok_or_else(|| Refusal::required("components"))?;
+    let is = |component: &&Value, kind: &str| {
+        let found = component["type"].as_str().unwrap_or_default();
+        found.eq_ignore_ascii_case(kind)
+    };
+    let components = components.as_array().map(Vec::as_slice).unwrap_or_default();
+    let kinds = ["HEADER", "BODY", "FOOTER", "BUTTONS"];
+    if let Some(odd) = components
+        .iter()
+        .find(|component| !kinds.iter().any(|kind| is(component, kind)))
+    {
+        let message = format!(
+            "Param components has a type it cannot have: {}",
+            odd["type"]
+        );
+        return Err(Refusal::new(100, message));
+    }
+    let Some(part) = components.iter().find(|component| is(component, "BODY")) else {
+        return Err(wrong(
+            "Message template is missing a body",
+            "A template needs a component of type BODY.",
+        ));
+    };
+    // Meta words the body of an authentication template itself.
+    if category != "AUTHENTICATION" {
+        check_body(body, part)?;
+    }
+    if templates
+        .iter()
+        .any(|template| template["name"] == name && template["language"] == language)
+    {
+        return Err(wrong(
+            "Content in this language already exists",
+            "There is already content for this template in this language.",
+        )
+        .with_subcode(2_388_024));
+    }
+    let format = if is_named(body) {
+        "NAMED"
+    } else {
+        "POSITIONAL"
+    };
+    Ok(json!({
+        "name": name,
+        "language": language,
+        "category": category,
+        "parameter_format": format,
+        "components": components,
+    }))
+}
+
+fn check_body(template: &Value, part: &Value) -> Result<(), Refusal> {
+    let text = part["text"].as_str().unwrap_or_default();
+    if text.is_empty() || text.chars().count() > 1024 {
+        return Err(wrong(
+            "Message body format is incorrect",
+            "The body needs a text of 1 to 1024 characters.",
+        )
+        .with_subcode(2_388_072));
+    }
+    let names = variables(text);
+    let is_sound = |(position, name): (usize, &String)| {
+        if is_named(template) {
+            let is_plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            !name.is_empty() && name.bytes().all(is_plain)
+        } else {
+            *name == (position + 1).to_string()
+        }
+    };
+    if !names.iter().enumerate().all(is_sound) {
+        return Err(wrong(
+            "Message body format is incorrect",
+            "Variables are {{1}}, {{2}} and so on, or lowercase names if parameter_format is NAMED.",
+        )
+        .with_subcode(2_388_072));
+    }
+    if text.starts_with("{{") || text.ends_with("}}") {
+        return Err(wrong(
+            "Variables can't be at the start or end of the template",
+            "The body must begin and end with words of its own.",
+        )
+        .with_subcode(2_388_299));
+    }
+    if !names.is_empty() && part.get("example").is_none() {
+        return Err(wrong(
+            "Message template is missing expected fields",
+            "A body with variables needs an example of each.",
+        )
+        .with_subcode(2_388_043));
+    }
+    Ok(())
+}
+
+fn is_named(template: &Value) -> bool {
+    let format = template["parameter_format"].as_str().unwrap_or_default();
+    format.eq_ignore_ascii_case("NAMED")
+}
+
+fn wrong(title: &str, text: &str) -> Refusal {
+    Refusal::new(100, "Invalid parameter").with_words_to_the_user(title, text)
+}
+
+async fn delete(
+    State(shared): State<Arc<Shared>>,
+    edge: Edge,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Response {
+    answer(&shared, "DELETE", &edge, &headers, Value::Null, |_| {
+        let name = wanted
+            .name
+            .as_deref()
+            .ok_or_else(|| Refusal::required("name"))?;
+        let Path((_, waba_id)) = &edge;
+        let is_meant = |template: &Value| {
+            template["name"] == name
+                && wanted
+                    .hsm_id
+                    .as_ref()
+                    .is_none_or(|id| template["id"] == **id)
+        };
+        if !shared.templates.of(waba_id).iter().any(is_meant) {
+            return Err(wrong(
+                "Message Template Not Found",
+                "There is no template of this name to delete.",
+            )
+            .with_subcode(2_593_002));
+        }
+        shared
+            .templates
+            .change(waba_id, |all| all.retain(|template| !is_meant(template)));
+        Ok(json!({"success": true}))
+    })
+    .await
+}
+
+/// Answers a call about a business account, if the caller has the token of one of its numbers.
+async fn answer(
+    shared: &Arc<Shared>,
+    method: &str,
+    Path((version, waba_id)): &Edge,
+    headers: &HeaderMap,
+    body: Value,
+    work: impl FnOnce(&Value) -> Result<Value, Refusal>,
+) -> Response {
+    let path = format!("/graph/{version}/{waba_id}/message_templates");
+    let mut call = Call::new(super::PROVIDER, method, path, headers);
+    call.request = body;
+    let result = check_version(version)
+        .and_then(|()| authorise(shared, method, waba_id, headers))
+        .and_then(|()| {
+            call.account = Some(waba_id.clone());
+            work(&call.request)
+        });
+    let answer = match result {
+        Ok(body) => {
+            call.outcome = "done";
+            ok(shared, &body)
+        }
+        Err(refusal) => refuse(shared, &mut call, &refusal),
+    };
+    end(shared, call, Ending::Answer(answer)).await
+}
+
+fn authorise(
+    shared: &Shared,
+    method: &str,
+    waba_id: &str,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    let tokens = shared.accounts.tokens(waba_id);
+    if tokens.is_empty() {
+        return Err(Refusal::unknown_object(
+            &method.to_ascii_lowercase(),
+            waba_id,
+        ));
+    }
+    if !tokens.iter().any(|token| bearer(headers) == Some(token)) {
+        return Err(Refusal::bad_token().with_status(StatusCode::UNAUTHORIZED));
+    }
+    Ok(())
+}
