@@ -1,7 +1,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use patchbay_sandbox::{Account, Inbound, Sandbox, Telegram, WhatsApp};
+use patchbay_sandbox::{Account, Inbound, Instagram, Messenger, Sandbox, Sms, Telegram, WhatsApp};
 use serde_json::{Value, json};
 
 pub const NUMBER: &str = "106540352242922";
@@ -112,4 +112,71 @@ pub async fn hooks(sandbox: &Sandbox, count: usize) -> Vec<Value> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("the webhook did not get {count} callbacks");
+}
+
+pub const PAGE: &str = "1895382890692545";
+pub const PROFESSIONAL: &str = "17841400008460056";
+pub const PSID: &str = "1412611362105802";
+pub const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
+pub const AUTH_TOKEN: &str = "12345";
+pub const SMS_NUMBER: &str = "+14155552345";
+pub const SMS_PERSON: &str = "+5511999999999";
+
+/// A Page whose webhook is the subscriber `hook`.
+pub fn page(sandbox: &Sandbox) -> Messenger {
+    let mut page = Account::messenger(PAGE, TOKEN, SECRET);
+    page.callback_url = Some(sandbox.subscriber_url("hook"));
+    page.status_delay_ms = 5;
+    page
+}
+
+/// An Instagram account whose webhook is the subscriber `hook`.
+pub fn professional(sandbox: &Sandbox) -> Instagram {
+    let mut account = Account::instagram(PROFESSIONAL, TOKEN, SECRET);
+    account.callback_url = Some(sandbox.subscriber_url("hook"));
+    account.status_delay_ms = 5;
+    account
+}
+
+/// An SMS number whose webhook is the subscriber `hook`.
+pub fn sms(sandbox: &Sandbox) -> Sms {
+    let mut number = Account::sms(ACCOUNT_SID, AUTH_TOKEN, SMS_NUMBER);
+    number.callback_url = Some(sandbox.subscriber_url("hook"));
+    number.status_delay_ms = 5;
+    number
+}
+
+/// A person's text that came so many hours ago.
+pub async fn wrote_hours_ago(sandbox: &Sandbox, account: &str, person: &str, hours: i64) {
+    let mut old = Inbound::new(account, person, "Hello");
+    old.timestamp = Some(chrono::Utc::now().timestamp() - hours * 60 * 60);
+    sandbox.inbound(old).await.unwrap();
+}
+
+/// The status and the body of an answer to a POST to one of Meta's addresses.
+pub async fn graph(url: &str, token: &str, body: &Value) -> (u16, Value) {
+    let request = reqwest::Client::new().post(url).bearer_auth(token);
+    let response = request.json(body).send().await.expect("an answer");
+    (
+        response.status().as_u16(),
+        response.json().await.expect("JSON"),
+    )
+}
+
+pub async fn graph_get(url: &str, token: &str) -> (u16, Value) {
+    let request = reqwest::Client::new().get(url).bearer_auth(token);
+    let response = request.send().await.expect("an answer");
+    (
+        response.status().as_u16(),
+        response.json().await.expect("JSON"),
+    )
+}
+
+/// The code and the subcode of a Graph error.
+pub fn code_of(body: &Value) -> (i64, Option<i64>) {
+    let error = &body["error"];
+    (
+        error["code"].as_i64().expect("a code"),
+        error["error_subcode"].as_i64(),
+    )
 }

@@ -1,5 +1,9 @@
 mod common;
 mod control;
 mod faults;
+mod instagram;
+mod messenger;
+mod sms;
 mod telegram;
+mod templates;
 mod whatsapp;

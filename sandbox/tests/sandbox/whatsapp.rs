@@ -254,3 +254,26 @@ async fn a_handshake_with_a_webhook_that_does_not_echo_is_not_verified() {
     assert!(!shaken.verified);
     assert_eq!(shaken.status, 200);
 }
+
+#[tokio::test]
+async fn a_number_that_is_asked_who_it_is_says_so() {
+    let sandbox = open_window().await;
+    let url = format!(
+        "{}/{NUMBER}?fields=display_phone_number,verified_name",
+        sandbox.graph_base()
+    );
+
+    let (status, body) = graph_get(&url, TOKEN).await;
+
+    assert_eq!(status, 200);
+    assert_eq!(
+        body,
+        json!({
+            "id": NUMBER,
+            "display_phone_number": "15550783881",
+            "verified_name": "Patchbay Sandbox",
+        })
+    );
+    let (status, body) = graph_get(&url, "wrong").await;
+    assert_eq!((status, code_of(&body)), (401, (190, None)));
+}
