@@ -150,3 +150,52 @@ async fn a_dropped_sandbox_stops_answering() {
 
     assert!(reqwest::get(url).await.is_err());
 }
+
+#[tokio::test]
+async fn accounts_of_every_provider_are_registered_by_the_names_of_their_credentials() {
+    let sandbox = sandbox().await;
+    let accounts = [
+        json!({"type": "messenger", "pageId": PAGE, "accessToken": TOKEN, "appSecret": SECRET, "verifyToken": "v", "autoRead": true, "echo": true}),
+        json!({"type": "instagram", "accountId": PROFESSIONAL, "accessToken": TOKEN, "appSecret": SECRET, "verifyToken": "v", "username": "shop", "enforceWindow": false}),
+        json!({"type": "sms", "provider": "twilio", "accountSid": ACCOUNT_SID, "authToken": AUTH_TOKEN, "phoneNumber": SMS_NUMBER, "autoStatus": false, "statusDelayMs": 1}),
+    ];
+
+    for account in &accounts {
+        let (status, _) = control(&sandbox, "/sandbox/accounts", account).await;
+        assert_eq!(status, 204, "{account}");
+    }
+
+    let listed = look(&sandbox, "/sandbox/accounts").await;
+    let listed: Vec<_> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|account| (account["type"].clone(), account["label"].clone()))
+        .collect();
+    for (provider, label) in [
+        ("messenger", "Patchbay Sandbox"),
+        ("instagram", "@shop"),
+        ("sms", SMS_NUMBER),
+    ] {
+        assert!(
+            listed.contains(&(json!(provider), json!(label))),
+            "{listed:?}"
+        );
+    }
+    let odd = json!({"type": "sms", "accountSid": "AC1", "authToken": "t"});
+    assert_eq!(control(&sandbox, "/sandbox/accounts", &odd).await.0, 400);
+}
+
+#[tokio::test]
+async fn every_account_of_meta_and_no_other_shakes_hands() {
+    let sandbox = sandbox().await;
+    let mut page = page(&sandbox);
+    page.verify_token = Some("verify".to_owned());
+    sandbox.register_account(page).unwrap();
+    sandbox.register_account(sms(&sandbox)).unwrap();
+
+    let shaken = sandbox.handshake(PAGE, None).await.unwrap();
+
+    assert_eq!(shaken.status, 200);
+    assert!(sandbox.handshake(SMS_NUMBER, None).await.is_err());
+}

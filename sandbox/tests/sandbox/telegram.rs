@@ -186,3 +186,14 @@ async fn the_journal_never_shows_the_bot_token() {
     assert_eq!(calls[0].path, "/telegram/bot***/getMe");
     assert!(!format!("{calls:?}").contains("AAsecret"));
 }
+
+#[tokio::test]
+async fn a_bot_that_is_asked_who_it_is_says_its_name() {
+    let sandbox = started_bot().await;
+
+    let (status, body) = method(&sandbox, "getMe", &json!({})).await;
+
+    assert_eq!(status, 200);
+    assert_eq!(body["result"]["username"], "test_bot");
+    assert_eq!(body["result"]["is_bot"], true);
+}
