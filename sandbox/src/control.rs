@@ -48,7 +48,7 @@ pub struct Inbound {
     /// Tries again, as the provider does, until the gateway takes it.
     #[serde(default)]
     pub retry: bool,
-    /// More of the same, to accounts of the same app, posted in one body. Meta only.
+    /// More of the same, to other accounts of the provider, posted in one body as the first account's. Meta only.
     #[serde(default)]
     pub also: Vec<Inbound>,
 }
@@ -228,16 +228,15 @@ pub(crate) fn set_templates(
 pub(crate) async fn inbound(shared: &Shared, inbound: Inbound) -> Result<Played, Error> {
     let account = find(shared, &inbound.account)?;
     let others = inbound.also.iter().map(|other| {
-        let account = find(shared, &other.account)?;
-        let is_alike = account.app_secret().is_some();
-        is_alike
-            .then_some((account, other))
-            .ok_or(Error::NotWithThisProvider)
+        let other_account = find(shared, &other.account)?;
+        let has_entries = account.app_secret().is_some();
+        if has_entries && other_account.provider() == account.provider() {
+            Ok((other_account, other))
+        } else {
+            Err(Error::NotWithThisProvider)
+        }
     });
     let others = others.collect::<Result<Vec<_>, _>>()?;
-    if !others.is_empty() && account.app_secret().is_none() {
-        return Err(Error::NotWithThisProvider);
-    }
     let (message_id, mut payload) = compose(shared, &account, &inbound)?;
     for (account, other) in others {
         let (_, mut more) = compose(shared, &account, other)?;

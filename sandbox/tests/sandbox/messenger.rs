@@ -445,6 +445,10 @@ async fn one_body_may_carry_entries_of_several_accounts() {
     assert_eq!(body["entry"][1]["messaging"][0]["message"]["text"], "Two");
     assert_eq!(sandbox.events("hook", 0).len(), 1);
     assert!(sandbox.phone("200", PSID).is_some());
+    sandbox.register_account(sms(&sandbox)).unwrap();
+    let mut mixed = Inbound::new(PAGE, PSID, "One");
+    mixed.also = vec![Inbound::new(SMS_NUMBER, SMS_PERSON, "Two")];
+    assert!(sandbox.inbound(mixed).await.is_err());
 }
 
 #[tokio::test]

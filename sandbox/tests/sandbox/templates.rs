@@ -343,4 +343,9 @@ async fn a_template_that_is_sent_wrongly_is_refused_with_the_rules_code() {
         );
     }
     assert_eq!(sandbox.accepted_count(), 0);
+    let (_, nameless) = answer(&sandbox, &update(body(&["4711", "today"]))).await;
+    assert_eq!(
+        nameless["error"]["error_data"]["details"],
+        "Parameter name is missing or empty"
+    );
 }

@@ -198,6 +198,16 @@ async fn an_inbound_may_be_built_without_being_posted() {
 }
 
 #[tokio::test]
+async fn a_quick_reply_is_nothing_a_whatsapp_number_gets() {
+    let sandbox = open_window().await;
+    let mut pressed = Inbound::new(NUMBER, PERSON, "Red");
+    pressed.quick_reply = Some("R".to_owned());
+
+    assert!(sandbox.inbound(pressed).await.is_err());
+    assert!(sandbox.events("hook", 0).is_empty());
+}
+
+#[tokio::test]
 async fn copies_of_an_inbound_are_the_same_bytes() {
     let sandbox = open_window().await;
     let mut hello = Inbound::new(NUMBER, PERSON, "Hello again");
