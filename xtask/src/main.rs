@@ -1,4 +1,4 @@
-//! The project's only build scripts: `cargo xtask dev`, `cargo xtask test`, `cargo xtask build`.
+//! The project's only build scripts: `cargo xtask dev`, `test`, `build` and `deploy`.
 //!
 //! A failure is one sentence that says what to do. What is started here is ended here, with everything it
 //! started in turn; nothing else is touched.
@@ -7,6 +7,7 @@
 
 mod bundle;
 mod demo;
+mod deploy;
 mod dev;
 mod paths;
 mod problem;
@@ -36,6 +37,14 @@ The build scripts of Patchbay.
 
   cargo xtask build    The Worker script in build/, and its size. Does nothing when nothing changed.
 
+  cargo xtask deploy   The Worker, its database, queues and secrets, in your Cloudflare account; again to upgrade.
+      --dry-run            say what would be done; needs no account
+      --public-url URL     where the gateway is reached, https://…; asked for when it is not known
+      --admin-token-file FILE
+      --encryption-key-file FILE
+                           the secrets, when nobody is at the terminal and the Worker lacks them
+                           (or the environment variables ADMIN_TOKEN and ENCRYPTION_KEY)
+
 Missing tools are installed under target/ and node_modules/, never elsewhere.
 ";
 
@@ -64,6 +73,7 @@ async fn run(arguments: &[&str]) -> Result<ExitCode> {
             bundle::ensure(&paths, &progress).await?;
             Ok(ExitCode::SUCCESS)
         }
+        ["deploy", options @ ..] => deploy::run(&paths, deploy::Options::parse(options)?).await,
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

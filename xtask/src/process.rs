@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
@@ -16,6 +16,14 @@ use crate::problem::{Doing, Problem, Result};
 
 /// How long a group may take to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// What a program said.
+#[derive(Clone, Debug, Default)]
+pub struct Captured {
+    pub ok: bool,
+    pub stdout: String,
+    pub stderr: String,
+}
 
 /// A program and its descendants. Dropping it ends them all.
 pub struct Group {
@@ -26,13 +34,17 @@ pub struct Group {
 
 impl Group {
     pub fn start(mut command: Command) -> Result<Self> {
+        command.stdin(Stdio::null());
+        Self::start_as_is(command)
+    }
+
+    fn start_as_is(mut command: Command) -> Result<Self> {
         let name = command
             .as_std()
             .get_program()
             .to_string_lossy()
             .into_owned();
         let child = command
-            .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .map_err(|error| absent(&name, &error))?;
@@ -91,6 +103,19 @@ pub async fn run(command: Command) -> Result<ExitStatus> {
     Ok(status)
 }
 
+/// Runs a program to its end on this input, its output going to the terminal.
+pub async fn run_fed(mut command: Command, input: &str) -> Result<ExitStatus> {
+    command.stdin(Stdio::piped());
+    let mut group = Group::start_as_is(command)?;
+    if let Some(mut stdin) = group.child.stdin.take() {
+        // A program that ends without reading says itself why.
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+    let status = group.wait().await?;
+    group.forget();
+    Ok(status)
+}
+
 /// Runs a program to its end and shows each line of its output to `seen` as well as to the terminal.
 ///
 /// What it leaves running is ended with it: a forgotten server would hold the output open for ever.
@@ -142,6 +167,26 @@ pub async fn output(mut command: Command) -> Result<String> {
         return Err(Problem::new(format!("{name} failed ({}).", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a program to its end and gives all it said, whatever its outcome; an error when it is not there.
+pub async fn captured(mut command: Command) -> Result<Captured> {
+    let name = command
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|error| absent(&name, &error))?;
+    Ok(Captured {
+        ok: output.status.success(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }
 
 /// Sends a program's output to the end of a file.
