@@ -102,6 +102,8 @@ impl Options {
 trait Ports {
     /// Asks wrangler something. Changes nothing, shows nothing.
     async fn read(&self, arguments: &[&str]) -> Result<Answer>;
+    /// Has wrangler make something of the account, quietly: it would tell how to edit wrangler.toml by hand.
+    async fn make(&self, arguments: &[&str]) -> Result<()>;
     /// Has wrangler do something, its words going to the terminal; an error when it failed.
     async fn run(&self, arguments: &[&str], input: Option<&str>) -> Result<()>;
     /// Builds the Worker and says what it weighs.
@@ -499,7 +501,7 @@ async fn database<P: Ports>(ports: &P, manifest: &Manifest) -> Result<String> {
         return Ok(id);
     }
     ports.step(&format!("Making the database {name}…"));
-    ports.run(&["d1", "create", &name], None).await?;
+    ports.make(&["d1", "create", &name]).await?;
     for _ in 0..LIST_TRIES {
         if let Some(id) = find_database(ports, manifest).await? {
             return Ok(id);
@@ -523,9 +525,7 @@ async fn namespace<P: Ports>(ports: &P, manifest: &Manifest) -> Result<String> {
         return Ok(id);
     }
     ports.step(&format!("Making the KV namespace {title}…"));
-    ports
-        .run(&["kv", "namespace", "create", &title], None)
-        .await?;
+    ports.make(&["kv", "namespace", "create", &title]).await?;
     for _ in 0..LIST_TRIES {
         if let Some(id) = find_namespace(ports, manifest).await? {
             return Ok(id);
@@ -567,7 +567,7 @@ async fn ensure_queue<P: Ports>(ports: &P, queue: &str) -> Result<()> {
         return Ok(());
     }
     ports.step(&format!("Making the queue {queue}…"));
-    ports.run(&["queues", "create", queue], None).await
+    ports.make(&["queues", "create", queue]).await
 }
 
 async fn queue_exists<P: Ports>(ports: &P, queue: &str) -> Result<bool> {

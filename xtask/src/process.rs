@@ -169,19 +169,29 @@ pub async fn output(mut command: Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a program to its end and gives all it said, whatever its outcome; an error when it is not there.
-pub async fn captured(mut command: Command) -> Result<Captured> {
+/// Runs a program to its end on this input and gives all it said, whatever its outcome; an error when it is not
+/// there.
+pub async fn captured(mut command: Command, input: &str) -> Result<Captured> {
     let name = command
         .as_std()
         .get_program()
         .to_string_lossy()
         .into_owned();
-    let output = command
-        .stdin(Stdio::null())
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await
+        .spawn()
         .map_err(|error| absent(&name, &error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends without reading says itself why.
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+    let output = child
+        .wait_with_output()
+        .await
+        .doing(format_args!("wait for {name}"))?;
     Ok(Captured {
         ok: output.status.success(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -24,7 +24,7 @@ impl Answer {
     }
 
     /// What it said, for a person.
-    fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let said = format!("{}\n{}", self.stderr, self.stdout);
         let lines: Vec<String> = said
             .lines()

@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::json;
+use tokio::process::Command;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -18,37 +20,48 @@ use crate::progress::Progress;
 use crate::wrangler;
 
 const CLOUDFLARE: &str = "https://api.cloudflare.com/client/v4";
+const FETCH: &str = include_str!("fetch.js");
 
 pub struct Terminal<'a> {
     paths: &'a Paths,
     progress: Progress,
-    http: reqwest::Client,
 }
 
 impl<'a> Terminal<'a> {
     pub fn new(paths: &'a Paths, progress: Progress) -> Self {
-        Self {
-            paths,
-            progress,
-            http: reqwest::Client::new(),
-        }
+        Self { paths, progress }
     }
 
-    fn wrangler(&self, arguments: &[&str]) -> tokio::process::Command {
+    fn wrangler(&self, arguments: &[&str]) -> Command {
         let mut command = wrangler::command(self.paths);
-        // The Worker is built before; `dev`'s settings are none of a deployment's.
+        // The Worker is built before: wrangler's own build step has nothing left to do.
         command.args(arguments).env("PATCHBAY_BUILT", "1");
         command
     }
 
     /// The login wrangler keeps, for the one question it has no command for.
     async fn token(&self) -> Option<String> {
-        let printed = process::output(self.wrangler(&["auth", "token", "--json"]))
-            .await
-            .ok()?;
-        let kept: Token = serde_json::from_str(printed.trim()).ok()?;
+        let answer = self.read(&["auth", "token", "--json"]).await.ok()?;
+        let kept: Token = serde_json::from_str(answer.stdout.trim()).ok()?;
         kept.token
     }
+
+    /// One GET; none when there is no answer. By Node, which is here for wrangler and speaks TLS.
+    async fn get(&self, url: &str, token: Option<&str>) -> Option<Fetched> {
+        let mut node = Command::new(self.paths.npm_bin("node"));
+        node.args(["--input-type=module", "--eval", FETCH])
+            // As wrangler does where the network is behind a proxy.
+            .env("NODE_USE_ENV_PROXY", "1");
+        let asked = json!({ "url": url, "token": token }).to_string();
+        let answer = process::captured(node, &asked).await.ok()?;
+        serde_json::from_str(&answer.stdout).ok()
+    }
+}
+
+#[derive(Deserialize)]
+struct Fetched {
+    status: u16,
+    body: String,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +87,19 @@ struct Health {
 
 impl Ports for Terminal<'_> {
     async fn read(&self, arguments: &[&str]) -> Result<Answer> {
-        process::captured(self.wrangler(arguments)).await
+        process::captured(self.wrangler(arguments), "").await
+    }
+
+    async fn make(&self, arguments: &[&str]) -> Result<()> {
+        let answer = self.read(arguments).await?;
+        if answer.ok {
+            return Ok(());
+        }
+        Err(Problem::new(format!(
+            "`{}` failed; what is done already is kept. Wrangler says:\n{}",
+            ran(arguments),
+            answer.words()
+        )))
     }
 
     async fn run(&self, arguments: &[&str], input: Option<&str>) -> Result<()> {
@@ -102,38 +127,24 @@ impl Ports for Terminal<'_> {
         let base = self
             .environment("CLOUDFLARE_API_BASE_URL")
             .unwrap_or_else(|| CLOUDFLARE.to_owned());
-        let answer = self
-            .http
-            .get(format!("{base}/accounts/{account}/workers/subdomain"))
-            .bearer_auth(token)
-            .timeout(Duration::from_secs(10))
-            .send()
-            .await
-            .ok()?;
-        let answer: Enveloped = answer.json().await.ok()?;
+        let url = format!("{base}/accounts/{account}/workers/subdomain");
+        let fetched = self.get(&url, Some(&token)).await?;
+        let answer: Enveloped = serde_json::from_str(&fetched.body).ok()?;
         Some(answer.result?.subdomain)
     }
 
     async fn ailment(&self, url: &str) -> Option<String> {
-        let asked = self
-            .http
-            .get(format!("{url}/healthz"))
-            .timeout(Duration::from_secs(10))
-            .send()
-            .await;
-        let answer = match asked {
-            Ok(answer) if answer.status().is_success() => return None,
-            Ok(answer) => answer,
-            Err(_) => return Some("it cannot be reached.".to_owned()),
+        let Some(Fetched { status, body }) = self.get(&format!("{url}/healthz"), None).await else {
+            return Some("it cannot be reached.".to_owned());
         };
-        let status = answer.status();
-        let problems = answer
-            .json()
-            .await
+        if status == 200 {
+            return None;
+        }
+        let problems = serde_json::from_str(&body)
             .map(|Health { problems }| problems)
             .unwrap_or_default();
         if problems.is_empty() {
-            return Some(format!("it answers {status}."));
+            return Some(format!("it answers HTTP {status}."));
         }
         Some(problems.join(" "))
     }

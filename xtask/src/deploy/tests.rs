@@ -138,6 +138,10 @@ impl Ports for World {
         })
     }
 
+    async fn make(&self, arguments: &[&str]) -> Result<()> {
+        self.run(arguments, None).await
+    }
+
     async fn run(&self, arguments: &[&str], input: Option<&str>) -> Result<()> {
         let command = arguments.join(" ");
         match arguments {
