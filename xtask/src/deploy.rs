@@ -4,6 +4,8 @@
 
 mod account;
 mod manifest;
+#[cfg(test)]
+mod page;
 mod terminal;
 
 use std::process::ExitCode;
