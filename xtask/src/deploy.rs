@@ -319,7 +319,16 @@ async fn account_of<P: Ports>(ports: &P, manifest: &Manifest) -> Result<Option<S
     let named = ports
         .environment("CLOUDFLARE_ACCOUNT_ID")
         .or_else(|| manifest.account());
-    account::account(&login, named)
+    let account = account::account(&login, named)?;
+    if let Some(id) = &account {
+        let name = login
+            .accounts
+            .iter()
+            .find(|account| account.id == *id)
+            .map_or("", |account| &account.name);
+        ports.step(format!("The account is {id} {name}").trim_end());
+    }
+    Ok(account)
 }
 
 /// The URL of the options, of the file, or of the person at the terminal.
