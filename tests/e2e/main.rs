@@ -15,3 +15,4 @@ mod reports;
 mod sending;
 mod silence;
 mod subscribing;
+mod surfaces;

@@ -28,8 +28,20 @@ struct Saved {
 
 pub struct Demo {
     key: String,
-    /// A conversation that already has a message, to read.
+    workspace: String,
+    /// A WhatsApp conversation that already has a message, its contact, and its channel.
     conversation: String,
+    contact: String,
+    whatsapp: String,
+    visitor: Visitor,
+}
+
+/// Somebody on the demo's web chat, whose channel is found by its public key.
+struct Visitor {
+    channel: String,
+    public_key: String,
+    id: String,
+    token: String,
 }
 
 /// A channel of the demo: how to connect it, and a customer who writes on it.
@@ -45,7 +57,7 @@ struct DemoChannel {
 }
 
 /// One entry a channel: connecting another kind is another entry.
-const CHANNELS: [DemoChannel; 2] = [
+const CHANNELS: [DemoChannel; 5] = [
     DemoChannel {
         kind: "whatsapp",
         identifier: "+15550100001",
@@ -62,6 +74,34 @@ const CHANNELS: [DemoChannel; 2] = [
         account_extra: || json!({ "displayPhoneNumber": "15550100001" }),
     },
     DemoChannel {
+        kind: "instagram",
+        identifier: "patchbay.demo",
+        customer: "700000000000001",
+        credentials: || {
+            json!({
+                "accountId": "17840000000000001",
+                "accessToken": "demo-instagram-token",
+                "appSecret": "demo-app-secret",
+                "verifyToken": "demo-verify-token",
+            })
+        },
+        account_extra: || json!({ "username": "patchbay.demo" }),
+    },
+    DemoChannel {
+        kind: "messenger",
+        identifier: "300000000000001",
+        customer: "800000000000001",
+        credentials: || {
+            json!({
+                "pageId": "300000000000001",
+                "accessToken": "demo-messenger-token",
+                "appSecret": "demo-app-secret",
+                "verifyToken": "demo-verify-token",
+            })
+        },
+        account_extra: || json!({ "name": "Patchbay Demo" }),
+    },
+    DemoChannel {
         kind: "telegram",
         identifier: "patchbay_demo_bot",
         customer: "500000001",
@@ -73,25 +113,44 @@ const CHANNELS: [DemoChannel; 2] = [
         },
         account_extra: || json!({ "username": "patchbay_demo_bot" }),
     },
+    DemoChannel {
+        kind: "sms",
+        identifier: "+15550100002",
+        customer: "+15550199002",
+        credentials: || {
+            json!({
+                "provider": "twilio",
+                "accountSid": "AC00000000000000000000000000000001",
+                "authToken": "demo-twilio-token",
+            })
+        },
+        account_extra: || json!({ "phoneNumber": "+15550100002" }),
+    },
 ];
+
+/// The site whose pages hold the demo's web chat.
+const SITE: &str = "https://shop.example";
 
 const CUSTOMER_NAME: &str = "Ada Demo";
 const SUBSCRIBER: &str = "/subscriber/demo";
 
 impl Demo {
     /// 1. A workspace with a key. 2. Each channel, on both sides. 3. A subscriber. 4. A first message from a
-    ///    customer on each channel, which opens its 24-hour window.
+    ///    customer on each channel, which opens its 24-hour window. 5. The templates of the WhatsApp number.
     pub async fn prepare(paths: &Paths, places: &Places, admin_token: &str) -> Result<Self> {
         // 1.
         let key = workspace_key(paths, places, admin_token).await?;
         let gateway = Client::new(&places.gateway, Some(&key));
         let sandbox = Client::new(&places.sandbox, None);
+        let workspace = gateway.get("/v1/workspace").await?;
 
-        // 2.
+        // 2. The provider first: it is asked about the credentials when the channel is connected.
         for channel in &CHANNELS {
-            let inbound_url = connect(&gateway, channel).await?;
-            register(&sandbox, channel, &inbound_url).await?;
+            register(&sandbox, channel, None).await?;
+            let connected = connect(&gateway, channel).await?;
+            register(&sandbox, channel, Some(&text(&connected, "inboundUrl")?)).await?;
         }
+        let (webchat, public_key) = web_chat(&gateway).await?;
 
         // 3.
         subscribe(&gateway, &format!("{}{SUBSCRIBER}", places.sandbox)).await?;
@@ -100,8 +159,20 @@ impl Demo {
         for channel in &CHANNELS {
             write_in(&sandbox, channel).await?;
         }
-        let conversation = first_conversation(&gateway).await?;
-        Ok(Self { key, conversation })
+        let visitor = visit(places, webchat, public_key).await?;
+        let conversation = whatsapp_conversation(&gateway).await?;
+
+        // 5.
+        let whatsapp = text(&conversation, "channelId")?;
+        name_template(&gateway, &whatsapp).await?;
+        Ok(Self {
+            key,
+            workspace: text(&workspace, "id")?,
+            conversation: text(&conversation, "id")?,
+            contact: text(&conversation["contact"], "id")?,
+            whatsapp,
+            visitor,
+        })
     }
 }
 
@@ -135,8 +206,8 @@ async fn workspace_key(paths: &Paths, places: &Places, admin_token: &str) -> Res
     Ok(saved.key)
 }
 
-/// Connects the channel to the demo workspace unless it is; gives where its provider shall post.
-async fn connect(gateway: &Client, channel: &DemoChannel) -> Result<String> {
+/// Connects the channel to the demo workspace unless it is.
+async fn connect(gateway: &Client, channel: &DemoChannel) -> Result<Value> {
     let same = |found: &&Value| {
         let identifier = found["identifier"].as_str().unwrap_or_default();
         identifier.trim_start_matches(['+', '@']) == channel.identifier.trim_start_matches('+')
@@ -148,9 +219,9 @@ async fn connect(gateway: &Client, channel: &DemoChannel) -> Result<String> {
         .as_array()
         .and_then(|channels| channels.iter().find(same))
     {
-        return text(found, "inboundUrl");
+        return Ok(found.clone());
     }
-    let made = gateway
+    gateway
         .post(
             "/v1/channels",
             &json!({
@@ -160,11 +231,91 @@ async fn connect(gateway: &Client, channel: &DemoChannel) -> Result<String> {
                 "credentials": (channel.credentials)(),
             }),
         )
-        .await?;
-    text(&made, "inboundUrl")
+        .await
 }
 
-async fn register(sandbox: &Client, channel: &DemoChannel, inbound_url: &str) -> Result<()> {
+/// Connects the web chat unless it is: its channel's id and its public key.
+async fn web_chat(gateway: &Client) -> Result<(String, String)> {
+    let list = gateway.get("/v1/channels?type=webchat&limit=1").await?;
+    let channel = match list["data"].get(0) {
+        Some(found) => found.clone(),
+        None => {
+            gateway
+                .post(
+                    "/v1/channels",
+                    &json!({
+                        "type": "webchat",
+                        "name": "Demo webchat",
+                        "credentials": {},
+                        "settings": { "allowedOrigins": [SITE], "displayName": "Patchbay" },
+                    }),
+                )
+                .await?
+        }
+    };
+    Ok((text(&channel, "id")?, text(&channel, "publicKey")?))
+}
+
+/// Opens the web chat as a visitor does, and writes.
+async fn visit(places: &Places, channel: String, public_key: String) -> Result<Visitor> {
+    let page = Client::new(&places.gateway, None).on_site(SITE);
+    let session = page
+        .post(
+            &format!("/webchat/{public_key}/sessions"),
+            &json!({ "name": CUSTOMER_NAME }),
+        )
+        .await?;
+    let token = text(&session, "token")?;
+    let visitor = Client::new(&places.gateway, Some(&token)).on_site(SITE);
+    visitor
+        .post(
+            &format!("/webchat/{public_key}/messages"),
+            &json!({
+                "clientMessageId": "first",
+                "content": { "type": "text", "text": "Hello from webchat!" },
+            }),
+        )
+        .await?;
+    Ok(Visitor {
+        channel,
+        public_key,
+        id: text(&session, "visitorId")?,
+        token,
+    })
+}
+
+const TEMPLATE: &str = "order_shipped";
+
+/// Reads the number's templates and names the placeholders of one.
+async fn name_template(gateway: &Client, channel: &str) -> Result<()> {
+    gateway
+        .post(
+            &format!("/v1/channels/{channel}/templates/sync"),
+            &json!({}),
+        )
+        .await?;
+    let list = gateway
+        .get(&format!("/v1/templates?channelId={channel}&limit=100"))
+        .await?;
+    let found = list["data"]
+        .as_array()
+        .and_then(|templates| templates.iter().find(|template| template["key"] == TEMPLATE))
+        .ok_or_else(|| {
+            Problem::new(format!(
+                "The sandbox's template {TEMPLATE} did not arrive: see the end of .dev/wrangler.log."
+            ))
+        })?;
+    let path = format!("/v1/templates/{}", text(found, "id")?);
+    let names = json!({ "variables": ["name", "order_id", "eta"] });
+    gateway.call(Method::PATCH, &path, Some(&names)).await?;
+    Ok(())
+}
+
+async fn register(
+    sandbox: &Client,
+    channel: &DemoChannel,
+    inbound_url: Option<&str>,
+) -> Result<()> {
     let mut account = json!({ "type": channel.kind, "callbackUrl": inbound_url });
     for fields in [(channel.credentials)(), (channel.account_extra)()] {
         if let (Value::Object(account), Value::Object(fields)) = (&mut account, fields) {
@@ -220,12 +371,17 @@ async fn write_in(sandbox: &Client, channel: &DemoChannel) -> Result<()> {
     )))
 }
 
-/// What was taken may still be on its way through a queue: looks for up to ten seconds.
-async fn first_conversation(gateway: &Client) -> Result<String> {
+/// The conversation of the first channel's customer: looks for up to ten seconds.
+async fn whatsapp_conversation(gateway: &Client) -> Result<Value> {
     for _ in 0..50 {
-        let list = gateway.get("/v1/conversations?limit=1").await?;
-        if let Some(first) = list["data"].get(0) {
-            return text(first, "id");
+        let list = gateway.get("/v1/conversations?limit=100").await?;
+        let found = list["data"].as_array().and_then(|conversations| {
+            conversations
+                .iter()
+                .find(|conversation| conversation["channelType"] == "whatsapp")
+        });
+        if let Some(found) = found {
+            return Ok(found.clone());
         }
         sleep(Duration::from_millis(200)).await;
     }
@@ -237,7 +393,14 @@ async fn first_conversation(gateway: &Client) -> Result<String> {
 /// What to paste into a shell; every line stands by itself.
 pub fn explain(demo: &Demo, places: &Places, log: &str) {
     let Places { gateway, sandbox } = places;
-    let Demo { key, conversation } = demo;
+    let Demo {
+        key,
+        workspace,
+        conversation,
+        contact,
+        whatsapp,
+        visitor,
+    } = demo;
     println!(
         "
 Patchbay runs on this machine; Ctrl-C ends it.
@@ -252,21 +415,80 @@ Paste any of these:
 "
     );
     let auth = format!("-H 'Authorization: Bearer {key}'");
-    for channel in &CHANNELS {
-        let body = json!({
-            "from": channel.identifier,
-            "to": channel.customer,
-            "content": { "type": "text", "text": format!("Hello on {}", channel.kind) },
-        });
+    let send = |what: &str, name: &str, path: &str, body: Value| {
         paste(
-            &format!("Send a message on {}", channel.kind),
+            what,
             &format!(
-                "curl -s {gateway}/v1/messages {auth} -H \"Idempotency-Key: {}-$(date +%s)\" {}",
-                channel.kind,
+                "curl -s {gateway}{path} {auth} -H \"Idempotency-Key: {name}-$(date +%s)\" {}",
                 json_body(&body)
             ),
         );
+    };
+    let channels = CHANNELS
+        .iter()
+        .map(|channel| (channel.kind, channel.identifier, channel.customer));
+    let web = ("webchat", visitor.channel.as_str(), visitor.id.as_str());
+    for (kind, from, to) in channels.chain([web]) {
+        send(
+            &format!("Send a message on {kind}"),
+            kind,
+            "/v1/messages",
+            json!({
+                "from": from,
+                "to": to,
+                "content": { "type": "text", "text": format!("Hello on {kind}") },
+            }),
+        );
     }
+    let variables = json!({ "name": "Ada", "order_id": "1234", "eta": "Friday" });
+    send(
+        "Send a template to somebody who never wrote",
+        "template",
+        "/v1/messages",
+        json!({
+            "from": CHANNELS[0].identifier,
+            "to": "+15550199003",
+            "content": { "type": "template", "key": TEMPLATE, "variables": variables },
+        }),
+    );
+    send(
+        "The same API as Visito's clients use it",
+        "visito",
+        "/messages",
+        json!({ "type": "text", "to": conversation, "text": { "text": "Hello by Visito's API" } }),
+    );
+    send(
+        "As Chatt2.me's do",
+        "chatt2me",
+        "/v1/communication/telegram/message",
+        json!({
+            "from": "patchbay_demo_bot",
+            "to": "500000001",
+            "content": { "text": "Hello by Chatt2.me's API" },
+        }),
+    );
+    send(
+        "As WhautoChat's do",
+        "whautochat",
+        "/v1/messages/whatsapp/sendtext",
+        json!({
+            "contact": { "id": contact },
+            "workspace": { "id": workspace },
+            "textMessage": "Hello by WhautoChat's API",
+        }),
+    );
+    send(
+        "As Cloove's do",
+        "cloove",
+        "/v1/messaging/messages/template",
+        json!({
+            "business_whatsapp_number_id": whatsapp,
+            "phone": "+15550199004",
+            "template_key": TEMPLATE,
+            "customer_name": "Ada Lovelace",
+            "variables": variables,
+        }),
+    );
     for channel in &CHANNELS {
         paste(
             &format!("A customer replies on {}", channel.kind),
@@ -276,6 +498,23 @@ Paste any of these:
             ),
         );
     }
+    let site = format!(
+        "-H 'Origin: {SITE}' -H 'Authorization: Bearer {}'",
+        visitor.token
+    );
+    let chat = format!("{gateway}/webchat/{}/messages", visitor.public_key);
+    let words = json!({ "type": "text", "text": "Thank you" });
+    paste(
+        "A visitor of the web chat writes",
+        &format!(
+            "curl -s {chat} {site} -H 'Content-Type: application/json' -d \"{{\\\"clientMessageId\\\":\\\"$(date +%s)\\\",\\\"content\\\":{}}}\"",
+            words.to_string().replace('"', "\\\"")
+        ),
+    );
+    paste(
+        "What the visitor sees; waits for something where there is nothing",
+        &format!("curl -s '{chat}?after=0&wait=5' {site}"),
+    );
     paste(
         "The conversations",
         &format!("curl -s {gateway}/v1/conversations {auth}"),
@@ -302,6 +541,8 @@ fn json_body(body: &Value) -> String {
 struct Client {
     base: String,
     token: Option<String>,
+    /// The site whose page asks.
+    origin: Option<&'static str>,
     http: reqwest::Client,
 }
 
@@ -310,7 +551,16 @@ impl Client {
         Self {
             base: base.to_owned(),
             token: token.map(str::to_owned),
+            origin: None,
             http: reqwest::Client::new(),
+        }
+    }
+
+    /// The same from a page of a site.
+    fn on_site(self, site: &'static str) -> Self {
+        Self {
+            origin: Some(site),
+            ..self
         }
     }
 
@@ -357,6 +607,9 @@ impl Client {
             .timeout(Duration::from_secs(30));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(origin) = self.origin {
+            request = request.header("origin", origin);
         }
         if let Some(body) = body {
             request = request.json(body);

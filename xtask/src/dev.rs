@@ -239,9 +239,9 @@ fn start_gateway(paths: &Paths, port: u16, places: &Places, sandbox: &Sandbox) -
     for (name, value) in [
         ("PUBLIC_URL", places.gateway.clone()),
         ("GRAPH_API_BASE", sandbox.graph_base()),
-        ("INSTAGRAM_API_BASE", sandbox.graph_base()),
+        ("INSTAGRAM_API_BASE", sandbox.instagram_base()),
         ("TELEGRAM_API_BASE", sandbox.telegram_base()),
-        ("TWILIO_API_BASE", sandbox.url()),
+        ("TWILIO_API_BASE", sandbox.twilio_base()),
         ("ALLOW_INSECURE_WEBHOOKS", "true".to_owned()),
         ("COST_HEADERS", "true".to_owned()),
         ("RATE_LIMIT_PER_MINUTE", "0".to_owned()),

@@ -84,7 +84,9 @@ impl Gateway {
         for (name, value) in [
             ("PUBLIC_URL", self.admin.origin().to_owned()),
             ("GRAPH_API_BASE", self.sandbox.graph_base()),
+            ("INSTAGRAM_API_BASE", self.sandbox.instagram_base()),
             ("TELEGRAM_API_BASE", self.sandbox.telegram_base()),
+            ("TWILIO_API_BASE", self.sandbox.twilio_base()),
             ("PROVIDER_TIMEOUT_MS", PROVIDER_TIMEOUT_MS.to_string()),
             ("RATE_LIMIT_PER_MINUTE", "0".to_owned()),
             ("ALLOW_INSECURE_WEBHOOKS", "true".to_owned()),

@@ -4,7 +4,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchbay_sandbox::{Account, Call, CallFilter, Inbound, Played, Sandbox, Telegram, WhatsApp};
+use patchbay_sandbox::{
+    Account, Call, CallFilter, Inbound, Instagram, Messenger, Played, Sandbox, Sms, Telegram,
+    WhatsApp,
+};
 use serde_json::{Value, json};
 
 use super::http::{Api, Reply};
@@ -24,6 +27,52 @@ impl Deref for Tenant {
 
     fn deref(&self) -> &Api {
         &self.api
+    }
+}
+
+/// The site whose pages hold the web chats of these tests.
+pub const SITE: &str = "https://shop.example";
+
+/// Somebody on a web chat.
+pub struct Visitor {
+    pub id: String,
+    api: Api,
+    base: String,
+}
+
+impl Visitor {
+    pub async fn writes(&self, words: &str) -> Value {
+        let body = json!({
+            "clientMessageId": format!("from-the-page-{}", unique()),
+            "content": {"type": "text", "text": format!("{words} {WORD}")},
+        });
+        let posted = self
+            .api
+            .request(reqwest::Method::POST, &format!("{}/messages", self.base))
+            .header("origin", SITE)
+            .json(&body);
+        Reply::of(posted).await.expect(201)
+    }
+
+    /// What is there after a seq, waiting so many seconds for something.
+    pub async fn reads(&self, after: u64, wait_s: u32) -> Vec<Value> {
+        let path = format!("{}/messages?after={after}&wait={wait_s}", self.base);
+        let polled = self
+            .api
+            .request(reqwest::Method::GET, &path)
+            .header("origin", SITE);
+        let page = Reply::of(polled).await.expect(200);
+        page["data"].as_array().expect("a list").clone()
+    }
+
+    pub async fn has_read(&self, seq: u64) {
+        let read = self
+            .api
+            .request(reqwest::Method::POST, &format!("{}/read", self.base))
+            .header("origin", SITE)
+            .json(&json!({"seq": seq}));
+        let reply = Reply::of(read).await;
+        assert!((200..300).contains(&reply.status), "{}", reply.text);
     }
 }
 
@@ -88,6 +137,9 @@ impl Tenant {
             "verifyToken": account.verify_token,
         });
         change(&mut account);
+        self.sandbox
+            .register_account(account.clone())
+            .expect("an account");
         let channel = self
             .connect("whatsapp", &identifier, phone_number_id, credentials)
             .await;
@@ -115,12 +167,143 @@ impl Tenant {
             "secretToken": account.secret_token,
         });
         change(&mut account);
+        self.sandbox
+            .register_account(account.clone())
+            .expect("an account");
         let channel = self
             .connect("telegram", &username, username.clone(), credentials)
             .await;
         account.callback_url = Some(channel.inbound_url.clone());
         self.sandbox.register_account(account).expect("an account");
         channel
+    }
+
+    /// A Page that anybody may be written to by within its window.
+    pub async fn messenger(&self) -> Channel {
+        self.messenger_with(|_| {}).await
+    }
+
+    pub async fn messenger_with(&self, change: impl FnOnce(&mut Messenger)) -> Channel {
+        let number = unique();
+        let page_id = format!("3000000000{number}");
+        let mut account = Account::messenger(
+            &page_id,
+            format!("EAAP{SECRET}{number}"),
+            format!("{SECRET}-page-secret-{number}"),
+        );
+        account.verify_token = Some(format!("{SECRET}-verify-{number}"));
+        account.status_delay_ms = 20;
+        change(&mut account);
+        let credentials = json!({
+            "pageId": page_id,
+            "accessToken": account.access_token,
+            "appSecret": account.app_secret,
+            "verifyToken": account.verify_token,
+        });
+        self.sandbox
+            .register_account(account.clone())
+            .expect("an account");
+        let channel = self
+            .connect("messenger", &page_id, page_id.clone(), credentials)
+            .await;
+        account.callback_url = Some(channel.inbound_url.clone());
+        self.sandbox.register_account(account).expect("an account");
+        channel
+    }
+
+    pub async fn instagram_with(&self, change: impl FnOnce(&mut Instagram)) -> Channel {
+        let number = unique();
+        let account_id = format!("1784000000{number}");
+        let username = format!("test.shop_{number}");
+        let mut account = Account::instagram(
+            &account_id,
+            format!("IGAA{SECRET}{number}"),
+            format!("{SECRET}-instagram-secret-{number}"),
+        );
+        account.verify_token = Some(format!("{SECRET}-verify-{number}"));
+        account.username = username.clone();
+        account.status_delay_ms = 20;
+        change(&mut account);
+        let credentials = json!({
+            "accountId": account_id,
+            "accessToken": account.access_token,
+            "appSecret": account.app_secret,
+            "verifyToken": account.verify_token,
+        });
+        self.sandbox
+            .register_account(account.clone())
+            .expect("an account");
+        let channel = self
+            .connect("instagram", &username, account_id, credentials)
+            .await;
+        account.callback_url = Some(channel.inbound_url.clone());
+        self.sandbox.register_account(account).expect("an account");
+        channel
+    }
+
+    pub async fn sms(&self) -> Channel {
+        self.sms_with(|_| {}).await
+    }
+
+    pub async fn sms_with(&self, change: impl FnOnce(&mut Sms)) -> Channel {
+        let number = unique();
+        let identifier = format!("+55997123{number}2");
+        let mut account = Account::sms(
+            format!("AC{number:032x}"),
+            format!("{SECRET}-twilio-{number}"),
+            &identifier,
+        );
+        account.status_delay_ms = 20;
+        change(&mut account);
+        let credentials = json!({
+            "provider": "twilio",
+            "accountSid": account.account_sid,
+            "authToken": account.auth_token,
+        });
+        self.sandbox
+            .register_account(account.clone())
+            .expect("an account");
+        let channel = self
+            .connect("sms", &identifier, identifier.clone(), credentials)
+            .await;
+        account.callback_url = Some(channel.inbound_url.clone());
+        self.sandbox.register_account(account).expect("an account");
+        channel
+    }
+
+    /// A web chat for the pages of `SITE`, and the public key that they hold.
+    pub async fn webchat(&self) -> (Channel, String) {
+        let body = json!({
+            "type": "webchat",
+            "name": "Test webchat",
+            "credentials": {},
+            "settings": {"allowedOrigins": [SITE]},
+        });
+        let made = self.post("/v1/channels", &body).await.expect(201);
+        let channel = Channel {
+            id: string(&made, "id"),
+            inbound_url: string(&made, "inboundUrl"),
+            identifier: string(&made, "identifier"),
+            account: String::new(),
+            credentials: json!({}),
+        };
+        (channel, string(&made, "publicKey"))
+    }
+
+    /// Somebody who opens a web chat.
+    pub async fn visitor(&self, public_key: &str) -> Visitor {
+        let base = format!("/webchat/{public_key}");
+        let opened = self
+            .without_token()
+            .request(reqwest::Method::POST, &format!("{base}/sessions"))
+            .header("origin", SITE)
+            .json(&json!({"name": "Ana"}));
+        let opened = Reply::of(opened).await.expect(201);
+        Visitor {
+            id: string(&opened, "visitorId"),
+            api: self.with_token(string(&opened, "token")),
+            base,
+        }
     }
 
     async fn connect(
