@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use patchbay_sandbox::{Account, Fault, FaultMode, WhatsApp};
+use patchbay_sandbox::{Fault, FaultMode, WhatsApp};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -255,13 +255,13 @@ fn a_disabled_channel_is_unavailable() {
 fn messages_wait_for_new_credentials_and_then_go_out() {
     run(async {
         let gateway = Gateway::shared().await;
-        let mut account: Option<Account> = None;
-        let scene = Scene::with(|number| {
-            account = Some(number.clone().into());
-            number.access_token = format!("EAA{SECRET}-renewed-{}", unique());
-        })
-        .await;
+        let mut account: Option<WhatsApp> = None;
+        let scene = Scene::with(|number| account = Some(number.clone())).await;
         let tenant = &scene.tenant;
+        let account = account.expect("an account");
+        let mut renewed = account.clone();
+        renewed.access_token = format!("EAA{SECRET}-renewed-{}", unique());
+        tenant.sandbox.register_account(renewed).unwrap();
         let path = format!("/v1/channels/{}", scene.channel.id);
 
         let id = scene.sends("Hello").await;
@@ -280,7 +280,7 @@ fn messages_wait_for_new_credentials_and_then_go_out() {
         assert_eq!(tenant.message(&id).await["status"], "accepted");
 
         // The provider takes the old token again; the client says so.
-        tenant.sandbox.register_account(account.unwrap()).unwrap();
+        tenant.sandbox.register_account(account).unwrap();
         let credentials = json!({"credentials": scene.channel.credentials});
         let channel = tenant.patch(&path, &credentials).await.expect(200);
         assert_eq!(channel["status"], "connected");

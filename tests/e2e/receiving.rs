@@ -4,7 +4,9 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Received, Reply, Tenant, WORD, person, run};
+use patchbay_sandbox::Inbound;
+
+use crate::harness::{Received, Reply, SECRET, Tenant, WORD, person, run, unique};
 
 #[test]
 fn a_customers_first_message_makes_a_contact_a_conversation_and_an_event() {
@@ -357,5 +359,61 @@ fn one_webhook_may_bring_many_messages_and_statuses() {
                 "{kind}"
             );
         }
+    });
+}
+
+#[test]
+fn one_callback_of_a_meta_app_serves_all_its_numbers_and_pages() {
+    run(async {
+        let tenant = Tenant::new().await;
+        let secret = format!("{SECRET}-shared-{}", unique());
+        let first = tenant
+            .whatsapp_with(|number| number.app_secret.clone_from(&secret))
+            .await;
+        let second = tenant
+            .whatsapp_with(|number| number.app_secret.clone_from(&secret))
+            .await;
+        let page = tenant
+            .messenger_with(|page| page.app_secret.clone_from(&secret))
+            .await;
+        let stranger = Tenant::new().await;
+        let theirs = stranger
+            .whatsapp_with(|number| number.app_secret.clone_from(&secret))
+            .await;
+        let [ana, bia, caio, davi] = [person(), person(), person(), person()];
+
+        // One body for three numbers, one of which is another workspace's, posted to the first.
+        let mut inbound = Inbound::new(&first.account, &ana, format!("To the first {WORD}"));
+        inbound.also = vec![
+            Inbound::new(&second.account, &bia, format!("To the second {WORD}")),
+            Inbound::new(&theirs.account, &davi, format!("To a stranger {WORD}")),
+        ];
+        let played = tenant.sandbox.inbound(inbound).await.expect("accounts");
+        assert_eq!(played.callback_status, Some(200), "{played:?}");
+        // A Page's event, posted to the number's URL.
+        let mut event = Inbound::new(&page.account, &caio, format!("To the page {WORD}"));
+        event.deliver = false;
+        let mut event = tenant.sandbox.inbound(event).await.expect("an account");
+        event.url = Some(first.inbound_url.clone());
+        tenant.post_callback(&event).await.expect(200);
+
+        let conversations = tenant.list("/v1/conversations").await;
+        let mut heard: Vec<(&str, &str)> = conversations
+            .iter()
+            .map(|conversation| {
+                let channel = conversation["channelId"].as_str().expect("an id");
+                let address = conversation["contact"]["address"].as_str().expect("text");
+                (channel, address)
+            })
+            .collect();
+        heard.sort_unstable();
+        let mut expected = vec![
+            (first.id.as_str(), ana.as_str()),
+            (second.id.as_str(), bia.as_str()),
+            (page.id.as_str(), caio.as_str()),
+        ];
+        expected.sort_unstable();
+        assert_eq!(heard, expected);
+        assert!(stranger.list("/v1/conversations").await.is_empty());
     });
 }

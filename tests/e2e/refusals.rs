@@ -147,7 +147,9 @@ fn wrong_messages_are_refused_and_never_reach_the_provider() {
         let calls = tenant.sandbox.calls(&CallFilter::default());
         let own = calls
             .iter()
-            .filter(|call| call.account.as_ref() == Some(&channel.account));
+            .filter(|call| call.account.as_ref() == Some(&channel.account))
+            // The question whether its token is good, when it was connected.
+            .filter(|call| !call.path.ends_with("/getMe"));
         assert_eq!(own.count(), 0);
     });
 }
@@ -160,7 +162,7 @@ fn wrong_channels_are_refused() {
         let right = || {
             json!({
                 "type": "telegram", "name": "Bot", "identifier": "another_test_bot",
-                "credentials": {"botToken": "123:abc", "secretToken": "abc"},
+                "credentials": channel.credentials,
             })
         };
         let with = |pointer: &str, value: Value| {

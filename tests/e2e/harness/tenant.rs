@@ -129,6 +129,7 @@ impl Tenant {
         account.verify_token = Some(format!("{SECRET}-verify-{number}"));
         account.display_phone_number = identifier.trim_start_matches('+').to_owned();
         account.status_delay_ms = 20;
+        change(&mut account);
         let credentials = json!({
             "phoneNumberId": phone_number_id,
             "wabaId": account.waba_id,
@@ -136,7 +137,6 @@ impl Tenant {
             "appSecret": account.app_secret,
             "verifyToken": account.verify_token,
         });
-        change(&mut account);
         self.sandbox
             .register_account(account.clone())
             .expect("an account");
@@ -162,11 +162,11 @@ impl Tenant {
         let username = format!("test_{number}_bot");
         let mut account = Account::telegram(format!("70{number}:AA{SECRET}{number}"), &username);
         account.secret_token = Some(format!("{SECRET}-secret-{number}"));
+        change(&mut account);
         let credentials = json!({
             "botToken": account.bot_token,
             "secretToken": account.secret_token,
         });
-        change(&mut account);
         self.sandbox
             .register_account(account.clone())
             .expect("an account");
