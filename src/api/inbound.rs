@@ -15,8 +15,7 @@ pub async fn handle<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Response
         return not_found();
     };
     match gateway.receive(channel, call.request).await {
-        Ok(Reception::Stored) => Response::new(Bytes::new()),
-        Ok(Reception::Challenge(response)) => response,
+        Ok(Reception::Stored(response) | Reception::Challenge(response)) => response,
         Ok(Reception::UnknownChannel) => not_found(),
         Ok(Reception::NoHandshake) => problem::plain(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -75,13 +75,21 @@ pub fn moment(value: Option<&Value>) -> Option<Timestamp> {
     const MOST_SECONDS: i64 = 100_000_000_000;
     let value = value?;
     let Some(number) = integer(Some(value)) else {
-        return Timestamp::parse_rfc3339(value.as_str()?.trim());
+        return iso(value.as_str()?.trim());
     };
     match number {
         ..=0 => None,
         1..MOST_SECONDS => Some(Timestamp::from_s(number)),
         MOST_SECONDS.. => Some(Timestamp::from_ms(number)),
     }
+}
+
+/// ISO 8601, also with an offset without its colon.
+fn iso(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(text).or_else(|| {
+        let (hours, minutes) = text.split_at_checked(text.len().checked_sub(2)?)?;
+        Timestamp::parse_rfc3339(&format!("{hours}:{minutes}"))
+    })
 }
 
 /// The items of an array; none when it is absent or something else.
@@ -126,7 +134,10 @@ mod tests {
         assert_eq!(moment(Some(&json!("1700000000"))), at);
         assert_eq!(moment(Some(&json!(1_700_000_000_000_i64))), at);
         assert_eq!(moment(Some(&json!("2023-11-14T22:13:20Z"))), at);
+        assert_eq!(moment(Some(&json!("2023-11-14T23:13:20+0100"))), at);
         assert_eq!(moment(Some(&json!(0))), None);
-        assert_eq!(moment(Some(&json!("soon"))), None);
+        for none in ["soon", "é", "", "+", "2023-11-14"] {
+            assert_eq!(moment(Some(&json!(none))), None);
+        }
     }
 }

@@ -97,13 +97,12 @@ pub fn error(response: &Response<Bytes>) -> SendError {
             code: "provider_unauthorized",
             ..reason
         }),
-        4 | 613 | 80004 | 80007 | 130_429 | 131_048 | 131_056 | 131_064 | 133_016 => {
-            SendError::Throttled {
-                retry_after_ms: wait,
-                reason,
-            }
-        }
-        1 | 2 | 131_000 | 131_016 | 131_057 | 133_004 => SendError::Temporary(reason),
+        4 | 613 | 80001 | 80002 | 80004 | 80006 | 80007 | 80008 | 130_429 | 131_048 | 131_056
+        | 131_064 | 133_016 => SendError::Throttled {
+            retry_after_ms: wait,
+            reason,
+        },
+        1 | 2 | 1200 | 131_000 | 131_016 | 131_057 | 133_004 => SendError::Temporary(reason),
         _ if is_transient => SendError::Temporary(reason),
         _ if status == 429 => SendError::Throttled {
             retry_after_ms: wait,
@@ -117,6 +116,7 @@ pub fn error(response: &Response<Bytes>) -> SendError {
 /// status, or a message.
 pub fn reason(error: &Value) -> Reason {
     let code = lenient::integer(error.get("code"));
+    let subcode = lenient::integer(error.get("error_subcode"));
     let details = error.pointer("/error_data/details");
     let message = lenient::text(details)
         .or_else(|| lenient::text(error.get("message")))
@@ -125,6 +125,8 @@ pub fn reason(error: &Value) -> Reason {
     Reason {
         code: match code {
             Some(131_047) => "window_closed",
+            // Messenger's and Instagram's word for the same.
+            Some(10) if matches!(subcode, Some(2_018_278 | 2_534_022)) => "window_closed",
             Some(131_050) => "opted_out",
             Some(132_001 | 132_015 | 132_016) => "template_not_approved",
             Some(132_000 | 132_008 | 132_012 | 132_018) => "template_parameter_mismatch",

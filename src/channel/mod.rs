@@ -3,10 +3,15 @@
 //!
 //! A further channel is one folder, one `ChannelKind` and one line in `ADAPTERS`.
 
+mod instagram;
 mod lenient;
+mod messaging;
+mod messenger;
 mod meta;
 pub mod sign;
+mod sms;
 mod telegram;
+mod webchat;
 mod whatsapp;
 
 use crate::model::channel::{Channel, ChannelKind, Credentials};
@@ -20,7 +25,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 /// Every adapter there is.
-pub static ADAPTERS: &[&dyn Adapter] = &[&whatsapp::Adapter, &telegram::Adapter];
+pub static ADAPTERS: &[&dyn Adapter] = &[
+    &whatsapp::Adapter,
+    &instagram::Adapter,
+    &messenger::Adapter,
+    &telegram::Adapter,
+    &sms::Adapter,
+    &webchat::Adapter,
+];
 
 /// The adapter of a channel type; `None` while the type is not built.
 #[must_use]
@@ -51,8 +63,9 @@ pub trait Adapter: Sync {
         Ok(())
     }
 
-    /// The identifier of a channel connected without one.
-    fn default_identifier(&self, credentials: &Credentials) -> String;
+    /// The identifier of a channel connected without one; `None` where the credentials
+    /// do not say it.
+    fn default_identifier(&self, credentials: &Credentials) -> Option<String>;
 
     /// The identifier as it is shown, such as `+15550100001`.
     fn identifier(&self, raw: &str) -> Result<String, Invalid>;
@@ -96,6 +109,11 @@ pub trait Adapter: Sync {
     /// Reads a verified webhook. What is not understood is `Ignored` by name or an
     /// `unsupported` message, never an error.
     fn inbound(&self, request: &Request<Bytes>) -> Vec<Entry>;
+
+    /// What a provider whose webhook is stored is answered.
+    fn acknowledgement(&self) -> Response<Bytes> {
+        Response::new(Bytes::new())
+    }
 
     /// What the provider calls the account of a channel in its webhooks; `None` where a
     /// webhook is for one account only.
@@ -410,20 +428,37 @@ fn post_json(
     bearer: Option<&str>,
     body: &impl serde::Serialize,
 ) -> Result<Request<Bytes>, SendError> {
-    let misconfigured = |message: &str| {
-        SendError::Rejected(Reason {
-            code: "channel_unavailable",
-            provider_code: None,
-            message: message.to_owned(),
-        })
-    };
     let body = serde_json::to_vec(body)
         .map_err(|_| misconfigured("The message cannot be written as JSON."))?;
-    let mut request = Request::post(url).header(http::header::CONTENT_TYPE, "application/json");
-    if let Some(token) = bearer {
-        request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
+    let authorization = bearer.map(|token| format!("Bearer {token}"));
+    post(url, "application/json", authorization.as_deref(), body)
+}
+
+/// A POST of a form; fails as `post_json` does.
+fn post_form(url: &str, authorization: &str, body: String) -> Result<Request<Bytes>, SendError> {
+    let kind = "application/x-www-form-urlencoded";
+    post(url, kind, Some(authorization), body)
+}
+
+fn post(
+    url: &str,
+    content_type: &str,
+    authorization: Option<&str>,
+    body: impl Into<Bytes>,
+) -> Result<Request<Bytes>, SendError> {
+    let mut request = Request::post(url).header(http::header::CONTENT_TYPE, content_type);
+    if let Some(authorization) = authorization {
+        request = request.header(http::header::AUTHORIZATION, authorization);
     }
-    request.body(Bytes::from(body)).map_err(|_| {
+    request.body(body.into()).map_err(|_| {
         misconfigured("The channel's credentials or the provider's origin cannot form a request.")
+    })
+}
+
+fn misconfigured(message: &str) -> SendError {
+    SendError::Rejected(Reason {
+        code: "channel_unavailable",
+        provider_code: None,
+        message: message.to_owned(),
     })
 }

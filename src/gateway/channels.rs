@@ -76,11 +76,17 @@ impl<P: Ports> Gateway<P> {
         let now = self.now();
         let adapter = built(connect.kind)?;
         let credentials = check_credentials(adapter, connect.credentials)?;
+        let public_key = adapter.profile().is_local.then(|| self.token());
         let identifier = match &connect.identifier {
             Some(identifier) => adapter
                 .identifier(identifier)
                 .map_err(|invalid| Error::invalid("/identifier", invalid.detail))?,
-            None => adapter.default_identifier(&credentials),
+            None => adapter
+                .default_identifier(&credentials)
+                .or_else(|| public_key.clone())
+                .ok_or_else(|| {
+                    Error::invalid("/identifier", "is required: the credentials do not say it")
+                })?,
         };
         let given = serde_json::to_value(&connect.settings).unwrap_or_default();
         check_settings(connect.kind, &given)?;
@@ -102,7 +108,6 @@ impl<P: Ports> Gateway<P> {
         };
         self.refuse_bad_token(adapter, &channel).await?;
         let account = adapter.account(&channel);
-        let public_key = adapter.profile().is_local.then(|| self.token());
         let credentials = self.seal_credentials(key.workspace_id, id, &channel.credentials)?;
         let new = NewChannel {
             account: account.as_deref(),

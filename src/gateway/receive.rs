@@ -26,8 +26,8 @@ pub enum Reception {
     /// The channel's provider has no handshake.
     NoHandshake,
     Unverified,
-    /// Durable: the provider need not repeat it.
-    Stored,
+    /// Durable: the provider need not repeat it. With what it is answered.
+    Stored(Response<Bytes>),
 }
 
 /// Most messages or reports in one statement: well under a bound parameter's size.
@@ -60,7 +60,7 @@ impl<P: Ports> Gateway<P> {
             && sorted.strangers.is_empty()
             && self.store_inbound(sorted.parts, now).await?
         {
-            return Ok(Reception::Stored);
+            return Ok(Reception::Stored(adapter.acknowledgement()));
         }
         self.receive_anew(id, request, now).await
     }
@@ -89,7 +89,7 @@ impl<P: Ports> Gateway<P> {
             );
         }
         if self.store_inbound(sorted.parts, now).await? {
-            Ok(Reception::Stored)
+            Ok(Reception::Stored(adapter.acknowledgement()))
         } else {
             Err(Error::Unavailable)
         }
@@ -115,12 +115,15 @@ impl<P: Ports> Gateway<P> {
             strangers: HashMap::new(),
         };
         for Entry { account, item } in entries {
-            let account =
-                account.filter(|account| kind != channel.kind || Some(account) != own.as_ref());
-            let Some(account) = account else {
+            let is_own = match &account {
+                Some(account) => kind == channel.kind && Some(account) == own.as_ref(),
+                None => kind == channel.kind || matches!(item, Inbound::Ignored(_)),
+            };
+            if is_own {
                 sorted.give(channel, item);
                 continue;
-            };
+            }
+            let account = account.unwrap_or_default();
             let sibling = self
                 .memory
                 .account(channel.workspace_id, kind, &account, now)

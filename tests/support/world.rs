@@ -18,6 +18,10 @@ pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests";
 pub const PHONE_NUMBER_ID: &str = "106540352242922";
 pub const APP_SECRET: &str = "app-secret-of-the-tests";
 pub const BOT_SECRET: &str = "bot-secret-of-the-tests";
+pub const PAGE_ID: &str = "104200000000001";
+pub const INSTAGRAM_ID: &str = "17841400000000001";
+pub const SMS_NUMBER: &str = "+15550100009";
+pub const TWILIO_TOKEN: &str = "twilio-token-of-the-tests";
 pub const CUSTOMER: &str = "5511999999999";
 /// 2026-11-20T08:00:00Z.
 pub const START_MS: i64 = 1_795_161_600_000;
@@ -407,6 +411,72 @@ impl World {
         channel["id"].as_str().expect("an id").to_owned()
     }
 
+    /// Connects a Messenger page and gives back its id.
+    pub async fn messenger(&self) -> String {
+        self.connect(json!({
+            "type": "messenger", "name": "Page",
+            "credentials": {
+                "pageId": PAGE_ID, "accessToken": "page-token", "appSecret": APP_SECRET,
+                "verifyToken": "verify-me",
+            },
+        }))
+        .await
+    }
+
+    /// Connects an Instagram account and gives back its id.
+    pub async fn instagram(&self) -> String {
+        self.connect(json!({
+            "type": "instagram", "name": "Account", "identifier": "@the.shop",
+            "credentials": {
+                "accountId": INSTAGRAM_ID, "accessToken": "instagram-token", "appSecret": APP_SECRET,
+                "verifyToken": "verify-me",
+            },
+        }))
+        .await
+    }
+
+    /// Connects an SMS number and gives back its id.
+    pub async fn sms(&self) -> String {
+        self.connect(json!({
+            "type": "sms", "name": "Number", "identifier": SMS_NUMBER,
+            "credentials": {
+                "provider": "twilio", "accountSid": "AC0123456789abcdef0123456789abcdef",
+                "authToken": TWILIO_TOKEN,
+            },
+        }))
+        .await
+    }
+
+    /// Connects a web chat of one site and gives back its id.
+    pub async fn webchat(&self) -> String {
+        self.connect(json!({
+            "type": "webchat", "name": "Site", "credentials": {},
+            "settings": { "allowedOrigins": ["https://shop.example"] },
+        }))
+        .await
+    }
+
+    /// Connects a channel and gives back its id.
+    pub async fn connect(&self, body: Value) -> String {
+        let channel = self.post("/v1/channels", body).await.expect(201);
+        channel["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Posts a form to a channel's inbound URL as Twilio does, rightly signed. The query
+    /// is empty, or starts with its `?`.
+    pub async fn from_twilio(&self, channel: &str, query: &str, fields: &[(&str, &str)]) -> Reply {
+        let path = format!("/inbound/{channel}{query}");
+        let url = format!("https://patchbay.test{path}");
+        let form = form(fields);
+        let signature =
+            patchbay::channel::sign::twilio_signature(TWILIO_TOKEN, &url, form.as_bytes());
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("x-twilio-signature", &signature.expect("a token")),
+        ];
+        self.bare(Method::POST, &path, &headers, form).await
+    }
+
     /// Posts to a channel's inbound URL as Meta does, rightly signed.
     pub async fn from_meta(&self, channel: &str, payload: &Value) -> Reply {
         let body = payload.to_string();
@@ -530,6 +600,41 @@ impl World {
 pub fn hub_signature(secret: &str, body: &[u8]) -> String {
     let mac = patchbay::channel::sign::hmac_sha256(secret.as_bytes(), body);
     format!("sha256={}", hex::encode(mac.expect("a secret")))
+}
+
+/// A form with these fields.
+pub fn form(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
+}
+
+/// A webhook with one text on Messenger.
+pub fn messenger_text(from: &str, mid: &str, text: &str, at_ms: i64) -> Value {
+    messaging_text("page", PAGE_ID, from, mid, text, at_ms)
+}
+
+/// A webhook with one text on Instagram.
+pub fn instagram_text(from: &str, mid: &str, text: &str, at_ms: i64) -> Value {
+    messaging_text("instagram", INSTAGRAM_ID, from, mid, text, at_ms)
+}
+
+/// A webhook with one text for an account of one of these two.
+pub fn messaging_text(
+    object: &str,
+    account: &str,
+    from: &str,
+    mid: &str,
+    text: &str,
+    at_ms: i64,
+) -> Value {
+    json!({
+        "object": object,
+        "entry": [{ "id": account, "time": at_ms, "messaging": [{
+            "sender": { "id": from }, "recipient": { "id": account }, "timestamp": at_ms,
+            "message": { "mid": mid, "text": text },
+        }] }],
+    })
 }
 
 /// A webhook with one WhatsApp text.

@@ -60,9 +60,9 @@ impl super::Adapter for Adapter {
         Ok(())
     }
 
-    fn default_identifier(&self, credentials: &Credentials) -> String {
+    fn default_identifier(&self, credentials: &Credentials) -> Option<String> {
         let token = credentials.get("botToken");
-        token.split(':').next().unwrap_or(token).to_owned()
+        token.split(':').next().map(str::to_owned)
     }
 
     fn identifier(&self, raw: &str) -> Result<String, Invalid> {

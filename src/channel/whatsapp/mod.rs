@@ -58,8 +58,8 @@ impl super::Adapter for Adapter {
         Ok(())
     }
 
-    fn default_identifier(&self, credentials: &Credentials) -> String {
-        credentials.get("phoneNumberId").to_owned()
+    fn default_identifier(&self, credentials: &Credentials) -> Option<String> {
+        Some(credentials.get("phoneNumberId").to_owned())
     }
 
     fn identifier(&self, raw: &str) -> Result<String, Invalid> {

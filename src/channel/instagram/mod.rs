@@ -1,0 +1,137 @@
+//! Instagram's direct messages, by either of Meta's two logins.
+//! <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>
+
+use super::{
+    Entry, Invalid, Limit, Origins, Outbound, Profile, SendError, Unverified, join, messaging,
+    meta, post_json,
+};
+use crate::model::channel::{Channel, ChannelKind, Credentials, InstagramLogin};
+use crate::model::contact::{Address, IdentityKind};
+use bytes::Bytes;
+use http::{Request, Response};
+
+pub struct Adapter;
+
+static PROFILE: Profile = Profile {
+    text: Limit::Bytes(1000),
+    templates: false,
+    is_local: false,
+};
+
+impl super::Adapter for Adapter {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Instagram
+    }
+
+    fn profile(&self) -> &'static Profile {
+        &PROFILE
+    }
+
+    fn credential_names(&self) -> &'static [&'static str] {
+        &["accountId", "accessToken", "appSecret", "verifyToken"]
+    }
+
+    fn check_credentials(&self, credentials: &Credentials) -> Result<(), Invalid> {
+        messaging::check_digits("accountId", credentials.get("accountId"))
+    }
+
+    fn default_identifier(&self, credentials: &Credentials) -> Option<String> {
+        Some(credentials.get("accountId").to_owned())
+    }
+
+    fn identifier(&self, raw: &str) -> Result<String, Invalid> {
+        let name = raw.trim().trim_start_matches('@');
+        if is_username(name) {
+            Ok(name.to_owned())
+        } else {
+            Err(Invalid::new(
+                "",
+                "must be the account's username, such as my.shop",
+            ))
+        }
+    }
+
+    /// An Instagram-scoped id.
+    fn recipient(&self, raw: &str) -> Result<Address, Invalid> {
+        messaging::scoped_id(raw).ok_or_else(|| {
+            Invalid::new(
+                "",
+                "must be an Instagram-scoped id in digits, such as 1234567890123456",
+            )
+        })
+    }
+
+    fn identity_kind(&self) -> IdentityKind {
+        IdentityKind::Instagram
+    }
+
+    fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
+        let credentials = &send.channel.credentials;
+        let path = format!("{}/messages", credentials.get("accountId"));
+        post_json(
+            &join(origin(origins, send.channel), &path),
+            Some(credentials.get("accessToken")),
+            &messaging::Send::new(send),
+        )
+    }
+
+    fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {
+        messaging::accepted(response)
+    }
+
+    fn verify(
+        &self,
+        channel: &Channel,
+        _: &str,
+        request: &Request<Bytes>,
+    ) -> Result<(), Unverified> {
+        meta::verify(channel, request)
+    }
+
+    fn inbound(&self, request: &Request<Bytes>) -> Vec<Entry> {
+        messaging::read(request.body(), self.identity_kind())
+    }
+
+    fn account(&self, channel: &Channel) -> Option<String> {
+        Some(channel.credentials.get("accountId").to_owned())
+    }
+
+    fn object(&self) -> Option<&'static str> {
+        Some("instagram")
+    }
+
+    fn probe(&self, origins: &Origins, channel: &Channel) -> Option<Request<Bytes>> {
+        let account = channel.credentials.get("accountId");
+        meta::get(
+            &join(
+                origin(origins, channel),
+                &format!("{account}?fields=id,username"),
+            ),
+            channel.credentials.get("accessToken"),
+        )
+    }
+
+    fn probed(&self, response: &Response<Bytes>) -> Result<(), SendError> {
+        meta::probed(response)
+    }
+
+    fn challenge(&self, channel: &Channel, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        Some(meta::challenge(channel, request))
+    }
+}
+
+/// Where the login's API answers.
+fn origin<'a>(origins: &'a Origins, channel: &Channel) -> &'a str {
+    match channel.settings.login.unwrap_or_default() {
+        InstagramLogin::Instagram => &origins.instagram,
+        InstagramLogin::Facebook => &origins.graph,
+    }
+}
+
+/// Instagram's public names: up to 30 letters, digits, dots and underscores.
+fn is_username(name: &str) -> bool {
+    (1..=30).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte))
+}

@@ -1,0 +1,255 @@
+//! What Messenger and Instagram share beyond the Graph API: the body of a send, and
+//! webhooks of `messaging` events.
+//! <https://developers.facebook.com/docs/messenger-platform/webhooks>
+
+use super::{Entry, Inbound, InboundMessage, Outbound, Sender, StatusReport, lenient, meta};
+use super::{Invalid, SendError};
+use crate::model::contact::{Address, Identity, IdentityKind};
+use crate::model::content::Content;
+use crate::model::message::{Actor, DeliveryStatus};
+use bytes::Bytes;
+use http::Response;
+use serde::Serialize;
+use serde_json::Value;
+
+/// `POST /{account}/messages`.
+#[derive(Serialize)]
+pub struct Send<'a> {
+    recipient: Recipient<'a>,
+    messaging_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<&'static str>,
+    message: Message<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<ReplyTo<'a>>,
+}
+
+#[derive(Serialize)]
+struct Recipient<'a> {
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct ReplyTo<'a> {
+    mid: &'a str,
+}
+
+impl<'a> Send<'a> {
+    /// What a person writes carries the tag that lets them answer for seven days.
+    pub fn new(send: &'a Outbound<'_>) -> Self {
+        let (messaging_type, tag) = match send.actor {
+            Actor::Bot => ("RESPONSE", None),
+            Actor::Human => ("MESSAGE_TAG", Some("HUMAN_AGENT")),
+        };
+        Self {
+            recipient: Recipient { id: &send.to.0 },
+            messaging_type,
+            tag,
+            message: Message {
+                text: match send.content {
+                    Content::Text { text, .. } => text,
+                    // Refused before it is stored; an empty text is refused by the provider.
+                    Content::Template(_) | Content::Unsupported { .. } => "",
+                },
+            },
+            reply_to: send.reply_to.map(|mid| ReplyTo { mid }),
+        }
+    }
+}
+
+/// Reads the complete answer to a send.
+pub fn accepted(response: &Response<Bytes>) -> Result<Option<String>, SendError> {
+    if !response.status().is_success() {
+        return Err(meta::error(response));
+    }
+    let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    match lenient::text(body.get("message_id")) {
+        Some(id) => Ok(Some(id)),
+        None => Err(meta::error(response)),
+    }
+}
+
+/// The id by which a page or an account knows a person: digits.
+pub fn scoped_id(raw: &str) -> Option<Address> {
+    let id = raw.trim();
+    let is_id = (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+    is_id.then(|| Address(id.to_owned()))
+}
+
+/// Checks a credential that Meta shows as digits.
+pub fn check_digits(name: &str, value: &str) -> Result<(), Invalid> {
+    if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(())
+    } else {
+        Err(Invalid::new(
+            format!("/{name}"),
+            "must be the digits Meta shows",
+        ))
+    }
+}
+
+/// Reads a webhook: every event on its own, so that one that is not understood hides
+/// none of the others. People are known by identities of `kind`.
+pub fn read(body: &[u8], kind: IdentityKind) -> Vec<Entry> {
+    let ignored = |what: &str| vec![Entry::from(Inbound::Ignored(what.to_owned()))];
+    let Some(payload) = lenient::json(body) else {
+        return ignored("not JSON");
+    };
+    // The test of Meta's dashboard sends a change with no envelope around it.
+    if payload.get("entry").is_none() && payload.get("field").is_some() {
+        let items = change(&payload, kind);
+        return items.into_iter().map(Entry::from).collect();
+    }
+    let read: Vec<Entry> = lenient::items(payload.get("entry"))
+        .flat_map(|entry| {
+            // Meta's own tests name no account, or zero.
+            let account = lenient::text(entry.get("id")).filter(|id| id != "0");
+            of_entry(entry, kind).into_iter().map(move |item| Entry {
+                account: account.clone(),
+                item,
+            })
+        })
+        .collect();
+    if read.is_empty() {
+        return ignored("nothing in it");
+    }
+    read
+}
+
+fn of_entry(entry: &Value, kind: IdentityKind) -> Vec<Inbound> {
+    let at = entry.get("time");
+    let events =
+        lenient::items(entry.get("messaging")).flat_map(|event| self::event(event, at, kind));
+    let changes = lenient::items(entry.get("changes")).flat_map(|item| change(item, kind));
+    // What another app answers; it is ours no sooner than the thread is.
+    let standby = lenient::items(entry.get("standby")).map(|_| named("standby"));
+    events.chain(changes).chain(standby).collect()
+}
+
+/// The older form, with one event as its value. Other fields tell of the page itself.
+fn change(change: &Value, kind: IdentityKind) -> Vec<Inbound> {
+    let field = lenient::text(change.get("field")).unwrap_or_default();
+    match change.get("value") {
+        Some(value) if field.starts_with("messag") => event(value, None, kind),
+        Some(_) | None => vec![named(&format!("field {field}"))],
+    }
+}
+
+fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inbound> {
+    let at = lenient::moment(event.get("timestamp")).or_else(|| lenient::moment(entry_at));
+    let report = |mid: String, status| {
+        Inbound::Status(StatusReport {
+            provider_message_id: mid,
+            message_id: None,
+            status,
+            at,
+            error: None,
+        })
+    };
+    if let Some(item) = event.get("message") {
+        let read = match message(event, item, kind) {
+            Ok(message) => Inbound::Message(InboundMessage {
+                sent_at: at,
+                ..message
+            }),
+            Err(what) => named(what),
+        };
+        return vec![read];
+    }
+    if let Some(delivery) = event.get("delivery") {
+        let mids = lenient::items(delivery.get("mids"));
+        let reports: Vec<Inbound> = mids
+            .filter_map(|mid| lenient::text(Some(mid)))
+            .map(|mid| report(mid, DeliveryStatus::Delivered))
+            .collect();
+        if reports.is_empty() {
+            return vec![named("delivery watermark")];
+        }
+        return reports;
+    }
+    if let Some(read) = event.get("read") {
+        let mid = lenient::text(read.get("mid"));
+        return vec![mid.map_or_else(
+            || named("read watermark"),
+            |mid| report(mid, DeliveryStatus::Read),
+        )];
+    }
+    let fields = event.as_object().into_iter().flatten();
+    let mut names = fields.map(|(name, _)| name.as_str());
+    let name = names.find(|name| !["sender", "recipient", "timestamp"].contains(name));
+    vec![named(&format!(
+        "event {}",
+        name.unwrap_or("without a name")
+    ))]
+}
+
+/// Reads a message; else names what it is.
+fn message(
+    event: &Value,
+    message: &Value,
+    kind: IdentityKind,
+) -> Result<InboundMessage, &'static str> {
+    let is = |flag: &str| message.get(flag).and_then(Value::as_bool) == Some(true);
+    if is("is_echo") {
+        return Err("message echo");
+    }
+    if is("is_deleted") {
+        return Err("message deleted");
+    }
+    // Someone behind a plugin who has not written yet has a `user_ref` alone.
+    let from = lenient::text(event.pointer("/sender/id")).ok_or("message without sender")?;
+    let provider_message_id = lenient::text(message.get("mid")).ok_or("message without id")?;
+    Ok(InboundMessage {
+        provider_message_id,
+        from: Sender {
+            address: Address(from.clone()),
+            name: None,
+            identities: vec![Identity { kind, value: from }],
+        },
+        sent_at: None,
+        content: content(message, is("is_unsupported")),
+        reply_to: lenient::text(message.pointer("/reply_to/mid")),
+    })
+}
+
+/// Text where there is some, also beside attachments and of a pressed quick reply.
+fn content(message: &Value, is_unsupported: bool) -> Content {
+    let text = message.get("text").and_then(Value::as_str);
+    if let Some(text) = text.filter(|text| !text.is_empty()) {
+        return Content::Text {
+            text: text.to_owned(),
+            preview_url: None,
+        };
+    }
+    let attachments: Vec<&Value> = lenient::items(message.get("attachments")).collect();
+    // A sticker comes as an image too.
+    let is_sticker = |attachment: &&Value| {
+        attachment.pointer("/payload/sticker_id").is_some()
+            || lenient::text(attachment.get("type")).as_deref() == Some("sticker")
+    };
+    let provider_type = if message.get("sticker_id").is_some() || attachments.iter().any(is_sticker)
+    {
+        Some("sticker".to_owned())
+    } else {
+        let first = attachments.first();
+        first.and_then(|attachment| lenient::text(attachment.get("type")))
+    };
+    let unnamed = if is_unsupported {
+        "unsupported"
+    } else {
+        "unknown"
+    };
+    Content::Unsupported {
+        provider_type: provider_type.unwrap_or_else(|| unnamed.to_owned()),
+    }
+}
+
+/// Left alone, under a name short enough for a log line.
+fn named(what: &str) -> Inbound {
+    Inbound::Ignored(what.chars().take(48).collect())
+}

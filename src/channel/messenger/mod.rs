@@ -1,0 +1,112 @@
+//! A Facebook Page's Messenger.
+//! <https://developers.facebook.com/docs/messenger-platform>
+
+use super::{
+    Entry, Invalid, Limit, Origins, Outbound, Profile, SendError, Unverified, join, messaging,
+    meta, post_json,
+};
+use crate::model::channel::{Channel, ChannelKind, Credentials};
+use crate::model::contact::{Address, IdentityKind};
+use bytes::Bytes;
+use http::{Request, Response};
+
+pub struct Adapter;
+
+static PROFILE: Profile = Profile {
+    text: Limit::Characters(2000),
+    templates: false,
+    is_local: false,
+};
+
+impl super::Adapter for Adapter {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Messenger
+    }
+
+    fn profile(&self) -> &'static Profile {
+        &PROFILE
+    }
+
+    fn credential_names(&self) -> &'static [&'static str] {
+        &["pageId", "accessToken", "appSecret", "verifyToken"]
+    }
+
+    fn check_credentials(&self, credentials: &Credentials) -> Result<(), Invalid> {
+        messaging::check_digits("pageId", credentials.get("pageId"))
+    }
+
+    fn default_identifier(&self, credentials: &Credentials) -> Option<String> {
+        Some(credentials.get("pageId").to_owned())
+    }
+
+    fn identifier(&self, raw: &str) -> Result<String, Invalid> {
+        let page = messaging::scoped_id(raw);
+        page.map(|page| page.0)
+            .ok_or_else(|| Invalid::new("", "must be the page's id, in digits"))
+    }
+
+    /// A page-scoped id.
+    fn recipient(&self, raw: &str) -> Result<Address, Invalid> {
+        messaging::scoped_id(raw).ok_or_else(|| {
+            Invalid::new(
+                "",
+                "must be a page-scoped id in digits, such as 6543217890123456",
+            )
+        })
+    }
+
+    fn identity_kind(&self) -> IdentityKind {
+        IdentityKind::Messenger
+    }
+
+    fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
+        let credentials = &send.channel.credentials;
+        let path = format!("{}/messages", credentials.get("pageId"));
+        post_json(
+            &join(&origins.graph, &path),
+            Some(credentials.get("accessToken")),
+            &messaging::Send::new(send),
+        )
+    }
+
+    fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {
+        messaging::accepted(response)
+    }
+
+    fn verify(
+        &self,
+        channel: &Channel,
+        _: &str,
+        request: &Request<Bytes>,
+    ) -> Result<(), Unverified> {
+        meta::verify(channel, request)
+    }
+
+    fn inbound(&self, request: &Request<Bytes>) -> Vec<Entry> {
+        messaging::read(request.body(), self.identity_kind())
+    }
+
+    fn account(&self, channel: &Channel) -> Option<String> {
+        Some(channel.credentials.get("pageId").to_owned())
+    }
+
+    fn object(&self) -> Option<&'static str> {
+        Some("page")
+    }
+
+    fn probe(&self, origins: &Origins, channel: &Channel) -> Option<Request<Bytes>> {
+        let path = format!("{}?fields=id,name", channel.credentials.get("pageId"));
+        meta::get(
+            &join(&origins.graph, &path),
+            channel.credentials.get("accessToken"),
+        )
+    }
+
+    fn probed(&self, response: &Response<Bytes>) -> Result<(), SendError> {
+        meta::probed(response)
+    }
+
+    fn challenge(&self, channel: &Channel, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        Some(meta::challenge(channel, request))
+    }
+}

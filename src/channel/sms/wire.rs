@@ -1,0 +1,152 @@
+//! Twilio's forms: the body of a send, inbound messages and status callbacks.
+
+use super::super::{Inbound, InboundMessage, Outbound, Reason, Sender, StatusReport};
+use super::number;
+use crate::model::contact::{Address, Identity, IdentityKind};
+use crate::model::content::Content;
+use crate::model::id::MessageId;
+use crate::model::message::DeliveryStatus;
+use std::collections::HashMap;
+
+/// The query parameter that brings our own id back with every status, so that an unclear
+/// send settles itself.
+const MESSAGE: &str = "message";
+
+/// <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message>
+pub fn body(send: &Outbound<'_>) -> String {
+    let text = match send.content {
+        Content::Text { text, .. } => text.as_str(),
+        // Refused before it is stored; an empty text is refused by the provider.
+        Content::Template(_) | Content::Unsupported { .. } => "",
+    };
+    let callback = format!("{}?{MESSAGE}={}", send.inbound_url, send.message_id);
+    url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("To", &send.to.0)
+        .append_pair("From", &send.channel.identifier)
+        .append_pair("Body", text)
+        .append_pair("StatusCallback", &callback)
+        .finish()
+}
+
+/// What a code of Twilio's means, in an answer or in a status.
+pub fn reason(code: Option<i64>, message: Option<String>) -> Reason {
+    Reason {
+        code: match code {
+            Some(21610) => "opted_out",
+            Some(_) | None => "provider_rejected",
+        },
+        provider_code: code.map(|code| code.to_string()),
+        message: message.unwrap_or_else(|| match code {
+            Some(code) => format!("See https://www.twilio.com/docs/api/errors/{code}"),
+            None => "The provider gave no reason.".to_owned(),
+        }),
+    }
+}
+
+/// The fields of a form: the first of each name, without the empty ones.
+struct Form(HashMap<String, String>);
+
+impl Form {
+    fn parse(form: &[u8]) -> Self {
+        let mut fields = HashMap::new();
+        for (name, value) in url::form_urlencoded::parse(form) {
+            if !value.is_empty() {
+                fields
+                    .entry(name.into_owned())
+                    .or_insert_with(|| value.into_owned());
+            }
+        }
+        Self(fields)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The first of several names that is there.
+    fn any(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| self.get(name))
+    }
+}
+
+/// Reads one form. Messages and statuses come to one URL: a status names itself.
+pub fn read(query: &str, body: &[u8]) -> Inbound {
+    let form = Form::parse(body);
+    let names = ["MessageStatus", "SmsStatus"];
+    let is_inbound = |status: &str| matches!(status, "received" | "receiving");
+    match form.any(&names).filter(|status| !is_inbound(status)) {
+        Some(status) => report(query, &form, status),
+        None => message(&form),
+    }
+}
+
+/// <https://www.twilio.com/docs/messaging/guides/webhook-request>
+fn message(form: &Form) -> Inbound {
+    let Some(sid) = form.any(&["MessageSid", "SmsMessageSid", "SmsSid"]) else {
+        return Inbound::Ignored("message without sid".to_owned());
+    };
+    let Some(from) = form.get("From") else {
+        return Inbound::Ignored("message without sender".to_owned());
+    };
+    let from = number(from, 8).unwrap_or_else(|| from.trim().to_owned());
+    if from.is_empty() {
+        return Inbound::Ignored("message without sender".to_owned());
+    }
+    Inbound::Message(InboundMessage {
+        provider_message_id: sid.to_owned(),
+        from: Sender {
+            address: Address(from.clone()),
+            name: form.get("ProfileName").map(str::to_owned),
+            identities: vec![Identity {
+                kind: IdentityKind::Phone,
+                value: from,
+            }],
+        },
+        sent_at: None,
+        content: content(form),
+        reply_to: None,
+    })
+}
+
+fn content(form: &Form) -> Content {
+    let text = form.get("Body").unwrap_or("").replace('\0', "");
+    let media = form.get("NumMedia").and_then(|count| count.parse().ok());
+    if !text.is_empty() || media.unwrap_or(0_u32) == 0 {
+        return Content::Text {
+            text,
+            preview_url: None,
+        };
+    }
+    Content::Unsupported {
+        provider_type: "media".to_owned(),
+    }
+}
+
+/// <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>
+fn report(query: &str, form: &Form, name: &str) -> Inbound {
+    let status = match name {
+        "sent" => DeliveryStatus::Sent,
+        "delivered" => DeliveryStatus::Delivered,
+        "read" => DeliveryStatus::Read,
+        "failed" | "undelivered" | "canceled" => DeliveryStatus::Failed,
+        _ => {
+            let name: String = name.chars().take(40).collect();
+            return Inbound::Ignored(format!("status {name}"));
+        }
+    };
+    let Some(sid) = form.any(&["MessageSid", "SmsSid", "SmsMessageSid"]) else {
+        return Inbound::Ignored("status without sid".to_owned());
+    };
+    let our_id = url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == MESSAGE)
+        .and_then(|(_, id)| MessageId::parse(&id));
+    let code = form.get("ErrorCode").and_then(|code| code.parse().ok());
+    Inbound::Status(StatusReport {
+        provider_message_id: sid.to_owned(),
+        message_id: our_id,
+        status,
+        at: None,
+        error: (status == DeliveryStatus::Failed)
+            .then(|| reason(code, form.get("ErrorMessage").map(str::to_owned))),
+    })
+}
