@@ -1,6 +1,8 @@
 //! WhatsApp through Meta's Cloud API.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api>
 
+mod fill;
+mod template;
 mod wire;
 
 use super::{
@@ -145,6 +147,10 @@ impl super::Adapter for Adapter {
 
     fn probed(&self, response: &Response<Bytes>) -> Result<(), SendError> {
         meta::probed(response)
+    }
+
+    fn templates(&self) -> Option<&'static dyn super::Templates> {
+        Some(&template::Templates)
     }
 
     fn challenge(&self, channel: &Channel, request: &Request<Bytes>) -> Option<Response<Bytes>> {

@@ -1,0 +1,488 @@
+//! Filling a template: from named variables, or by checking components that a client
+//! gives in Meta's own shape. Meta answers wrong parameters with 132000 and the like
+//! only after a message was accepted; here they are refused before.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-message-templates>
+
+use super::super::{Filled, Invalid, lenient};
+use super::template::{Button, Form, Header, cut, header_name, is_number, placeholders};
+use crate::model::template::{TemplateDraft, TemplateRecord};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is sent for a draft, and the body as a person reads it.
+pub fn fill(template: &TemplateRecord, draft: &TemplateDraft) -> Result<Filled, Invalid> {
+    let form = Form::of(&template.components);
+    match (&draft.components, &draft.variables) {
+        (Some(components), _) => checked(&form, components),
+        (None, Some(variables)) => compiled(&form, template, variables),
+        (None, None) => {
+            let names = names(&form, template);
+            if names.is_empty() {
+                return compiled(&form, template, &Map::new());
+            }
+            Err(Invalid::new(
+                "/variables",
+                format!("is required: {}", counted(&names)),
+            ))
+        }
+    }
+}
+
+/// What the template's variables are called. (A list that does not fit is of another
+/// version of the template.)
+fn names(form: &Form<'_>, template: &TemplateRecord) -> Vec<String> {
+    let own = form.variables();
+    if template.variables.len() == own.len() {
+        template.variables.clone()
+    } else {
+        own
+    }
+}
+
+fn counted(names: &[String]) -> String {
+    match names {
+        [] => "the template has no variables".to_owned(),
+        [only] => format!("the template has 1 variable: {only}"),
+        several => format!(
+            "the template has {} variables: {}",
+            several.len(),
+            several.join(", ")
+        ),
+    }
+}
+
+/// A variable's value, and where it stands.
+struct Given {
+    text: String,
+    pointer: String,
+}
+
+/// Makes components of variables.
+fn compiled(
+    form: &Form<'_>,
+    template: &TemplateRecord,
+    variables: &Map<String, Value>,
+) -> Result<Filled, Invalid> {
+    if let Some(part) = only_in_components(form) {
+        return Err(Invalid::new(
+            "/components",
+            format!("is required: variables cannot fill this template's {part}"),
+        ));
+    }
+    let names = names(form, template);
+    if let Some(unknown) = variables.keys().find(|name| !names.contains(name)) {
+        return Err(Invalid::new(
+            at_variable(unknown),
+            format!("is no variable of it: {}", counted(&names)),
+        ));
+    }
+    let mut given = BTreeMap::new();
+    for (own, name) in form.variables().into_iter().zip(&names) {
+        let pointer = at_variable(name);
+        let text = match variables.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            None | Some(Value::Null) => return Err(Invalid::new(pointer, "is required")),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+                return Err(Invalid::new(pointer, "must be text or a number"));
+            }
+        };
+        check_text(&text, &pointer)?;
+        given.insert(own, Given { text, pointer });
+    }
+    compile(form, &given)
+}
+
+fn compile(form: &Form<'_>, given: &BTreeMap<String, Given>) -> Result<Filled, Invalid> {
+    let text_of = |name: &str| given.get(name).map_or("", |given| given.text.as_str());
+    let mut components = Vec::new();
+    match &form.header {
+        Header::Text(text) => {
+            let tokens = placeholders(text).into_iter();
+            let parameters: Vec<Value> = tokens
+                .map(|token| parameter(token, text_of(&header_name(token))))
+                .collect();
+            if !parameters.is_empty() {
+                components.push(json!({ "type": "header", "parameters": parameters }));
+            }
+        }
+        Header::Media(kind) => {
+            if let Some(Given { text, pointer }) = given.get(&format!("header.{kind}")) {
+                let is_link = url::Url::parse(text).is_ok_and(|url| url.scheme() == "https");
+                if !is_link {
+                    return Err(Invalid::new(
+                        pointer.clone(),
+                        format!("must be the https address of the {kind}"),
+                    ));
+                }
+                let parameter = json!({ "type": kind, (*kind): { "link": text } });
+                components.push(json!({ "type": "header", "parameters": [parameter] }));
+            }
+        }
+        Header::None | Header::Location | Header::Other => {}
+    }
+    let parameters: Vec<Value> = placeholders(form.body)
+        .into_iter()
+        .map(|token| parameter(token, text_of(token)))
+        .collect();
+    if !parameters.is_empty() {
+        components.push(json!({ "type": "body", "parameters": parameters }));
+    }
+    for (index, button) in form.buttons.iter().enumerate() {
+        let Some(name) = button.variable(index, form) else {
+            continue;
+        };
+        let (sub_type, parameter) = match button {
+            Button::Coupon => (
+                "copy_code",
+                json!({ "type": "coupon_code", "coupon_code": text_of(&name) }),
+            ),
+            Button::Url(_) | Button::Code | Button::QuickReply | Button::Other(_) => {
+                ("url", json!({ "type": "text", "text": text_of(&name) }))
+            }
+        };
+        components.push(json!({
+            "type": "button", "sub_type": sub_type, "index": index.to_string(),
+            "parameters": [parameter],
+        }));
+    }
+    Ok(Filled {
+        components,
+        text: rendered(form.body, text_of),
+    })
+}
+
+/// The part that has no variable, where the template has one.
+fn only_in_components(form: &Form<'_>) -> Option<String> {
+    if let Some(part) = form.other {
+        return Some(part.replace('_', " "));
+    }
+    match form.header {
+        Header::Location => return Some("header, which is a place".to_owned()),
+        Header::None | Header::Text(_) | Header::Media(_) | Header::Other => {}
+    }
+    form.buttons.iter().find_map(|button| match button {
+        Button::Other(kind) if NEEDS_COMPONENT.contains(&kind.as_str()) => {
+            Some(format!("{} button", kind.replace('_', " ")))
+        }
+        Button::Other(_) | Button::Url(_) | Button::Code | Button::Coupon | Button::QuickReply => {
+            None
+        }
+    })
+}
+
+/// Buttons, by their names in components, that say nothing without a parameter.
+const NEEDS_COMPONENT: [&str; 2] = ["mpm", "order_details"];
+
+fn parameter(token: &str, text: &str) -> Value {
+    if is_number(token) {
+        json!({ "type": "text", "text": text })
+    } else {
+        json!({ "type": "text", "parameter_name": token, "text": text })
+    }
+}
+
+fn rendered<'a>(body: &'a str, text_of: impl Fn(&str) -> &'a str) -> String {
+    let (parts, rest) = cut(body);
+    let mut text = String::with_capacity(body.len());
+    for (before, token) in parts {
+        text.push_str(before);
+        text.push_str(text_of(token));
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Components beside the usual three; they are Meta's to check.
+const PASSED: [&str; 4] = [
+    "carousel",
+    "limited_time_offer",
+    "order_status",
+    "tap_target_configuration",
+];
+
+/// Checks components and gives them back as they are.
+fn checked(form: &Form<'_>, components: &[Value]) -> Result<Filled, Invalid> {
+    let mut header = None;
+    let mut body = None;
+    let mut buttons = BTreeSet::new();
+    let mut has_other = form.other.is_none();
+    for (at, component) in components.iter().enumerate() {
+        let pointer = format!("/components/{at}");
+        let kind = word(component, "type").unwrap_or_default();
+        let is_repeated = match kind.as_str() {
+            "header" => header.replace((component, pointer.clone())).is_some(),
+            "body" => body.replace((component, pointer.clone())).is_some(),
+            "button" => {
+                let index = check_button(form, component, &pointer)?;
+                !buttons.insert(index)
+            }
+            other if PASSED.contains(&other) => {
+                has_other = has_other || form.other == Some(other);
+                false
+            }
+            _ => {
+                return Err(Invalid::new(
+                    format!("{pointer}/type"),
+                    "must be header, body or button",
+                ));
+            }
+        };
+        if is_repeated {
+            return Err(Invalid::new(pointer, "comes twice"));
+        }
+    }
+    if let Some(part) = form.other.filter(|_| !has_other) {
+        return Err(Invalid::new(
+            "/components",
+            format!("lacks the template's {part}"),
+        ));
+    }
+    check_header(form, header)?;
+    let texts = check_texts(form.body, "body", body)?;
+    let lacks = |(index, button): &(usize, &Button<'_>)| {
+        button.variable(*index, form).is_some() && !buttons.contains(index)
+    };
+    if let Some((index, _)) = form.buttons.iter().enumerate().find(lacks) {
+        return Err(Invalid::new(
+            "/components",
+            format!("lacks button {index}, which has a parameter"),
+        ));
+    }
+    Ok(Filled {
+        components: components.to_vec(),
+        text: rendered(form.body, |token| texts.get(token).copied().unwrap_or("")),
+    })
+}
+
+/// A component and where it stands.
+type Placed<'a> = Option<(&'a Value, String)>;
+
+fn check_header(form: &Form<'_>, component: Placed<'_>) -> Result<(), Invalid> {
+    let kind = match form.header {
+        Header::Text(text) => return check_texts(text, "header", component).map(|_| ()),
+        Header::None => return check_texts("", "header", component).map(|_| ()),
+        Header::Other => return Ok(()),
+        Header::Media(kind) => kind,
+        Header::Location => "location",
+    };
+    let Some((component, pointer)) = component else {
+        return Err(Invalid::new(
+            "/components",
+            format!("lacks the header with its {kind}"),
+        ));
+    };
+    let (parameters, pointer) = parameters(component, &pointer)?;
+    let [parameter] = parameters else {
+        return Err(wrong_count(pointer, "header", parameters.len(), 1));
+    };
+    let pointer = format!("{pointer}/0");
+    if word(parameter, "type").as_deref() != Some(kind) {
+        return Err(Invalid::new(
+            format!("{pointer}/type"),
+            format!("must be {kind}, as the template's header is"),
+        ));
+    }
+    let pointer = format!("{pointer}/{kind}");
+    let Some(media) = parameter.get(kind).filter(|media| media.is_object()) else {
+        return Err(Invalid::new(pointer, "is required"));
+    };
+    let has = |name: &str| lenient::text(media.get(name)).is_some();
+    if kind == "location" || has("link") || has("id") {
+        Ok(())
+    } else {
+        Err(Invalid::new(pointer, "must have a link or an id"))
+    }
+}
+
+/// Checks the parameters of a text; gives back what stands for each placeholder.
+fn check_texts<'a, 'b>(
+    text: &'a str,
+    part: &'static str,
+    component: Option<(&'b Value, String)>,
+) -> Result<BTreeMap<&'a str, &'b str>, Invalid> {
+    let tokens = placeholders(text);
+    let Some((component, pointer)) = component else {
+        if tokens.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        return Err(Invalid::new(
+            "/components",
+            format!("lacks the {part}, which has {}", many(tokens.len())),
+        ));
+    };
+    let (parameters, pointer) = parameters(component, &pointer)?;
+    if parameters.len() != tokens.len() {
+        return Err(wrong_count(pointer, part, parameters.len(), tokens.len()));
+    }
+    let mut texts = BTreeMap::new();
+    for (at, (parameter, in_order)) in parameters.iter().zip(&tokens).enumerate() {
+        let pointer = format!("{pointer}/{at}");
+        let token = if is_number(in_order) {
+            in_order
+        } else {
+            named(parameter, &tokens, &pointer)?
+        };
+        if texts.insert(*token, value(parameter, &pointer)?).is_some() {
+            return Err(Invalid::new(
+                format!("{pointer}/parameter_name"),
+                "comes twice",
+            ));
+        }
+    }
+    Ok(texts)
+}
+
+/// The placeholder that a parameter names.
+fn named<'t, 'a>(
+    parameter: &Value,
+    tokens: &'t [&'a str],
+    pointer: &str,
+) -> Result<&'t &'a str, Invalid> {
+    let pointer = format!("{pointer}/parameter_name");
+    let Some(name) = parameter.get("parameter_name").and_then(Value::as_str) else {
+        return Err(Invalid::new(
+            pointer,
+            "is required: the template's placeholders have names",
+        ));
+    };
+    tokens
+        .iter()
+        .find(|token| **token == name)
+        .ok_or_else(|| Invalid::new(pointer, format!("must be one of {}", tokens.join(", "))))
+}
+
+/// What a parameter puts into a text.
+fn value<'a>(parameter: &'a Value, pointer: &str) -> Result<&'a str, Invalid> {
+    let kind = word(parameter, "type").unwrap_or_default();
+    let (text, pointer) = match kind.as_str() {
+        "text" => (parameter.get("text"), format!("{pointer}/text")),
+        "currency" | "date_time" => (
+            parameter
+                .get(&kind)
+                .and_then(|value| value.get("fallback_value")),
+            format!("{pointer}/{kind}/fallback_value"),
+        ),
+        _ => {
+            return Err(Invalid::new(
+                format!("{pointer}/type"),
+                "must be text, currency or date_time",
+            ));
+        }
+    };
+    let text = text.ok_or_else(|| Invalid::new(pointer.clone(), "is required"))?;
+    let text = text
+        .as_str()
+        .ok_or_else(|| Invalid::new(pointer.clone(), "must be text"))?;
+    check_text(text, &pointer)?;
+    Ok(text)
+}
+
+/// Checks a button's component; gives back which button it is.
+fn check_button(form: &Form<'_>, component: &Value, pointer: &str) -> Result<usize, Invalid> {
+    let index = lenient::integer(component.get("index"))
+        .and_then(|index| usize::try_from(index).ok())
+        .and_then(|index| Some((index, form.buttons.get(index)?)));
+    let Some((index, button)) = index else {
+        return Err(Invalid::new(
+            format!("{pointer}/index"),
+            match form.buttons.len() {
+                0 => "is no button: the template has none".to_owned(),
+                many => format!("must be the place of a button: 0 to {}", many - 1),
+            },
+        ));
+    };
+    let is_open = button.variable(index, form).is_some();
+    if let Button::Url(_) = button
+        && !is_open
+    {
+        return Err(Invalid::new(
+            format!("{pointer}/index"),
+            "is a button without a parameter",
+        ));
+    }
+    let sub_type = match button {
+        Button::Url(_) | Button::Code => "url",
+        Button::Coupon => "copy_code",
+        Button::QuickReply => "quick_reply",
+        Button::Other(kind) => kind,
+    };
+    if word(component, "sub_type").as_deref() != Some(sub_type) {
+        return Err(Invalid::new(
+            format!("{pointer}/sub_type"),
+            format!("must be {sub_type}, as button {index} is"),
+        ));
+    }
+    let field = match button {
+        Button::Url(_) | Button::Code => "text",
+        Button::Coupon => "coupon_code",
+        Button::QuickReply | Button::Other(_) => return Ok(index),
+    };
+    let (parameters, pointer) = parameters(component, pointer)?;
+    let [parameter] = parameters else {
+        return Err(wrong_count(pointer, "button", parameters.len(), 1));
+    };
+    let pointer = format!("{pointer}/0");
+    if word(parameter, "type").as_deref() != Some(field) {
+        return Err(Invalid::new(
+            format!("{pointer}/type"),
+            format!("must be {field}"),
+        ));
+    }
+    let pointer = format!("{pointer}/{field}");
+    match parameter.get(field) {
+        Some(Value::String(text)) => check_text(text, &pointer)?,
+        None => return Err(Invalid::new(pointer, "is required")),
+        Some(_) => return Err(Invalid::new(pointer, "must be text")),
+    }
+    Ok(index)
+}
+
+/// The parameters of a component and where they stand; none where it has none.
+fn parameters<'a>(component: &'a Value, pointer: &str) -> Result<(&'a [Value], String), Invalid> {
+    let pointer = format!("{pointer}/parameters");
+    match component.get("parameters") {
+        None | Some(Value::Null) => Ok((&[], pointer)),
+        Some(Value::Array(parameters)) => Ok((parameters, pointer)),
+        Some(_) => Err(Invalid::new(pointer, "must be an array")),
+    }
+}
+
+fn wrong_count(pointer: String, part: &str, given: usize, wanted: usize) -> Invalid {
+    let wanted = many(wanted);
+    Invalid::new(
+        pointer,
+        format!("must be as many as the template's {part} has: {wanted}, not {given}"),
+    )
+}
+
+fn many(count: usize) -> String {
+    match count {
+        1 => "1 parameter".to_owned(),
+        count => format!("{count} parameters"),
+    }
+}
+
+/// Meta takes no line breaks, tabs or runs of spaces inside a parameter, and none that
+/// is empty.
+fn check_text(text: &str, pointer: &str) -> Result<(), Invalid> {
+    let wrong = if text.trim().is_empty() {
+        "must not be empty"
+    } else if text.contains(['\n', '\r', '\t']) {
+        "must have no line breaks and no tabs"
+    } else if text.contains("     ") {
+        "must have at most 4 spaces in a row"
+    } else {
+        return Ok(());
+    };
+    Err(Invalid::new(pointer, wrong))
+}
+
+/// A word of Meta's, in small letters.
+fn word(json: &Value, field: &str) -> Option<String> {
+    Some(json.get(field)?.as_str()?.to_ascii_lowercase())
+}
+
+fn at_variable(name: &str) -> String {
+    format!("/variables/{}", name.replace('~', "~0").replace('/', "~1"))
+}
