@@ -371,19 +371,20 @@ impl<P: Ports> Gateway<P> {
         Ok(rows.read()?)
     }
 
-    /// A channel for a provider's webhook: remembered, cached, or read.
+    /// A channel for a provider's webhook: remembered, cached, or read; and whether it was
+    /// read now.
     pub(super) async fn find_channel(
         &self,
         id: ChannelId,
         now: Timestamp,
-    ) -> Result<Option<Rc<Channel>>, Error> {
+    ) -> Result<Option<(Rc<Channel>, bool)>, Error> {
         if let Some(channel) = self.memory.channel(id, now) {
-            return Ok(Some(channel));
+            return Ok(Some((channel, false)));
         }
         let cached = self.ports.cached(&format!("channel:{id}")).await;
         let cached = cached.and_then(|json| serde_json::from_str::<Sealed>(&json).ok());
         if let Some(sealed) = cached {
-            return Ok(Some(self.remember_channel(sealed, now)));
+            return Ok(Some((self.remember_channel(sealed, now), false)));
         }
         let Some(sealed) = self.read_channel(id).await? else {
             return Ok(None);
@@ -391,7 +392,7 @@ impl<P: Ports> Gateway<P> {
         if let Ok(json) = serde_json::to_string(&sealed) {
             self.ports.cache(&format!("channel:{id}"), json).await;
         }
-        Ok(Some(self.remember_channel(sealed, now)))
+        Ok(Some((self.remember_channel(sealed, now), true)))
     }
 
     /// A channel as the database has it. Not cached: anyone may cause this by posting

@@ -50,7 +50,10 @@ impl<P: Ports> Gateway<P> {
         request: &Request<Bytes>,
     ) -> Result<Reception, Error> {
         let now = self.now();
-        let Some((channel, adapter)) = with_adapter(self.find_channel(id, now).await?) else {
+        let Some((channel, is_fresh)) = self.find_channel(id, now).await? else {
+            return Ok(Reception::UnknownChannel);
+        };
+        let Some((channel, adapter)) = with_adapter(Some(channel)) else {
             return Ok(Reception::UnknownChannel);
         };
         if request.method() == Method::GET {
@@ -81,17 +84,22 @@ impl<P: Ports> Gateway<P> {
                 .log("inbound.unverified", json!({ "channel": id }));
             return Ok(Reception::Unverified);
         };
+        self.log_strangers(id, &sorted);
+        if self.store_inbound(sorted.parts, now).await? {
+            Ok(Reception::Stored(adapter.acknowledgement()))
+        } else {
+            Err(Error::Unavailable)
+        }
+    }
+
+    /// Counts what is for accounts that nobody connected here.
+    fn log_strangers(&self, id: ChannelId, sorted: &Sorted) {
         if !sorted.strangers.is_empty() {
             let entries: usize = sorted.strangers.values().sum();
             self.ports.log(
                 "inbound.other_account",
                 json!({ "channel": id, "accounts": sorted.strangers.len(), "entries": entries }),
             );
-        }
-        if self.store_inbound(sorted.parts, now).await? {
-            Ok(Reception::Stored(adapter.acknowledgement()))
-        } else {
-            Err(Error::Unavailable)
         }
     }
 
