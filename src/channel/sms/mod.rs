@@ -3,8 +3,8 @@
 mod wire;
 
 use super::{
-    Entry, Invalid, Limit, Origins, Outbound, Profile, SendError, Unverified, join, lenient,
-    post_form, retry_after_ms, sign,
+    Entry, Invalid, Limit, Origins, Outbound, Profile, Reason, SendError, Unverified, join,
+    lenient, post_form, retry_after_ms, sign,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, IdentityKind};
@@ -163,35 +163,32 @@ fn basic(credentials: &Credentials) -> String {
     format!("Basic {}", STANDARD.encode(pair))
 }
 
+/// Codes of too much at a time: of requests, of the sender's queue, of the carrier's
+/// rate, of the carrier's day.
+const THROTTLES: [i64; 5] = [20429, 21611, 30001, 30022, 30023];
+
 /// Reads an answer that is not a success. Twilio's code decides, but for its server
 /// errors: those leave open whether the message was made.
 /// <https://www.twilio.com/docs/api/errors>
 fn error(response: &Response<Bytes>, body: &Value) -> SendError {
     let status = response.status().as_u16();
     let wait = retry_after_ms(response);
-    let Some(code) = lenient::integer(body.get("code")).filter(|_| (400..500).contains(&status))
-    else {
+    let Some(code) = lenient::integer(body.get("code")) else {
         return SendError::from_status(status, wait);
     };
     let reason = wire::reason(Some(code), lenient::text(body.get("message")));
+    let told = |ours| Reason {
+        code: ours,
+        ..reason.clone()
+    };
     match code {
-        20003 => SendError::Unauthorized(super::Reason {
-            code: "provider_unauthorized",
-            ..reason
-        }),
-        20429 | 21611 | 30001 | 30022 | 30023 => throttled(wait, reason),
-        _ if status == 429 => throttled(wait, reason),
-        _ => SendError::Rejected(reason),
-    }
-}
-
-fn throttled(retry_after_ms: Option<i64>, reason: super::Reason) -> SendError {
-    SendError::Throttled {
-        retry_after_ms,
-        reason: super::Reason {
-            code: "rate_limited",
-            ..reason
+        _ if !(400..500).contains(&status) => SendError::Unclear(told("outcome_unknown")),
+        20003 => SendError::Unauthorized(told("provider_unauthorized")),
+        code if THROTTLES.contains(&code) || status == 429 => SendError::Throttled {
+            retry_after_ms: wait,
+            reason: told("rate_limited"),
         },
+        _ => SendError::Rejected(reason),
     }
 }
 

@@ -141,12 +141,13 @@ fn report(query: &str, form: &Form, name: &str) -> Inbound {
         .find(|(name, _)| name == MESSAGE)
         .and_then(|(_, id)| MessageId::parse(&id));
     let code = form.get("ErrorCode").and_then(|code| code.parse().ok());
+    let canceled = (name == "canceled").then_some("Canceled at the provider.");
+    let told = form.get("ErrorMessage").or(canceled).map(str::to_owned);
     Inbound::Status(StatusReport {
         provider_message_id: sid.to_owned(),
         message_id: our_id,
         status,
         at: None,
-        error: (status == DeliveryStatus::Failed)
-            .then(|| reason(code, form.get("ErrorMessage").map(str::to_owned))),
+        error: (status == DeliveryStatus::Failed).then(|| reason(code, told)),
     })
 }
