@@ -423,6 +423,11 @@ impl<P: Ports> Gateway<P> {
         let siblings = next(&mut rows);
         let accounts: Vec<Sibling> = siblings.clone().read()?;
         let siblings = self.read_sealed(siblings)?;
+        if let Some(own) = found.first() {
+            let ids = siblings.iter().map(|sibling| sibling.id).chain([own.id]);
+            let living: Vec<ChannelId> = ids.collect();
+            self.memory.forget_other_accounts(own.workspace_id, &living);
+        }
         for (sealed, Sibling { account }) in siblings.into_iter().zip(accounts) {
             let channel = self.remember_channel(sealed, now);
             self.memory

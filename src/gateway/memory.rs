@@ -43,6 +43,12 @@ impl<K: Eq + Hash, V: Clone> Kept<K, V> {
     fn forget(&self, key: &K) {
         self.0.borrow_mut().remove(key);
     }
+
+    fn forget_where(&self, is_wrong: impl Fn(&K, &V) -> bool) {
+        self.0
+            .borrow_mut()
+            .retain(|key, (_, value)| !is_wrong(key, value));
+    }
 }
 
 pub struct Memory {
@@ -167,6 +173,12 @@ impl Memory {
         now: Timestamp,
     ) {
         self.accounts.put((workspace, kind, account), channel, now);
+    }
+
+    /// Forgets the accounts of a workspace that are of other channels than these.
+    pub fn forget_other_accounts(&self, workspace: WorkspaceId, channels: &[ChannelId]) {
+        self.accounts
+            .forget_where(|(of, _, _), id| *of == workspace && !channels.contains(id));
     }
 
     pub fn templates(
