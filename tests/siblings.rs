@@ -205,7 +205,7 @@ async fn a_report_reaches_its_message_by_the_url_of_another_channel() {
 
 #[tokio::test]
 async fn entries_for_accounts_nobody_connected_are_acknowledged_counted_and_logged() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let number = world.whatsapp().await;
     let payload = together(&[
         text_to("900000000000001", "wamid.x"),
@@ -213,11 +213,19 @@ async fn entries_for_accounts_nobody_connected_are_acknowledged_counted_and_logg
         text_to("900000000000001", "wamid.y"),
         text_to("900000000000002", "wamid.z"),
     ]);
-    world.from_meta(&number, &payload).await.expect(200);
+    world.forget();
+    world.ports().cache.borrow_mut().clear();
+    let (cold, reply) = trips(&world, world.from_meta(&number, &payload)).await;
+    reply.expect(200);
+    assert_eq!(cold, 2, "what was read just now is not read again");
     assert_eq!(received(&world, &number).await, ["wamid.1"]);
-    let told = logged(&world, "inbound.other_account");
     let expected = json!({ "channel": number, "accounts": 2, "entries": 3 });
-    assert_eq!(told, [expected]);
+    assert_eq!(logged(&world, "inbound.other_account"), [expected.clone()]);
+    let (warm, reply) = trips(&world, world.from_meta(&number, &payload)).await;
+    reply.expect(200);
+    assert_eq!(warm, 2, "somebody may have connected them meanwhile");
+    let told = logged(&world, "inbound.other_account");
+    assert_eq!(told, [expected.clone(), expected]);
     // A whole product that nobody connected.
     let before = world.database().dump();
     for payload in [
@@ -227,7 +235,7 @@ async fn entries_for_accounts_nobody_connected_are_acknowledged_counted_and_logg
         world.from_meta(&number, &payload).await.expect(200);
     }
     assert_eq!(world.database().dump(), before);
-    assert_eq!(logged(&world, "inbound.other_account").len(), 3);
+    assert_eq!(logged(&world, "inbound.other_account").len(), 4);
 }
 
 #[tokio::test]

@@ -60,10 +60,12 @@ impl<P: Ports> Gateway<P> {
             return self.challenge(channel, adapter, request, now).await;
         }
         if let Ok(sorted) = self.sort(&channel, adapter, request, now)
-            && sorted.strangers.is_empty()
-            && self.store_inbound(sorted.parts, now).await?
+            && (is_fresh || sorted.strangers.is_empty())
         {
-            return Ok(Reception::Stored(adapter.acknowledgement()));
+            self.log_strangers(id, &sorted);
+            if self.store_inbound(sorted.parts, now).await? {
+                return Ok(Reception::Stored(adapter.acknowledgement()));
+            }
         }
         self.receive_anew(id, request, now).await
     }
