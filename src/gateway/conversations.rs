@@ -36,7 +36,7 @@ impl<T> Page<T> {
     }
 
     /// A filtered page that found less than it may looks on from where it stopped.
-    fn or_scan_end(mut self, end: Option<String>) -> Self {
+    pub(super) fn or_scan_end(mut self, end: Option<String>) -> Self {
         self.next = self.next.or(end);
         self
     }

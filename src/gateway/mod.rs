@@ -30,6 +30,7 @@ pub use publish::DeliveryHint;
 pub use receive::Reception;
 pub use recipient::{Recipient, Sender};
 pub use send::{Accepted, Draft, Idempotency, Pace, Send};
+pub use templates::{TemplatePatch, TemplateSync};
 pub use vault::Vault;
 
 use crate::channel::Origins;

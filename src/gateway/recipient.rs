@@ -81,6 +81,8 @@ pub(super) struct Resolved {
     pub to: To,
     /// Templates that the message may mean, where one is asked for.
     pub templates: Vec<Rc<TemplateRecord>>,
+    /// Nothing of it was read for this message.
+    pub is_remembered: bool,
 }
 
 pub(super) enum To {
@@ -269,6 +271,7 @@ impl<P: Ports> Gateway<P> {
             channel,
             to,
             templates,
+            is_remembered: true,
         })
     }
 
@@ -298,6 +301,7 @@ impl<P: Ports> Gateway<P> {
                 channel,
                 to,
                 templates: vec![],
+                is_remembered: false,
             })
         };
         let conversation: Option<Found> = found.clone().first()?;

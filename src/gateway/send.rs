@@ -152,7 +152,16 @@ impl<P: Ports> Gateway<P> {
             let (key, resolved) = self.resolve(secret, &send, is_fresh, now).await?;
             may_send(&key)?;
             let adapter = adapter_of(&resolved.channel)?;
-            let (content, template) = written(adapter, &resolved, &send.content)?;
+            let (content, template) = match written(adapter, &resolved, &send.content) {
+                // What a template is not may be out of date; what it is, the batch guards.
+                Err(Error::TemplateNotApproved(_) | Error::TemplateMismatch(_))
+                    if resolved.is_remembered =>
+                {
+                    is_fresh = true;
+                    continue;
+                }
+                written => written?,
+            };
             check(adapter, &content, &send, now)?;
             let mut accept = self.plan(&key, &resolved, adapter, &send, idempotency, now)?;
             accept.content = serde_json::to_string(&content).map_err(|_| Error::Internal)?;
@@ -478,42 +487,47 @@ fn written(
 }
 
 /// The one template that a reference means on the channel, approved.
+///
+/// A language that is asked for is never replaced by another. Where none is, it is the
+/// channel's default, else the only one, else one that is approved.
 fn meant(resolved: &Resolved, draft: &TemplateDraft) -> Result<Rc<TemplateRecord>, Error> {
     let (pointer, language) = match &draft.template {
         TemplateRef::Id(_) => ("/content/id", None),
-        TemplateRef::Key { language, .. } => ("/content/key", language.as_ref()),
-        TemplateRef::Name { language, .. } => ("/content/name", language.as_ref()),
+        TemplateRef::Key { language, .. } => ("/content/key", language.as_deref()),
+        TemplateRef::Name { language, .. } => ("/content/name", language.as_deref()),
+    };
+    let refused = |pointer: &str, detail: String| {
+        Err(Error::TemplateNotApproved(Invalid::new(pointer, detail)))
     };
     let candidates = &resolved.templates;
-    let is_default = |template: &&Rc<TemplateRecord>| {
-        let wanted = language.or(resolved.channel.settings.default_language.as_ref());
-        wanted.is_some_and(|language| *language == template.language)
-    };
-    let approved = |template: &&Rc<TemplateRecord>| template.status == APPROVED;
-    let template = match candidates.as_slice() {
-        [] => {
-            return Err(Error::TemplateNotApproved(Invalid::new(
-                pointer,
-                "is no template of this channel; sync its templates if it is new",
-            )));
+    let in_language = |language: &str| candidates.iter().find(|it| it.language == language);
+    let default = resolved.channel.settings.default_language.as_deref();
+    let template = match (language, candidates.as_slice()) {
+        (_, []) => {
+            let detail = "is no template of this channel; sync its templates if it is new";
+            return refused(pointer, detail.to_owned());
         }
-        [only] => Some(only),
-        several => several
-            .iter()
-            .find(is_default)
-            .or_else(|| several.iter().find(approved)),
+        (Some(language), candidates) => {
+            let Some(template) = in_language(language) else {
+                let there: Vec<&str> = candidates.iter().map(|it| it.language.as_str()).collect();
+                let detail = format!("is none of its languages: {}", there.join(", "));
+                return refused("/content/language", detail);
+            };
+            template
+        }
+        (None, [first, ..]) => default
+            .and_then(in_language)
+            .or_else(|| candidates.iter().find(|it| it.status == APPROVED))
+            .unwrap_or(first),
     };
-    match template {
-        Some(template) if template.status == APPROVED => Ok(Rc::clone(template)),
-        Some(template) => Err(Error::TemplateNotApproved(Invalid::new(
-            pointer,
-            format!("is {} and may not be sent", template.status.to_lowercase()),
-        ))),
-        None => Err(Error::TemplateNotApproved(Invalid::new(
-            pointer,
-            "is approved in no language",
-        ))),
+    if template.status == APPROVED {
+        return Ok(Rc::clone(template));
     }
+    let status = template.status.to_lowercase();
+    refused(
+        pointer,
+        format!("is {status} in {} and may not be sent", template.language),
+    )
 }
 
 fn check(

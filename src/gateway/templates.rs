@@ -1,15 +1,256 @@
 //! Message templates: read from the provider, named by clients, and found again by
 //! those names when they are sent.
 
-use super::send::Send;
-use super::{Gateway, Ports};
+use super::conversations::Page;
+use super::send::{Send, adapter_of};
+use super::{Error, Gateway, NoAnswer, Ports, next};
+use crate::channel::{Reason, SendError, Templates};
+use crate::model::access::Key;
 use crate::model::channel::Channel;
-use crate::model::template::TemplateRecord;
+use crate::model::id::{ChannelId, TemplateId};
+use crate::model::template::{DELETED, ProviderTemplate, TemplateRecord};
 use crate::model::time::Timestamp;
-use crate::store::{DatabaseError, Rows};
+use crate::store::templates::{self, Change, Put};
+use crate::store::{self, DatabaseError, Rows, channels};
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+/// What a sync found.
+#[derive(Debug, Serialize)]
+pub struct TemplateSync {
+    /// As many as the provider lists.
+    pub synced: usize,
+    pub added: usize,
+    pub changed: usize,
+    pub removed: usize,
+}
+
+/// What a client changes of a template; `None` leaves it as it is.
+pub struct TemplatePatch {
+    pub key: Option<String>,
+    pub variables: Option<Vec<String>>,
+}
+
+/// No provider lists more pages than these of one account.
+const MOST_PAGES: usize = 50;
+/// A template is kilobytes; a row may hold two megabytes.
+const LARGEST: usize = 400_000;
+/// Less than a bound parameter may hold.
+const CHUNK_BYTES: usize = 900_000;
+const LONGEST_VARIABLE: usize = 64;
+
 impl<P: Ports> Gateway<P> {
+    /// Takes in the templates of a channel as its provider lists them now.
+    ///
+    /// 1. The channel, and whether its provider has templates.
+    /// 2. The provider's list, page by page.
+    /// 3. What is stored; then only what differs is written, in one batch. Each row is
+    ///    guarded by the version it was compared with, so the batch may run twice.
+    pub async fn sync_templates(&self, key: &Key, id: ChannelId) -> Result<TemplateSync, Error> {
+        let now = self.now();
+        let channel = self
+            .find_channel_now(id, now)
+            .await?
+            .filter(|channel| channel.workspace_id == key.workspace_id)
+            .ok_or(Error::not_found("channel"))?;
+        let Some(provider) = adapter_of(&channel)?.templates() else {
+            let kind = channel.kind.name();
+            return Err(Error::invalid(
+                "/id",
+                format!("is a channel without templates: its type is {kind}"),
+            ));
+        };
+        let (listed, is_whole) = self.list_of_provider(provider, &channel).await?;
+        let rows = self.batch(vec![templates::of_channel(id)]).await?;
+        let stored = read_stored(next(&mut rows.into_iter()))?;
+        let changes = compare(&stored, &listed, is_whole, |parts| {
+            provider.variables(parts)
+        });
+        self.store_changes(&channel, &changes, now).await?;
+        Ok(TemplateSync {
+            synced: listed.len(),
+            added: changes.added,
+            changed: changes.put.len() - changes.added,
+            removed: changes.removed.len(),
+        })
+    }
+
+    /// Every template that the provider lists, each once; and whether these are all.
+    async fn list_of_provider(
+        &self,
+        provider: &dyn Templates,
+        channel: &Channel,
+    ) -> Result<(Vec<ProviderTemplate>, bool), Error> {
+        let mut listed = Vec::new();
+        let mut seen = HashSet::new();
+        let mut after: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let page = match provider.list(&self.config.origins, channel, after.as_deref()) {
+                Err(error) => Err(error),
+                Ok(request) => {
+                    let deadline = self.config.provider_timeout_ms;
+                    match self.ports.fetch(request, deadline).await {
+                        Ok(response) => provider.listed(&response),
+                        Err(NoAnswer) => return Err(Error::ProviderSilent),
+                    }
+                }
+            };
+            let (templates, further) = match page {
+                Ok(page) => page,
+                Err(error) => return Err(self.not_listed(channel, error).await?),
+            };
+            listed.extend(templates.into_iter().filter(|template| {
+                is_storable(template)
+                    && seen.insert((template.name.clone(), template.language.clone()))
+            }));
+            after = further;
+            if after.is_none() {
+                return Ok((listed, true));
+            }
+        }
+        Ok((listed, false))
+    }
+
+    /// What a provider's refusal to list means. A refused token is noted on the channel.
+    async fn not_listed(&self, channel: &Channel, error: SendError) -> Result<Error, Error> {
+        let refused = |reason: Reason| Error::ProviderRejected {
+            message: reason.message,
+            provider_code: reason.provider_code,
+        };
+        match error {
+            SendError::Unclear(_) => Ok(Error::ProviderSilent),
+            SendError::Throttled { reason, .. }
+            | SendError::Temporary(reason)
+            | SendError::Rejected(reason) => Ok(refused(reason)),
+            SendError::Unauthorized(reason) => {
+                let code = reason.provider_code.as_deref().unwrap_or(reason.code);
+                let noted =
+                    channels::needs_reauth(channel.id, channel.version, Some(code), self.now());
+                self.batch(vec![noted]).await?;
+                self.forget_channel(channel.id).await;
+                Ok(refused(reason))
+            }
+        }
+    }
+
+    async fn store_changes(
+        &self,
+        channel: &Channel,
+        changes: &Changes<'_>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let workspace = channel.workspace_id;
+        let mut batch = Vec::new();
+        if !changes.removed.is_empty() {
+            batch.push(templates::remove(workspace, &changes.removed));
+        }
+        if !changes.freed.is_empty() {
+            let freed: Vec<&str> = changes.freed.iter().map(String::as_str).collect();
+            batch.push(templates::free_keys(workspace, channel.id, &freed));
+        }
+        let mut rows = Vec::new();
+        for put in &changes.put {
+            let row = Put {
+                id: self.fresh(now),
+                provider_id: &put.listed.provider_id,
+                key: &put.key,
+                name: &put.listed.name,
+                language: &put.listed.language,
+                category: &put.listed.category,
+                status: &put.listed.status,
+                components: &put.listed.components,
+                variables: &put.variables,
+                version: put.version,
+            };
+            rows.push(serde_json::to_string(&row).map_err(|_| Error::Internal)?);
+        }
+        for json in chunks(rows) {
+            batch.push(templates::put(workspace, channel.id, json, now));
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        // A further language may be the one that a name means from now on: what was
+        // planned without it must be planned again.
+        let has_more = changes.added > 0;
+        if has_more {
+            batch.push(channels::outdate(channel.id, channel.version));
+        }
+        self.batch(batch).await?;
+        if has_more {
+            self.forget_channel(channel.id).await;
+        }
+        Ok(())
+    }
+
+    pub async fn list_templates(
+        &self,
+        key: &Key,
+        channel: Option<ChannelId>,
+        after: &str,
+        limit: i64,
+    ) -> Result<Page<TemplateRecord>, Error> {
+        #[derive(Deserialize)]
+        struct End {
+            id: TemplateId,
+        }
+        let workspace = key.workspace_id;
+        let batch = vec![
+            templates::list(workspace, channel, after, limit + 1),
+            templates::scan_end(workspace, after),
+        ];
+        let mut rows = self.read(key, batch).await?;
+        let found: Vec<TemplateRecord> = next(&mut rows).records()?;
+        let end: Option<End> = next(&mut rows).first()?;
+        Ok(Page::of(found, limit, |template| template.id.to_string())
+            .or_scan_end(end.map(|end| end.id.to_string())))
+    }
+
+    pub async fn template(&self, key: &Key, id: TemplateId) -> Result<TemplateRecord, Error> {
+        let statement = templates::get(key.workspace_id, id);
+        let mut rows = self.read(key, vec![statement]).await?;
+        one(next(&mut rows))
+    }
+
+    /// Gives a template another key, in all its languages, or its variables other names,
+    /// which take the placeholders in their order.
+    pub async fn patch_template(
+        &self,
+        key: &Key,
+        template: &TemplateRecord,
+        patch: &TemplatePatch,
+    ) -> Result<TemplateRecord, Error> {
+        if let Some(variables) = &patch.variables {
+            check_variables(variables, template.variables.len())?;
+        }
+        let change = Change {
+            key: patch.key.as_deref(),
+            variables: patch.variables.as_deref(),
+        };
+        let mut batch = templates::change(template, key.workspace_id, &change);
+        batch.push(templates::get(key.workspace_id, template.id));
+        let mut rows = self.batch(batch).await?;
+        let template = one(rows.pop().unwrap_or_default())?;
+        if patch.key.as_ref().is_some_and(|key| *key != template.key) {
+            return Err(Error::Conflict {
+                detail: "another template of this channel has this key",
+                pointer: Some("/key".to_owned()),
+            });
+        }
+        if patch
+            .variables
+            .as_ref()
+            .is_some_and(|names| *names != template.variables)
+        {
+            return Err(Error::Conflict {
+                detail: "the template has changed meanwhile",
+                pointer: Some("/variables".to_owned()),
+            });
+        }
+        Ok(template)
+    }
+
     /// Takes in the answer to `templates::wanted`: those of the channel.
     pub(super) fn learn_templates(
         &self,
@@ -35,4 +276,219 @@ impl<P: Ports> Gateway<P> {
         }
         Ok(own)
     }
+}
+
+fn one(rows: Rows) -> Result<TemplateRecord, Error> {
+    let found: Vec<TemplateRecord> = rows.records()?;
+    found.into_iter().next().ok_or(Error::not_found("template"))
+}
+
+/// Names for placeholders: as many as there are, each its own.
+fn check_variables(variables: &[String], wanted: usize) -> Result<(), Error> {
+    let is_name = |name: &String| {
+        let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        (1..=LONGEST_VARIABLE).contains(&name.len()) && name.bytes().all(is_right)
+    };
+    let mut seen = HashSet::new();
+    for (at, name) in variables.iter().enumerate() {
+        let wrong = if !is_name(name) {
+            "must be 1 to 64 letters, digits, dots, dashes or underscores"
+        } else if !seen.insert(name) {
+            "comes twice"
+        } else {
+            continue;
+        };
+        return Err(Error::invalid(format!("/variables/{at}"), wrong));
+    }
+    if variables.len() == wanted {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "/variables",
+        format!("must name as many as the template has: {wanted}"),
+    ))
+}
+
+/// A template as stored, deleted or not.
+struct Stored {
+    provider_id: String,
+    record: TemplateRecord,
+}
+
+impl Stored {
+    fn is_live(&self) -> bool {
+        self.record.status != DELETED
+    }
+
+    /// Whether its key is one: another name may have taken it while it was deleted.
+    fn has_key(&self) -> bool {
+        !self.record.key.starts_with('\u{7f}')
+    }
+}
+
+fn read_stored(rows: Rows) -> Result<Vec<Stored>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct Row {
+        provider_id: String,
+        record: String,
+    }
+    let rows: Vec<Row> = rows.read()?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Stored {
+                provider_id: row.provider_id,
+                record: store::record(&row.record)?,
+            })
+        })
+        .collect()
+}
+
+/// How what is stored differs from what the provider lists.
+struct Changes<'a> {
+    put: Vec<Changed<'a>>,
+    /// Of `put`, those that were not there, or deleted.
+    added: usize,
+    removed: Vec<TemplateId>,
+    /// Keys that deleted templates hold and new ones get.
+    freed: Vec<String>,
+}
+
+struct Changed<'a> {
+    listed: &'a ProviderTemplate,
+    key: String,
+    variables: Vec<String>,
+    version: i64,
+}
+
+/// A template keeps its key and, as long as there are as many, the names that its
+/// variables were given. A list that is not whole removes nothing.
+fn compare<'a>(
+    stored: &[Stored],
+    listed: &'a [ProviderTemplate],
+    is_whole: bool,
+    variables: impl Fn(&[serde_json::Value]) -> Vec<String>,
+) -> Changes<'a> {
+    let names: HashSet<&str> = listed.iter().map(|it| it.name.as_str()).collect();
+    let places: HashSet<(&str, &str)> = listed
+        .iter()
+        .map(|it| (it.name.as_str(), it.language.as_str()))
+        .collect();
+    let place = |it: &'_ Stored| (it.record.name.clone(), it.record.language.clone());
+    let rows: HashMap<(String, String), &Stored> =
+        stored.iter().map(|it| (place(it), it)).collect();
+    let (keys, freed) = keys(stored, listed, |it| {
+        names.contains(it.record.name.as_str()) || (!is_whole && it.is_live())
+    });
+    let mut changes = Changes {
+        put: vec![],
+        added: 0,
+        removed: vec![],
+        freed,
+    };
+    for template in listed {
+        let name = template.name.as_str();
+        let key = keys.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        let own = variables(&template.components);
+        let earlier = rows.get(&(template.name.clone(), template.language.clone()));
+        let Some(Stored {
+            provider_id,
+            record,
+        }) = earlier
+        else {
+            changes.added += 1;
+            changes.put.push(Changed {
+                listed: template,
+                key,
+                variables: own,
+                version: 1,
+            });
+            continue;
+        };
+        let is_named = record.variables != variables(&record.components);
+        let variables = if is_named && record.variables.len() == own.len() {
+            record.variables.clone()
+        } else {
+            own
+        };
+        let is_same = *provider_id == template.provider_id
+            && record.key == key
+            && record.category == template.category
+            && record.status == template.status
+            && record.components == template.components
+            && record.variables == variables;
+        if is_same {
+            continue;
+        }
+        changes.added += usize::from(record.status == DELETED);
+        changes.put.push(Changed {
+            listed: template,
+            key,
+            variables,
+            version: record.version + 1,
+        });
+    }
+    if is_whole {
+        let is_gone = |it: &&Stored| {
+            let place = (it.record.name.as_str(), it.record.language.as_str());
+            it.is_live() && !places.contains(&place)
+        };
+        let gone = stored.iter().filter(is_gone);
+        changes.removed = gone.map(|it| it.record.id).collect();
+    }
+    changes
+}
+
+/// The key of every name that is listed, and those that deleted templates give up for it.
+/// A new name is its own key; where another name was given that key, a number follows.
+fn keys<'a>(
+    stored: &'a [Stored],
+    listed: &'a [ProviderTemplate],
+    stays: impl Fn(&Stored) -> bool,
+) -> (HashMap<&'a str, String>, Vec<String>) {
+    let mut keys: HashMap<&str, String> = HashMap::new();
+    for it in stored.iter().filter(|it| it.has_key() && stays(it)) {
+        keys.insert(&it.record.name, it.record.key.clone());
+    }
+    let mut taken: HashSet<String> = keys.values().cloned().collect();
+    let mut freed = Vec::new();
+    for template in listed {
+        let name = template.name.as_str();
+        if keys.contains_key(name) {
+            continue;
+        }
+        let numbered = (2..).map(|number: u32| format!("{name}_{number}"));
+        let free = std::iter::once(name.to_owned())
+            .chain(numbered)
+            .find(|key| !taken.contains(key));
+        let key = free.unwrap_or_else(|| name.to_owned());
+        if stored.iter().any(|it| it.record.key == key) {
+            freed.push(key.clone());
+        }
+        taken.insert(key.clone());
+        keys.insert(name, key);
+    }
+    (keys, freed)
+}
+
+fn is_storable(template: &ProviderTemplate) -> bool {
+    let components = serde_json::to_string(&template.components);
+    components.is_ok_and(|json| json.len() <= LARGEST)
+}
+
+/// Joins JSON values to arrays that each bind as one parameter.
+fn chunks(rows: Vec<String>) -> Vec<String> {
+    let mut arrays: Vec<String> = Vec::new();
+    for row in rows {
+        match arrays.last_mut() {
+            Some(array) if array.len() + row.len() + 2 <= CHUNK_BYTES => {
+                array.push(',');
+                array.push_str(&row);
+            }
+            Some(_) | None => arrays.push(format!("[{row}")),
+        }
+    }
+    for array in &mut arrays {
+        array.push(']');
+    }
+    arrays
 }

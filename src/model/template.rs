@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// The one status in which a template may be sent.
 pub const APPROVED: &str = "APPROVED";
 
+/// The status of one that its provider no longer has.
+pub const DELETED: &str = "DELETED";
+
 /// A template as stored. Row of `template`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all(serialize = "camelCase"))]

@@ -315,6 +315,14 @@ pub fn is_well(id: ChannelId, version: i64) -> Statement {
     )
 }
 
+/// Lets everything planned with a version of a channel be planned again.
+pub fn outdate(id: ChannelId, version: i64) -> Statement {
+    Statement::new(
+        "UPDATE channel SET version = version + 1 WHERE id = ?1 AND version = ?2",
+        values![id, version],
+    )
+}
+
 /// Notes that a channel is heard from, at most once a minute.
 pub fn heard(id: ChannelId, now: Timestamp) -> Statement {
     Statement::new(

@@ -1,8 +1,10 @@
 //! Message templates, as last read from the provider.
 
-use super::{Statement, values};
+use super::{SCAN, Statement, values};
 use crate::model::id::{ChannelId, TemplateId, WorkspaceId};
-use crate::model::template::TemplateRef;
+use crate::model::template::{TemplateRecord, TemplateRef};
+use crate::model::time::Timestamp;
+use serde::Serialize;
 
 /// Columns of `TemplateRecord`.
 const RECORD: &str = "json_object('id', t.id, 'channel_id', t.channel_id, 'key', t.key, 'name', t.name,
@@ -10,21 +12,21 @@ const RECORD: &str = "json_object('id', t.id, 'channel_id', t.channel_id, 'key',
     'variables', json(t.variables), 'version', t.version, 'created_at', t.created_at) AS record";
 
 /// The templates of the workspace of a key (by its hash) that a reference may mean, on
-/// whatever channel.
+/// whatever channel and in all their languages.
 pub fn wanted(key_hash: &str, template: &TemplateRef) -> Statement {
-    let (by, text, language) = match template {
-        TemplateRef::Id(id) => ("t.id = ?2", id.to_string(), None),
-        TemplateRef::Key { key, language } => ("t.key = ?2", key.clone(), language.as_deref()),
-        TemplateRef::Name { name, language } => ("t.name = ?2", name.clone(), language.as_deref()),
+    let (by, text) = match template {
+        TemplateRef::Id(id) => ("t.id = ?2", id.to_string()),
+        TemplateRef::Key { key, .. } => ("t.key = ?2", key.clone()),
+        TemplateRef::Name { name, .. } => ("t.name = ?2", name.clone()),
     };
     Statement::new(
         format!(
             "SELECT {RECORD} FROM template t
              WHERE t.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
-               AND {by} AND (?3 IS NULL OR t.language = ?3) AND t.status <> 'DELETED'
+               AND {by} AND t.status <> 'DELETED'
              ORDER BY t.id LIMIT 500"
         ),
-        values![key_hash, text, language],
+        values![key_hash, text],
     )
 }
 
@@ -37,7 +39,8 @@ pub fn get(workspace: WorkspaceId, id: TemplateId) -> Statement {
     )
 }
 
-/// A page of templates, oldest first, after an id.
+/// A page of templates, oldest first, after an id; of one channel's, those among the next
+/// `SCAN` rows.
 pub fn list(
     workspace: WorkspaceId,
     channel: Option<ChannelId>,
@@ -46,11 +49,138 @@ pub fn list(
 ) -> Statement {
     Statement::new(
         format!(
-            "SELECT {RECORD} FROM template t
-             WHERE t.workspace_id = ?1 AND t.id > ?2 AND (?3 IS NULL OR t.channel_id = ?3)
-               AND t.status <> 'DELETED'
+            "SELECT {RECORD} FROM (
+               SELECT * FROM template WHERE workspace_id = ?1 AND id > ?2 ORDER BY id LIMIT ?5
+             ) t
+             WHERE (?3 IS NULL OR t.channel_id = ?3) AND t.status <> 'DELETED'
              ORDER BY t.id LIMIT ?4"
         ),
-        values![workspace, after, channel, limit],
+        values![workspace, after, channel, limit, SCAN],
     )
+}
+
+/// The last id that a page looks at, if there are as many.
+pub fn scan_end(workspace: WorkspaceId, after: &str) -> Statement {
+    Statement::new(
+        "SELECT id FROM template WHERE workspace_id = ?1 AND id > ?2
+         ORDER BY id LIMIT 1 OFFSET ?3",
+        values![workspace, after, SCAN - 1],
+    )
+}
+
+/// All templates of a channel, the deleted too; also `provider_id`.
+pub fn of_channel(channel: ChannelId) -> Statement {
+    Statement::new(
+        format!("SELECT t.provider_id, {RECORD} FROM template t WHERE t.channel_id = ?1"),
+        values![channel],
+    )
+}
+
+/// Notes that the provider no longer has these templates. Their rows stay: messages name
+/// them, and they may come back.
+pub fn remove(workspace: WorkspaceId, ids: &[TemplateId]) -> Statement {
+    Statement::new(
+        "UPDATE template SET status = 'DELETED', version = version + 1
+         WHERE workspace_id = ?1 AND id IN (SELECT value FROM json_each(?2)) AND status <> 'DELETED'",
+        values![workspace, serde_json::json!(ids)],
+    )
+}
+
+/// Takes their keys from templates of a channel that are deleted in every language, for
+/// others to have. What is put in the place of a key is none that a client could give.
+pub fn free_keys(workspace: WorkspaceId, channel: ChannelId, keys: &[&str]) -> Statement {
+    Statement::new(
+        "UPDATE template SET key = char(127) || id
+         WHERE workspace_id = ?1 AND key IN (SELECT value FROM json_each(?3)) AND channel_id = ?2
+           AND NOT EXISTS (SELECT 1 FROM template o WHERE o.channel_id = ?2
+             AND o.name = template.name AND o.status <> 'DELETED')",
+        values![workspace, channel, serde_json::json!(keys)],
+    )
+}
+
+/// A template as it is to be stored.
+#[derive(Serialize)]
+pub struct Put<'a> {
+    /// Of the row, if there is none yet.
+    pub id: TemplateId,
+    pub provider_id: &'a str,
+    pub key: &'a str,
+    pub name: &'a str,
+    pub language: &'a str,
+    pub category: &'a str,
+    pub status: &'a str,
+    pub components: &'a [serde_json::Value],
+    pub variables: &'a [String],
+    /// One more than that of the row it was compared with; 1 without one. A row that
+    /// changed since then is left alone.
+    pub version: i64,
+}
+
+/// Stores templates, given as a JSON array of `Put`. None whose key another has got
+/// meanwhile.
+pub fn put(workspace: WorkspaceId, channel: ChannelId, json: String, now: Timestamp) -> Statement {
+    Statement::new(
+        "INSERT INTO template (workspace_id, id, channel_id, provider_id, key, name, language, category,
+           status, components, variables, version, created_at)
+         SELECT ?1, n.value ->> '$.id', ?2, n.value ->> '$.provider_id', n.value ->> '$.key',
+           n.value ->> '$.name', n.value ->> '$.language', n.value ->> '$.category', n.value ->> '$.status',
+           n.value ->> '$.components', n.value ->> '$.variables', n.value ->> '$.version', ?3
+         FROM json_each(?4) n
+         WHERE EXISTS (SELECT 1 FROM channel WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM template o WHERE o.workspace_id = ?1 AND o.key = n.value ->> '$.key'
+             AND o.channel_id = ?2 AND o.name <> n.value ->> '$.name')
+         ON CONFLICT (channel_id, name, language) DO UPDATE SET
+           provider_id = excluded.provider_id, key = excluded.key, category = excluded.category,
+           status = excluded.status, components = excluded.components, variables = excluded.variables,
+           version = excluded.version
+         WHERE template.version < excluded.version",
+        values![workspace, channel, now, json],
+    )
+}
+
+/// What a client may change of a template; `None` leaves it as it is.
+pub struct Change<'a> {
+    pub key: Option<&'a str>,
+    pub variables: Option<&'a [String]>,
+}
+
+/// Changes a template: its key in every language, unless it is another's, and what its
+/// variables are called, unless they became more or fewer.
+pub fn change(
+    template: &TemplateRecord,
+    workspace: WorkspaceId,
+    change: &Change<'_>,
+) -> Vec<Statement> {
+    let is_free = "NOT EXISTS (SELECT 1 FROM template o WHERE o.workspace_id = ?1 AND o.key = ?2
+         AND o.channel_id = ?3 AND o.name <> ?4)";
+    let mut statements = Vec::new();
+    if let Some(key) = change.key {
+        statements.push(free_keys(workspace, template.channel_id, &[key]));
+        statements.push(Statement::new(
+            format!(
+                "UPDATE template SET key = ?2, version = version + 1
+                 WHERE channel_id = ?3 AND name = ?4 AND workspace_id = ?1 AND key <> ?2 AND {is_free}"
+            ),
+            values![workspace, key, template.channel_id, template.name.as_str()],
+        ));
+    }
+    if let Some(variables) = change.variables {
+        statements.push(Statement::new(
+            format!(
+                "UPDATE template SET variables = ?6, version = version + 1
+                 WHERE workspace_id = ?1 AND id = ?5 AND status <> 'DELETED' AND variables <> ?6
+                   AND json_array_length(variables) = json_array_length(?6)
+                   AND (?2 IS NULL OR {is_free})"
+            ),
+            values![
+                workspace,
+                change.key,
+                template.channel_id,
+                template.name.as_str(),
+                template.id,
+                serde_json::json!(variables),
+            ],
+        ));
+    }
+    statements
 }

@@ -6,6 +6,7 @@ mod channels;
 mod content;
 mod conversations;
 mod messages;
+mod templates;
 mod webhooks;
 mod wire;
 
@@ -26,11 +27,13 @@ pub enum Action {
     SendMessage,
     Messages(messages::Action),
     Conversations(conversations::Action),
+    Templates(templates::Action),
     Webhooks(webhooks::Action),
 }
 
 use Action::{
-    Administer, ApiKeys, Channels, Conversations, Messages, SendMessage, ShowWorkspace, Webhooks,
+    Administer, ApiKeys, Channels, Conversations, Messages, SendMessage, ShowWorkspace, Templates,
+    Webhooks,
 };
 
 pub static ROUTES: &[(Method, &str, Action)] = &[
@@ -134,6 +137,26 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
     ),
     (
         Method::POST,
+        "/v1/channels/{id}/templates/sync",
+        Templates(templates::Action::Sync),
+    ),
+    (
+        Method::GET,
+        "/v1/templates",
+        Templates(templates::Action::List),
+    ),
+    (
+        Method::GET,
+        "/v1/templates/{id}",
+        Templates(templates::Action::Show),
+    ),
+    (
+        Method::PATCH,
+        "/v1/templates/{id}",
+        Templates(templates::Action::Patch),
+    ),
+    (
+        Method::POST,
         "/v1/webhooks",
         Webhooks(webhooks::Action::Create),
     ),
@@ -168,6 +191,7 @@ pub async fn handle<P: Ports>(
         Channels(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Messages(_) => with_key(gateway, action, call, Some(Scope::MessagesRead)).await,
         Conversations(of) => with_key(gateway, action, call, Some(of.scope())).await,
+        Templates(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Webhooks(of) => with_key(gateway, action, call, Some(of.scope())).await,
     };
     answer.unwrap_or_else(|refusal| problem::render(&refusal, call.request_id))
@@ -185,6 +209,7 @@ async fn with_key<P: Ports>(
         Channels(action) => channels::handle(gateway, action, call, &key).await,
         Messages(action) => messages::handle(gateway, action, call, &key).await,
         Conversations(action) => conversations::handle(gateway, action, call, &key).await,
+        Templates(action) => templates::handle(gateway, action, call, &key).await,
         Webhooks(action) => webhooks::handle(gateway, action, call, &key).await,
         ShowWorkspace => {
             let workspace = gateway.workspace(&key).await?;

@@ -5,7 +5,7 @@ use crate::api::reading::{Name, Named, given, read, refuse_unbuilt, take};
 use crate::channel::Invalid;
 use crate::gateway::{
     ChannelPatch, ConnectChannel, ConversationPatch, Error, IssuedKey as Issued, NewApiKey,
-    NewSubscriber, Recipient, Send, Sender, is_credential,
+    NewSubscriber, Recipient, Send, Sender, TemplatePatch, is_credential,
 };
 use crate::model::access::{Environment, Scope};
 use crate::model::channel::{
@@ -278,6 +278,19 @@ pub fn patch_conversation(json: Value) -> Result<ConversationPatch, Error> {
         status: wire.status.map(|named| named.0),
         mode: wire.mode.map(|named| named.0),
         assignee: wire.assignee.map(|name| name.map(|name| name.0)),
+    })
+}
+
+pub fn patch_template(json: Value) -> Result<TemplatePatch, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        key: Option<Name>,
+        variables: Option<Vec<String>>,
+    }
+    let wire: Wire = read(json, "")?;
+    Ok(TemplatePatch {
+        key: wire.key.map(|key| key.0),
+        variables: wire.variables,
     })
 }
 
