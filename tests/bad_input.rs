@@ -120,6 +120,28 @@ fn routes() -> Vec<Route> {
             Some("channel"),
             None,
         ),
+        route(
+            Method::POST,
+            "/v1/channels/{id}/templates/sync",
+            Key,
+            Some("channel"),
+            None,
+        ),
+        route(Method::GET, "/v1/templates", Key, None, None),
+        route(
+            Method::GET,
+            "/v1/templates/{id}",
+            Key,
+            Some("template"),
+            None,
+        ),
+        route(
+            Method::PATCH,
+            "/v1/templates/{id}",
+            Key,
+            Some("template"),
+            Some(json!({ "key": "welcome", "variables": ["customer"] })),
+        ),
         route(Method::POST, "/v1/messages", Key, None, Some(text)),
         route(Method::GET, "/v1/messages", Key, None, None),
         route(Method::GET, "/v1/messages/{id}", Key, Some("message"), None),
@@ -171,6 +193,7 @@ struct Stage {
     channel: String,
     conversation: String,
     message: String,
+    template: String,
     webhook: String,
     spare_key: String,
 }
@@ -188,6 +211,15 @@ impl Stage {
         };
         let conversation = first("/v1/conversations").await;
         let message = first("/v1/messages").await;
+        let listed = json!({ "data": [{
+            "id": "1", "name": "hello", "language": "en_US", "status": "APPROVED", "category": "UTILITY",
+            "components": [{ "type": "BODY", "text": "Hello {{1}}" }],
+        }] });
+        let answer = support::Answer::Http(200, listed);
+        world.ports().to_questions.borrow_mut().push_back(answer);
+        let sync = format!("/v1/channels/{channel}/templates/sync");
+        world.post(&sync, Value::Null).await.expect(200);
+        let template = first("/v1/templates").await;
         let webhook = world
             .subscribe("https://subscriber.example/hook", &["*"])
             .await;
@@ -201,6 +233,7 @@ impl Stage {
             channel,
             conversation,
             message,
+            template,
             webhook,
         }
     }
@@ -211,6 +244,7 @@ impl Stage {
             "channel" => &self.channel,
             "conversation" => &self.conversation,
             "message" => &self.message,
+            "template" => &self.template,
             "key" => &self.spare_key,
             _ => &self.webhook,
         }
@@ -694,6 +728,24 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
     ] {
         cases.push((messages, with(&message, pointer, value), pointer));
     }
+    let template = find(Method::PATCH, "/v1/templates/{id}");
+    for (body, pointer) in [
+        (json!({ "key": 1 }), "/key"),
+        (json!({ "key": " " }), "/key"),
+        (json!({ "key": long }), "/key"),
+        (json!({ "key": control }), "/key"),
+        (json!({ "variables": "name" }), "/variables"),
+        (json!({ "variables": [] }), "/variables"),
+        (json!({ "variables": ["a", "b"] }), "/variables"),
+        (json!({ "variables": [1] }), "/variables/0"),
+        (json!({ "variables": [""] }), "/variables/0"),
+        (json!({ "variables": ["a b"] }), "/variables/0"),
+        (json!({ "variables": ["é"] }), "/variables/0"),
+        (json!({ "variables": ["x".repeat(65)] }), "/variables/0"),
+        (json!({ "variables": ["a", "a"] }), "/variables/1"),
+    ] {
+        cases.push((template, body, pointer));
+    }
     let webhooks = find(Method::POST, "/v1/webhooks");
     let webhook = webhooks.body.clone().expect("a body");
     for (pointer, value) in [
@@ -845,7 +897,14 @@ async fn an_id_that_names_nothing_is_404_whatever_it_looks_like() {
             problem(&reply, 404, "not_found");
         }
         // An id of another kind of thing.
-        for other in ["workspace", "channel", "conversation", "message", "webhook"] {
+        for other in [
+            "workspace",
+            "channel",
+            "conversation",
+            "message",
+            "template",
+            "webhook",
+        ] {
             if Some(other) != route.id {
                 let path = route.template.replace("{id}", stage.id(other));
                 let body = route.body.clone().unwrap_or_default().to_string();
@@ -956,6 +1015,7 @@ async fn a_limit_a_cursor_or_a_filter_that_cannot_be_is_422_with_its_name() {
         "/v1/channels",
         "/v1/messages",
         "/v1/conversations",
+        "/v1/templates",
         "/v1/webhooks",
         "/v1/conversations/{id}/messages",
     ];
@@ -1026,6 +1086,7 @@ async fn a_limit_a_cursor_or_a_filter_that_cannot_be_is_422_with_its_name() {
         ("/v1/conversations", "status=Open", "/status"),
         ("/v1/conversations", "mode=robot", "/mode"),
         ("/v1/conversations", "channelId=x", "/channelId"),
+        ("/v1/templates", "channelId=x", "/channelId"),
         ("/v1/conversations", "search=ada", "/search"),
         (
             "/v1/conversations/{id}/messages",

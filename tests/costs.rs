@@ -65,6 +65,43 @@ async fn an_accepted_send_takes_one_round_trip_warm_and_two_cold() {
     assert!(count <= 2, "{count} cold to a contact");
 }
 
+/// Gives a channel one template, `hello`, with one variable.
+async fn has_template(world: &World, channel: &str) {
+    let listed = json!({ "data": [{
+        "id": "1", "name": "hello", "language": "en", "status": "APPROVED", "category": "UTILITY",
+        "components": [{ "type": "BODY", "text": "Hello {{1}}" }],
+    }] });
+    let answer = support::Answer::Http(200, listed);
+    world.ports().to_questions.borrow_mut().push_back(answer);
+    let sync = format!("/v1/channels/{channel}/templates/sync");
+    world.post(&sync, Value::Null).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_template_takes_one_round_trip_warm_and_two_cold() {
+    let mut world = World::new().await;
+    let shop = world.whatsapp().await;
+    has_template(&world, &shop).await;
+    let template = id(&world.get("/v1/templates").await["data"][0]);
+    for named in [
+        json!({ "key": "hello" }),
+        json!({ "name": "hello", "language": "en" }),
+        json!({ "id": template }),
+    ] {
+        let mut body = text(CUSTOMER, "");
+        body["content"] = named;
+        body["content"]["type"] = json!("template");
+        body["content"]["variables"] = json!({ "1": "Ana" });
+        world.forget();
+        let (count, reply) = trips(&world, world.post("/v1/messages", body.clone())).await;
+        reply.expect(202);
+        assert!(count <= 2, "{count} cold for {body}");
+        let (count, reply) = trips(&world, world.post("/v1/messages", body.clone())).await;
+        reply.expect(202);
+        assert_eq!(count, 1, "warm for {body}");
+    }
+}
+
 #[tokio::test]
 async fn a_replay_takes_one_round_trip_warm_and_two_cold() {
     let mut world = World::new().await;
@@ -132,9 +169,14 @@ async fn a_page_or_a_single_thing_takes_two_round_trips_at_most() {
     let mut world = World::new().await;
     let shop = world.open_whatsapp().await;
     world.subscribe_to_all().await;
+    has_template(&world, &shop).await;
+    let template = id(&world.get("/v1/templates").await["data"][0]);
     let said = world.say(CUSTOMER, "Hello").await;
     let conversation = said["conversationId"].as_str().expect("an id");
     for path in [
+        "/v1/templates".to_owned(),
+        format!("/v1/templates?channelId={shop}"),
+        format!("/v1/templates/{template}"),
         "/v1/channels".to_owned(),
         format!("/v1/channels/{shop}"),
         "/v1/messages".to_owned(),

@@ -162,7 +162,10 @@ impl TestPorts {
     fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, NoAnswer> {
         self.questions.borrow_mut().push(request);
         let scripted = self.to_questions.borrow_mut().pop_front();
-        response(scripted.unwrap_or(Answer::Http(200, json!({ "ok": true, "result": {} }))))
+        response(scripted.unwrap_or(Answer::Http(
+            200,
+            json!({ "ok": true, "result": {}, "data": [] }),
+        )))
     }
 }
 
