@@ -12,16 +12,19 @@ const RECORD: &str = "json_object('id', t.id, 'channel_id', t.channel_id, 'key',
     'variables', json(t.variables), 'version', t.version, 'created_at', t.created_at) AS record";
 
 /// The templates of the workspace of a key (by its hash) that a reference may mean, on
-/// whatever channel and in all their languages.
+/// whatever channel and in all their languages. (The index is named, here and below, or
+/// SQLite would walk the workspace.)
 pub fn wanted(key_hash: &str, template: &TemplateRef) -> Statement {
-    let (by, text) = match template {
-        TemplateRef::Id(id) => ("t.id = ?2", id.to_string()),
-        TemplateRef::Key { key, .. } => ("t.key = ?2", key.clone()),
-        TemplateRef::Name { name, .. } => ("t.name = ?2", name.clone()),
+    let (index, by, text) = match template {
+        TemplateRef::Id(id) => ("", "t.id = ?2", id.to_string()),
+        TemplateRef::Key { key, .. } => ("INDEXED BY template_key", "t.key = ?2", key.clone()),
+        TemplateRef::Name { name, .. } => {
+            ("INDEXED BY template_by_name", "t.name = ?2", name.clone())
+        }
     };
     Statement::new(
         format!(
-            "SELECT {RECORD} FROM template t
+            "SELECT {RECORD} FROM template t {index}
              WHERE t.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
                AND {by} AND t.status <> 'DELETED'
              ORDER BY t.id LIMIT 500"
@@ -50,10 +53,10 @@ pub fn list(
     Statement::new(
         format!(
             "SELECT {RECORD} FROM (
-               SELECT * FROM template WHERE workspace_id = ?1 AND id > ?2 ORDER BY id LIMIT ?5
-             ) t
+               SELECT workspace_id, id FROM template WHERE workspace_id = ?1 AND id > ?2 ORDER BY id LIMIT ?5
+             ) page CROSS JOIN template t ON t.workspace_id = page.workspace_id AND t.id = page.id
              WHERE (?3 IS NULL OR t.channel_id = ?3) AND t.status <> 'DELETED'
-             ORDER BY t.id LIMIT ?4"
+             ORDER BY page.id LIMIT ?4"
         ),
         values![workspace, after, channel, limit, SCAN],
     )
@@ -90,7 +93,7 @@ pub fn remove(workspace: WorkspaceId, ids: &[TemplateId]) -> Statement {
 /// others to have. What is put in the place of a key is none that a client could give.
 pub fn free_keys(workspace: WorkspaceId, channel: ChannelId, keys: &[&str]) -> Statement {
     Statement::new(
-        "UPDATE template SET key = char(127) || id
+        "UPDATE template INDEXED BY template_key SET key = char(127) || id
          WHERE workspace_id = ?1 AND key IN (SELECT value FROM json_each(?3)) AND channel_id = ?2
            AND NOT EXISTS (SELECT 1 FROM template o WHERE o.channel_id = ?2
              AND o.name = template.name AND o.status <> 'DELETED')",
@@ -127,7 +130,8 @@ pub fn put(workspace: WorkspaceId, channel: ChannelId, json: String, now: Timest
            n.value ->> '$.components', n.value ->> '$.variables', n.value ->> '$.version', ?3
          FROM json_each(?4) n
          WHERE EXISTS (SELECT 1 FROM channel WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL)
-           AND NOT EXISTS (SELECT 1 FROM template o WHERE o.workspace_id = ?1 AND o.key = n.value ->> '$.key'
+           AND NOT EXISTS (SELECT 1 FROM template o INDEXED BY template_key
+             WHERE o.workspace_id = ?1 AND o.key = n.value ->> '$.key'
              AND o.channel_id = ?2 AND o.name <> n.value ->> '$.name')
          ON CONFLICT (channel_id, name, language) DO UPDATE SET
            provider_id = excluded.provider_id, key = excluded.key, category = excluded.category,
@@ -151,14 +155,15 @@ pub fn change(
     workspace: WorkspaceId,
     change: &Change<'_>,
 ) -> Vec<Statement> {
-    let is_free = "NOT EXISTS (SELECT 1 FROM template o WHERE o.workspace_id = ?1 AND o.key = ?2
+    let is_free = "NOT EXISTS (SELECT 1 FROM template o INDEXED BY template_key
+             WHERE o.workspace_id = ?1 AND o.key = ?2
          AND o.channel_id = ?3 AND o.name <> ?4)";
     let mut statements = Vec::new();
     if let Some(key) = change.key {
         statements.push(free_keys(workspace, template.channel_id, &[key]));
         statements.push(Statement::new(
             format!(
-                "UPDATE template SET key = ?2, version = version + 1
+                "UPDATE template INDEXED BY template_name SET key = ?2, version = version + 1
                  WHERE channel_id = ?3 AND name = ?4 AND workspace_id = ?1 AND key <> ?2 AND {is_free}"
             ),
             values![workspace, key, template.channel_id, template.name.as_str()],
