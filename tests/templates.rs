@@ -304,6 +304,9 @@ async fn a_list_that_never_ends_is_left_off_and_removes_nothing() {
     let world = World::new().await;
     let shop = world.whatsapp().await;
     world.has_templates(&shop, &[shipped("en_US")]).await;
+    let kept = world.template("order_shipped", "en_US").await;
+    let patch = json!({ "key": "t0" });
+    world.patch_template(&kept, patch).await.expect(200);
     world.ports().questions.borrow_mut().clear();
     let page = |number: usize| {
         json!({
@@ -320,7 +323,8 @@ async fn a_list_that_never_ends_is_left_off_and_removes_nothing() {
     );
     assert_eq!(world.ports().questions.borrow().len(), 50);
     world.ports().to_questions.borrow_mut().clear();
-    world.template("order_shipped", "en_US").await;
+    assert_eq!(world.template("order_shipped", "en_US").await["key"], "t0");
+    assert_eq!(world.template("t0", "en").await["key"], "t0_2");
 }
 
 #[tokio::test]
@@ -352,6 +356,51 @@ async fn a_sync_that_runs_twice_does_what_one_does() {
     }
     assert_eq!(left[0], left[1]);
     assert_eq!(left[0].1.len(), 3);
+}
+
+#[tokio::test]
+async fn a_change_in_the_middle_of_a_sync_is_not_lost_and_a_key_stays_one_templates() {
+    let mut outcomes = Vec::new();
+    for delay in 0..6 {
+        let world = World::new().await;
+        let shop = world.whatsapp().await;
+        world.has_templates(&shop, &[shipped("en_US")]).await;
+        let old = world.template("order_shipped", "en_US").await;
+        world.database().yields.set(true);
+        let text = "Hello {{1}}, order {{2}} is on its way.";
+        let listed = [
+            template("order_shipped", "en_US", "APPROVED", body(text)),
+            template("welcome", "de", "APPROVED", body("Willkommen")),
+        ];
+        let patch = async {
+            for _ in 0..delay {
+                tokio::task::yield_now().await;
+            }
+            let patch = json!({ "key": "welcome", "variables": ["name", "order"] });
+            world.patch_template(&old, patch).await
+        };
+        let (patched, _) = tokio::join!(biased; patch, world.has_templates(&shop, &listed));
+        // What a sync left alone, for it had changed, the next one takes in.
+        world.has_templates(&shop, &listed).await;
+        let now = world.template("order_shipped", "en_US").await;
+        let other = world.template("welcome", "de").await;
+        assert_eq!(now["components"], body(text));
+        assert_ne!(now["key"], other["key"], "{delay}");
+        if patched.status == 200 {
+            assert_eq!(now["key"], "welcome", "{delay}");
+            assert_eq!(now["variables"], json!(["name", "order"]), "{delay}");
+        } else {
+            assert_eq!(now["key"], "order_shipped", "{delay}");
+            assert_eq!(now["variables"], json!(["1", "2"]), "{delay}");
+        }
+        outcomes.push(patched.status);
+    }
+    outcomes.dedup();
+    assert_eq!(
+        outcomes,
+        [200, 409],
+        "first the change is sooner, then the sync"
+    );
 }
 
 #[tokio::test]
