@@ -132,7 +132,7 @@ async fn a_sync_reads_every_page_of_the_account_with_the_token_as_bearer() {
         synced,
         json!({ "synced": 2, "added": 2, "changed": 0, "removed": 0 })
     );
-    let questions = world.ports().questions.borrow();
+    let questions = world.ports().questions.take();
     let asked: Vec<String> = questions.iter().map(|it| it.uri().to_string()).collect();
     let list = "https://graph.test/v23.0/102290129340398/message_templates\
                 ?fields=id%2Cname%2Clanguage%2Cstatus%2Ccategory%2Ccomponents&limit=100";
@@ -140,7 +140,6 @@ async fn a_sync_reads_every_page_of_the_account_with_the_token_as_bearer() {
     for question in questions.iter() {
         assert_eq!(question.headers()["authorization"], "Bearer graph-token");
     }
-    drop(questions);
     let provider_id = "SELECT provider_id FROM template WHERE name = 'zwei'";
     assert_eq!(
         world.database().query(provider_id)[0]["provider_id"],
@@ -1135,13 +1134,26 @@ async fn components_that_do_not_fit_the_template_are_refused_with_their_pointer(
     world
         .send_template(json!({ "key": "cards", "components": cards }))
         .await;
-    let (code, pointer, _) = world
-        .refuses(json!({ "key": "fixed", "components": [], "variables": {} }))
-        .await;
-    assert_eq!(
-        (code.as_str(), pointer.as_str()),
-        ("invalid_request", "/content/variables")
-    );
+    let nothing = "0197a000-0000-7000-8000-000000000000";
+    for (content, at) in [
+        (
+            json!({ "key": "fixed", "components": [], "variables": {} }),
+            "/content/variables",
+        ),
+        (
+            json!({ "key": "fixed", "components": ["body"] }),
+            "/content/components/0",
+        ),
+        (json!({ "key": "fixed", "name": "fixed" }), "/content"),
+        (
+            json!({ "id": nothing, "language": "en" }),
+            "/content/language",
+        ),
+        (json!({}), "/content"),
+    ] {
+        let (code, pointer, _) = world.refuses(content).await;
+        assert_eq!((code.as_str(), pointer.as_str()), ("invalid_request", at));
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,12 @@ fn template(json: Value) -> Result<TemplateDraft, Error> {
     }
     let wire: Wire = read(json, "/content")?;
     let language = wire.language;
+    if wire.id.is_some() && language.is_some() {
+        return Err(Error::invalid(
+            "/content/language",
+            "goes with a key or a name: an id is of one language",
+        ));
+    }
     let template = match (wire.id, wire.key, wire.name) {
         (Some(id), None, None) => TemplateRef::Id(id),
         (None, Some(key), None) => TemplateRef::Key { key, language },
