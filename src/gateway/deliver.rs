@@ -6,6 +6,7 @@ use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
 use super::receive::LONGEST_ID;
 use super::settle::Parked;
+use super::word::{Sent, Word};
 use super::{Gateway, Ports, Push, Queue, next};
 use crate::channel::{Outbound, SendError, adapter};
 use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
@@ -148,51 +149,65 @@ impl<P: Ports> Gateway<P> {
         Ok(())
     }
 
-    /// Claims a message just accepted, in its own batch, for it to be sent before the
-    /// answer. It is not claimed while an earlier one of its conversation is unsent.
-    pub(super) fn claim_own(&self, workspace: WorkspaceId, message: MessageId) -> Vec<Statement> {
+    /// Claims a message in the batch that accepts it, at the moment it is made, for it to be
+    /// sent before the answer. It is not claimed while an earlier one of its conversation
+    /// is unsent.
+    pub(super) fn claim_own(
+        &self,
+        workspace: WorkspaceId,
+        message: MessageId,
+        made_at: Timestamp,
+    ) -> Vec<Statement> {
         let own = Candidates {
             messages: vec![(workspace, message)],
             conversations: vec![],
         };
-        self.claim(&own, &self.token())
+        let token = self.token();
+        vec![
+            outbox::claim(&own, &token, made_at, LEASE_MS, true),
+            outbox::claimed(&own, &token),
+        ]
     }
 
-    /// Sends what `claim_own` claimed; gives back the message as it stands then. The
-    /// message is accepted already: whatever fails here is the queue's and the sweep's.
+    /// Sends what `claim_own` claimed; gives back the message as it stands then, and the
+    /// provider's word. The message is accepted already: whatever fails here is the queue's
+    /// and the sweep's.
     pub(super) async fn deliver_own(
         &self,
         claimed: Rows,
         message: MessageRecord,
-    ) -> Result<MessageRecord, DatabaseError> {
+    ) -> Result<(MessageRecord, Option<Word>), DatabaseError> {
         let Some(job) = read_jobs(Some(claimed))?.pop() else {
             let hint = Hint::Conversation {
                 conversation: message.conversation_id,
             };
             self.push(Queue::Outbound, vec![hint.push(0)]).await;
-            return Ok(message);
+            return Ok((message, None));
         };
         let conversation = job.conversation_id;
         let reads = vec![
-            messages::get(job.workspace_id, job.id),
+            messages::get_sent(job.workspace_id, job.id),
             outbox::waits(conversation, self.now()),
         ];
         let done = self.attempt(job).await;
         let Ok((_, read)) = self.record(vec![done], None, reads).await else {
-            return Ok(message);
+            return Ok((message, None));
         };
         let mut read = read.into_iter();
-        let stands = next(&mut read).records::<MessageRecord>()?;
+        let sent: Option<Sent> = next(&mut read).first()?;
         if !next(&mut read).0.is_empty() {
             let hint = Hint::Conversation { conversation };
             self.push(Queue::Outbound, vec![hint.push(0)]).await;
         }
-        Ok(stands.into_iter().next().unwrap_or(message))
+        match sent {
+            Some(sent) => sent.read(),
+            None => Ok((message, None)),
+        }
     }
 
     fn claim(&self, candidates: &Candidates, token: &str) -> Vec<Statement> {
         vec![
-            outbox::claim(candidates, token, self.now(), LEASE_MS),
+            outbox::claim(candidates, token, self.now(), LEASE_MS, false),
             outbox::claimed(candidates, token),
         ]
     }

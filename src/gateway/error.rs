@@ -68,6 +68,43 @@ impl Error {
             pointer: None,
         }
     }
+
+    /// The same error where a surface spells its fields in another way.
+    #[must_use]
+    pub fn repointed(self, to: impl Fn(&str) -> String) -> Self {
+        let field = |field: Invalid| Invalid {
+            pointer: to(&field.pointer),
+            ..field
+        };
+        match self {
+            Error::Invalid(fields) => Error::Invalid(fields.into_iter().map(field).collect()),
+            Error::UnsupportedContent(of) => Error::UnsupportedContent(field(of)),
+            Error::TemplateNotApproved(of) => Error::TemplateNotApproved(field(of)),
+            Error::TemplateMismatch(of) => Error::TemplateMismatch(field(of)),
+            Error::NotFound { what, pointer } => Error::NotFound {
+                what,
+                pointer: pointer.map(|pointer| to(&pointer)),
+            },
+            Error::Conflict { detail, pointer } => Error::Conflict {
+                detail,
+                pointer: pointer.map(|pointer| to(&pointer)),
+            },
+            Error::InvalidKey
+            | Error::ExpiredKey
+            | Error::MissingScope(_)
+            | Error::RateLimited
+            | Error::UnknownSender(_)
+            | Error::WindowClosed { .. }
+            | Error::ChannelUnavailable { .. }
+            | Error::KeyReused
+            | Error::InProgress
+            | Error::ProviderRejected { .. }
+            | Error::ProviderSilent
+            | Error::OriginNotAllowed
+            | Error::Unavailable
+            | Error::Internal => self,
+        }
+    }
 }
 
 impl From<DatabaseError> for Error {

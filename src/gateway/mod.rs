@@ -18,6 +18,7 @@ mod sweep;
 mod templates;
 mod vault;
 pub mod view;
+mod word;
 
 pub use channels::{ChannelPatch, ConnectChannel, is_credential};
 pub use conversations::{ConversationFilter, ConversationPatch, MessageFilter, Page};
@@ -32,6 +33,7 @@ pub use recipient::{Recipient, Sender};
 pub use send::{Accepted, Draft, Idempotency, Pace, Send};
 pub use templates::{TemplatePatch, TemplateSync};
 pub use vault::Vault;
+pub use word::Word;
 
 use crate::channel::Origins;
 use crate::model::id::{ChannelId, Fresh};

@@ -1,7 +1,7 @@
 //! Who a message goes to, and by which channel: the forms of `to` and `from`.
 
 use super::channels::Sealed;
-use super::send::{Send, adapter_of, may_send, not_found};
+use super::send::{Send, adapter_of, may_send_this, not_found};
 use super::{Error, Gateway, Ports, next};
 use crate::channel::adapter;
 use crate::model::access::{Key, KeySecret};
@@ -160,7 +160,7 @@ impl<P: Ports> Gateway<P> {
         batch.extend(queries.into_iter().flatten());
         let mut rows = self.batch(batch).await?.into_iter();
         let key = self.learn_key(&hash, next(&mut rows), now)?;
-        may_send(&key)?;
+        may_send_this(&key, send)?;
         let answers = asked.map(|asked| {
             if asked {
                 next(&mut rows)

@@ -4,18 +4,19 @@
 use super::deliver::Hint;
 use super::keys::Freshness;
 use super::recipient::{Recipient, Resolved, Sender, To};
+use super::word::{Sent, Word};
 use super::{Error, Gateway, Ports, Queue, next};
 use crate::channel::{Adapter, Invalid, adapter};
 use crate::model::access::{Key, KeySecret, Scope};
 use crate::model::channel::{Channel, ChannelStatus};
 use crate::model::content::{Content, Template};
 use crate::model::conversation::ServiceWindow;
-use crate::model::id::{ContactId, MessageId};
+use crate::model::id::{ContactId, MessageId, WorkspaceId};
 use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
 use crate::model::template::{APPROVED, TemplateDraft, TemplateRecord, TemplateRef};
 use crate::model::time::{SECOND_MS, Timestamp};
 use crate::store::messages::{Accept, Target};
-use crate::store::{self, Rows, messages};
+use crate::store::{Rows, messages};
 use serde::Deserialize;
 use std::rc::Rc;
 
@@ -32,6 +33,8 @@ pub struct Send {
     pub actor: Actor,
     /// The name of a contact that is made for this message.
     pub contact_name: Option<String>,
+    /// The workspace that the client means; the key must be of it.
+    pub workspace: Option<WorkspaceId>,
 }
 
 /// What a message is to say: a content, or a template that is still to be filled.
@@ -39,12 +42,15 @@ pub struct Send {
 pub enum Draft {
     Content(Content),
     Template(TemplateDraft),
+    /// A content of the contract that cannot be sent yet, and the field that holds it. It is
+    /// refused once everything else about the message is known to be right.
+    Unbuilt(Invalid),
 }
 
 impl Draft {
     pub(super) fn template(&self) -> Option<&TemplateDraft> {
         match self {
-            Draft::Content(_) => None,
+            Draft::Content(_) | Draft::Unbuilt(_) => None,
             Draft::Template(draft) => Some(draft),
         }
     }
@@ -80,6 +86,9 @@ pub struct Idempotency {
 pub struct Accepted {
     /// As it stands.
     pub message: Box<MessageRecord>,
+    /// What the provider said of it before the first answer, if it was asked by then; in a
+    /// replay too.
+    pub word: Option<Word>,
     pub is_replay: bool,
 }
 
@@ -120,9 +129,12 @@ impl<P: Ports> Gateway<P> {
     fn unless_running(&self, accepted: Accepted, pace: Pace) -> Result<Accepted, Error> {
         let message = &accepted.message;
         let longest = i64::from(self.config.provider_timeout_ms) + 2 * SECOND_MS;
+        // What was claimed with its own batch and has no word yet.
         let is_running = pace == Pace::Now
             && accepted.is_replay
             && message.status == DeliveryStatus::Sending
+            && message.times.sending_at == Some(message.times.created_at)
+            && accepted.word.is_none()
             && self.now().ms() - message.times.created_at.ms() < longest;
         if is_running {
             Err(Error::InProgress)
@@ -150,7 +162,7 @@ impl<P: Ports> Gateway<P> {
         let mut is_fresh = false;
         loop {
             let (key, resolved) = self.resolve(secret, &send, is_fresh, now).await?;
-            may_send(&key)?;
+            may_send_this(&key, &send)?;
             let adapter = adapter_of(&resolved.channel)?;
             let (content, template) = match written(adapter, &resolved, &send.content) {
                 // What a template is not may be out of date; what it is, the batch guards.
@@ -254,7 +266,7 @@ impl<P: Ports> Gateway<P> {
         }
         let claimed_at = batch.len();
         if sends_now {
-            batch.extend(self.claim_own(workspace, accept.id));
+            batch.extend(self.claim_own(workspace, accept.id, accept.now));
         }
         let written = batch.len();
         batch.push(messages::get(workspace, accept.id));
@@ -277,9 +289,12 @@ impl<P: Ports> Gateway<P> {
         let earlier = next(&mut rows);
         let explained = next(&mut rows);
         if let Some(message) = mine.into_iter().next() {
-            let message = match jobs {
+            let (message, word) = match jobs {
                 Some(jobs) => self.deliver_own(jobs, message).await?,
-                None => message,
+                None => {
+                    let word = accept.is_local.then_some(Word::Sent);
+                    (message, word)
+                }
             };
             let mut deliveries = Vec::new();
             for rows in told {
@@ -295,6 +310,7 @@ impl<P: Ports> Gateway<P> {
             }
             return Ok(Decision::Accepted(Accepted {
                 message: Box::new(message),
+                word,
                 is_replay: false,
             }));
         }
@@ -344,7 +360,8 @@ fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, Error> {
     struct Earlier {
         by: String,
         fingerprint: String,
-        record: String,
+        #[serde(flatten)]
+        sent: Sent,
     }
     let mut earlier: Vec<Earlier> = rows.read()?;
     // The key's message comes before the client id's: it is asked first.
@@ -363,9 +380,10 @@ fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, Error> {
         };
         return Ok(Some(Decision::Refused(error)));
     }
-    let message: MessageRecord = store::record(&row.record)?;
+    let (message, word) = row.sent.read()?;
     Ok(Some(Decision::Accepted(Accepted {
         message: Box::new(message),
+        word,
         is_replay: true,
     })))
 }
@@ -440,7 +458,18 @@ fn explain(accept: &Accept, state: &Explained) -> Result<Decision, Error> {
     Err(Error::Unavailable)
 }
 
-pub(super) fn may_send(key: &Key) -> Result<(), Error> {
+/// Whether a key may send, and this message.
+pub(super) fn may_send_this(key: &Key, send: &Send) -> Result<(), Error> {
+    may_send(key)?;
+    match send.workspace {
+        Some(workspace) if workspace != key.workspace_id => {
+            Err(not_found("workspace", "/workspace/id"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn may_send(key: &Key) -> Result<(), Error> {
     if key.may(Scope::MessagesSend) {
         Ok(())
     } else {
@@ -460,6 +489,7 @@ fn written(
 ) -> Result<(Content, Option<Rc<TemplateRecord>>), Error> {
     let draft = match draft {
         Draft::Content(content) => return Ok((content.clone(), None)),
+        Draft::Unbuilt(field) => return Err(Error::UnsupportedContent(field.clone())),
         Draft::Template(draft) => draft,
     };
     let Some(templates) = adapter.templates() else {

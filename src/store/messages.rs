@@ -267,8 +267,26 @@ pub fn get(workspace: WorkspaceId, id: MessageId) -> Statement {
     )
 }
 
+/// The first call to the provider of a message `r`, if it was made by the request that made
+/// the message: what that request was answered. It never changes; `NULL` while it is not over.
+const FIRST_ATTEMPT: &str = "(
+    SELECT json_object('outcome', a.outcome, 'provider_code', a.provider_code, 'detail', a.detail)
+    FROM message m CROSS JOIN attempt a ON a.workspace_id = m.workspace_id AND a.message_id = m.id AND a.number = 1
+    WHERE m.workspace_id = r.workspace_id AND m.id = r.id AND m.sending_at = m.created_at)";
+
+/// One message, as `MessageRecord`, and its `first_attempt`.
+pub fn get_sent(workspace: WorkspaceId, id: MessageId) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT r.record, {FIRST_ATTEMPT} AS first_attempt FROM message_record r
+             WHERE r.workspace_id = ?1 AND r.id = ?2"
+        ),
+        values![workspace, id],
+    )
+}
+
 /// The message that a key or a client's id made before, with the fingerprint of
-/// the request that made it. Columns `by`, `id`, `fingerprint`, `record`.
+/// the request that made it. Columns `by`, `id`, `fingerprint`, `record`, `first_attempt`.
 pub fn earlier(
     workspace: WorkspaceId,
     scope: Option<&str>,
@@ -277,11 +295,11 @@ pub fn earlier(
 ) -> Statement {
     Statement::new(
         format!(
-            "SELECT 'key' AS by, d.message_id AS id, d.fingerprint, r.record
+            "SELECT 'key' AS by, d.message_id AS id, d.fingerprint, r.record, {FIRST_ATTEMPT} AS first_attempt
              FROM idempotency d CROSS JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.message_id
              WHERE d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?4 - {DAY_MS}
              UNION ALL
-             SELECT 'client' AS by, m.id, m.fingerprint, r.record
+             SELECT 'client' AS by, m.id, m.fingerprint, r.record, {FIRST_ATTEMPT} AS first_attempt
              FROM message m CROSS JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
              WHERE m.workspace_id = ?1 AND m.client_message_id = ?3"
         ),

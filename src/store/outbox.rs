@@ -39,11 +39,25 @@ const CANDIDATES: &str = "
 
 /// Takes up to six messages that are due and first in their conversation; run again
 /// under the same token, no more than what is missing to six.
-pub fn claim(candidates: &Candidates, token: &str, now: Timestamp, lease_ms: i64) -> Statement {
+///
+/// Only a message that is claimed in the batch that accepts it is `sending` since the
+/// very moment it was made: by this it is known for ever (see `FIRST_ATTEMPT`).
+pub fn claim(
+    candidates: &Candidates,
+    token: &str,
+    now: Timestamp,
+    lease_ms: i64,
+    is_accepting: bool,
+) -> Statement {
+    let sending_at = if is_accepting {
+        "?4"
+    } else {
+        "MAX(?4, created_at + 1)"
+    };
     Statement::new(
         format!(
             "UPDATE message SET status = 'sending', attempt = attempt + 1, claim = ?3, lease_until = ?4 + ?5,
-               sending_at = COALESCE(sending_at, ?4)
+               sending_at = COALESCE(sending_at, {sending_at})
              WHERE status = 'accepted' AND (workspace_id, id) IN (
                SELECT DISTINCT m.workspace_id, m.id FROM ({CANDIDATES}) m
                WHERE m.status = 'accepted' AND m.due_at <= ?4

@@ -410,5 +410,6 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         expires_at: wire.expires_at,
         actor: wire.actor.map(|named| named.0).unwrap_or_default(),
         contact_name: None,
+        workspace: None,
     })
 }

@@ -1,0 +1,57 @@
+//! What a provider said of a message before its client was answered.
+
+use crate::channel::adapter;
+use crate::model::message::MessageRecord;
+use crate::store::{self, DatabaseError};
+use serde::Deserialize;
+
+/// The provider's final word. None is said of what is still to be sent, waits, or may or
+/// may not have been sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    Sent,
+    Rejected {
+        message: String,
+        provider_code: Option<String>,
+    },
+}
+
+/// A row of `messages::get_sent`.
+#[derive(Deserialize)]
+pub(super) struct Sent {
+    record: String,
+    /// Of the request that made the message: a replay reads from it the same word, whatever
+    /// became of the message since.
+    first_attempt: Option<String>,
+}
+
+impl Sent {
+    pub fn read(&self) -> Result<(MessageRecord, Option<Word>), DatabaseError> {
+        #[derive(Deserialize)]
+        struct Attempt {
+            outcome: String,
+            provider_code: Option<String>,
+            detail: Option<String>,
+        }
+        let message: MessageRecord = store::record(&self.record)?;
+        let is_local = |message: &MessageRecord| {
+            adapter(message.channel_type).is_some_and(|adapter| adapter.profile().is_local)
+        };
+        let attempt: Option<Attempt> = match &self.first_attempt {
+            Some(json) => Some(store::record(json)?),
+            None => None,
+        };
+        let word = match attempt {
+            None => is_local(&message).then_some(Word::Sent),
+            Some(attempt) => match attempt.outcome.as_str() {
+                "sent" => Some(Word::Sent),
+                "rejected" => Some(Word::Rejected {
+                    message: attempt.detail.unwrap_or_default(),
+                    provider_code: attempt.provider_code,
+                }),
+                _ => None,
+            },
+        };
+        Ok((message, word))
+    }
+}
