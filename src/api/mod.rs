@@ -10,6 +10,7 @@ mod page;
 mod problem;
 mod reading;
 mod sending;
+mod template;
 mod visito;
 mod webchat;
 mod whautochat;
@@ -360,6 +361,16 @@ enum Refusal {
 }
 
 type Answer = Result<Response<Bytes>, Refusal>;
+
+impl Refusal {
+    /// The same refusal where a surface spells its fields in another way.
+    fn repointed(self, to: impl Fn(&str) -> String) -> Self {
+        match self {
+            Refusal::NotJson(_) => self,
+            Refusal::Gateway(error) => Refusal::Gateway(error.repointed(to)),
+        }
+    }
+}
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {

@@ -58,6 +58,19 @@ impl Told {
             .collect()
     }
 
+    /// As told by surfaces on which a wrong field is a bad request.
+    pub fn or_bad_request(self) -> Self {
+        let is_field = matches!(self.code, "invalid_request" | "unsupported_content");
+        if is_field && self.status == StatusCode::UNPROCESSABLE_ENTITY {
+            Self {
+                status: StatusCode::BAD_REQUEST,
+                ..self
+            }
+        } else {
+            self
+        }
+    }
+
     /// Turns a body into the response, with the headers that belong to the status.
     pub fn response(&self, body: &impl Serialize) -> Response<Bytes> {
         let mut response = super::json_response(self.status, body);

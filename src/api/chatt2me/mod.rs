@@ -1,25 +1,191 @@
 //! Chatt2.me's API: `/v1/communication/…` and `/v1/organization/…`.
 
-use super::Call;
-use super::problem::Told;
-use crate::gateway::{Gateway, Ports};
+mod wire;
+
+use super::problem::{self, Told};
+use super::sending::{self, Route};
+use super::{Call, Refusal, json_response};
+use crate::gateway::{Accepted, Error, Gateway, Pace, Ports, Word};
+use crate::model::channel::ChannelKind;
 use bytes::Bytes;
-use http::{Method, Response};
-use serde_json::json;
+use http::{Method, Response, StatusCode};
+use serde_json::Value;
+use wire::{Answer, Places};
 
 /// What a route does.
 #[derive(Clone, Copy, Debug)]
-pub enum Action {}
+pub enum Action {
+    /// Sends on a channel of a type.
+    Send(ChannelKind),
+}
 
-pub static ROUTES: &[(Method, &str, Action)] = &[];
+use Action::Send;
 
-pub async fn handle<P: Ports>(_: &Gateway<P>, action: Action, _: &Call<'_>) -> Response<Bytes> {
-    match action {}
+pub static ROUTES: &[(Method, &str, Action)] = &[
+    (
+        Method::POST,
+        "/v1/communication/whatsapp/message",
+        Send(ChannelKind::Whatsapp),
+    ),
+    (
+        Method::POST,
+        "/v1/communication/instagram/message",
+        Send(ChannelKind::Instagram),
+    ),
+    (
+        Method::POST,
+        "/v1/communication/messenger/message",
+        Send(ChannelKind::Messenger),
+    ),
+    (
+        Method::POST,
+        "/v1/communication/telegram/message",
+        Send(ChannelKind::Telegram),
+    ),
+    (
+        Method::POST,
+        "/v1/communication/sms/message",
+        Send(ChannelKind::Sms),
+    ),
+    (
+        Method::POST,
+        "/v1/communication/web-chatt2me/message",
+        Send(ChannelKind::Webchat),
+    ),
+];
+
+pub async fn handle<P: Ports>(
+    gateway: &Gateway<P>,
+    action: Action,
+    call: &Call<'_>,
+) -> Response<Bytes> {
+    match action {
+        Send(kind) => send(gateway, kind, call).await,
+    }
+}
+
+/// A channel's pace is documented: these two answer before their provider does.
+fn pace(kind: ChannelKind) -> Pace {
+    match kind {
+        ChannelKind::Whatsapp | ChannelKind::Messenger => Pace::Queued,
+        ChannelKind::Instagram
+        | ChannelKind::Telegram
+        | ChannelKind::Sms
+        | ChannelKind::Webchat => Pace::Now,
+    }
+}
+
+async fn send<P: Ports>(
+    gateway: &Gateway<P>,
+    kind: ChannelKind,
+    call: &Call<'_>,
+) -> Response<Bytes> {
+    let name = format!("POST {}", call.request.uri().path());
+    let route = Route {
+        name: &name,
+        pace: pace(kind),
+        client_message_id: None,
+    };
+    let mut to = String::new();
+    let mut places = Places::default();
+    let read = |json: Value| {
+        to = text(&json, "to");
+        let wanted = wire::send(kind, json)?;
+        places = wanted.places;
+        Ok(wanted.send)
+    };
+    let sent = sending::send(gateway, call, &route, read).await;
+    match sent {
+        Ok(accepted) => {
+            let response = json_response(StatusCode::OK, &answer(kind, &accepted, to.trim()));
+            sending::marked(response, accepted.is_replay)
+        }
+        Err(Refusal::Gateway(Error::NotFound { pointer, .. }))
+            if kind == ChannelKind::Webchat && pointer.as_deref() == Some("/to") =>
+        {
+            no_session()
+        }
+        Err(refusal) => problem(
+            &told(refusal.repointed(|pointer| places.of(pointer))),
+            call.request_id,
+        ),
+    }
+}
+
+/// The text of a field, if it is one.
+fn text(json: &Value, field: &str) -> String {
+    let text = json.get(field).and_then(Value::as_str);
+    text.unwrap_or_default().to_owned()
+}
+
+/// What is said of a message that was taken; the same in every replay.
+fn answer<'a>(kind: ChannelKind, accepted: &'a Accepted, to: &'a str) -> Answer<'a> {
+    let message = &accepted.message;
+    let is_described = matches!(kind, ChannelKind::Messenger | ChannelKind::Instagram);
+    let answer = Answer {
+        message_id: Some(message.id),
+        status: "enqueued",
+        error_message: None,
+        error_code: None,
+        recipient_id: is_described.then_some(to),
+        kind: wire::kind_of(&message.content).filter(|_| is_described),
+    };
+    match &accepted.word {
+        None => answer,
+        Some(Word::Sent) => Answer {
+            status: "sent",
+            ..answer
+        },
+        Some(Word::Rejected {
+            message,
+            provider_code,
+        }) => Answer {
+            message_id: None,
+            status: "error",
+            error_message: Some(message),
+            error_code: Some(provider_code.as_deref().unwrap_or("provider_rejected")),
+            ..answer
+        },
+    }
+}
+
+/// Nobody of that id ever opened the web chat.
+fn no_session() -> Response<Bytes> {
+    let answer = Answer {
+        message_id: None,
+        status: "error",
+        error_message: Some("No visitor of this web chat has this id."),
+        error_code: Some("session_not_found"),
+        recipient_id: None,
+        kind: None,
+    };
+    json_response(StatusCode::OK, &answer)
+}
+
+/// What is told of a refusal: wrong fields are a bad request, and a sender that is not
+/// there is not found, however it was named.
+fn told(refusal: Refusal) -> Told {
+    let is_sender = matches!(refusal, Refusal::Gateway(Error::UnknownSender(_)));
+    let told = problem::told(&refusal);
+    if is_sender {
+        Told {
+            status: StatusCode::NOT_FOUND,
+            code: "not_found",
+            ..told
+        }
+    } else {
+        told.or_bad_request()
+    }
 }
 
 /// A refusal in this surface's own shape.
 pub fn problem(told: &Told, request_id: &str) -> Response<Bytes> {
-    told.response(&json!({
-        "error": told.code, "message": told.detail, "errors": told.errors(), "requestId": request_id,
-    }))
+    told.response(&wire::Problem {
+        message_id: None,
+        status: "error",
+        error_message: &told.detail,
+        error_code: told.code,
+        errors: told.errors(),
+        request_id,
+    })
 }
