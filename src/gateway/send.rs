@@ -86,8 +86,8 @@ pub struct Idempotency {
 pub struct Accepted {
     /// As it stands.
     pub message: Box<MessageRecord>,
-    /// What the provider said of it before the first answer, if it was asked by then; in a
-    /// replay too.
+    /// What the provider said of it before the first answer, in a replay too; `None` where it
+    /// was not asked by then, or not in time to be written down.
     pub word: Option<Word>,
     pub is_replay: bool,
 }

@@ -5,8 +5,7 @@ use crate::model::message::MessageRecord;
 use crate::store::{self, DatabaseError};
 use serde::Deserialize;
 
-/// The provider's final word. None is said of what is still to be sent, waits, or may or
-/// may not have been sent.
+/// A provider's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
     Sent,
@@ -14,6 +13,8 @@ pub enum Word {
         message: String,
         provider_code: Option<String>,
     },
+    /// It is to be asked again, or may or may not have sent the message.
+    Unsettled,
 }
 
 /// A row of `messages::get_sent`.
@@ -49,7 +50,7 @@ impl Sent {
                     message: attempt.detail.unwrap_or_default(),
                     provider_code: attempt.provider_code,
                 }),
-                _ => None,
+                _ => Some(Word::Unsettled),
             },
         };
         Ok((message, word))

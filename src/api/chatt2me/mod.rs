@@ -131,7 +131,7 @@ fn answer<'a>(kind: ChannelKind, accepted: &'a Accepted, to: &'a str) -> Answer<
         kind: wire::kind_of(&message.content).filter(|_| is_described),
     };
     match &accepted.word {
-        None => answer,
+        None | Some(Word::Unsettled) => answer,
         Some(Word::Sent) => Answer {
             status: "sent",
             ..answer
