@@ -176,6 +176,7 @@ fn templated(json: &mut Value) -> (Result<Draft, Error>, TemplatePlaces) {
     let mut template = match take(json, "template") {
         Some(Value::String(key)) => {
             places.is_key = true;
+            places.is_filled_beside = true;
             Map::from_iter([("key".to_owned(), Value::String(key))])
         }
         Some(Value::Object(fields)) => fields,
