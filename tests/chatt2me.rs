@@ -3,6 +3,7 @@
 mod support;
 
 use http::Method;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::outgoing::{id, pointer};
 use support::world::{
@@ -1018,5 +1019,107 @@ async fn messenger_and_instagram_answer_as_their_published_file_says() {
             .body(whole.to_string().into())
             .expect("a request");
         assert_eq!(world.send_raw(request).await.status, 200);
+    }
+}
+
+// Whatever is posted
+
+const NAMES: [&str; 22] = [
+    "from",
+    "to",
+    "content",
+    "text",
+    "replyTo",
+    "imageUrl",
+    "template",
+    "id",
+    "key",
+    "name",
+    "language",
+    "components",
+    "variables",
+    "contact",
+    "contacts",
+    "attachment",
+    "payload",
+    "patchbay_bot",
+    PERSON,
+    "markSeen",
+    "order_approved",
+    VISITOR,
+];
+
+/// Any JSON, made of this surface's own names where it has names.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        prop::sample::select(NAMES.to_vec()).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 8, |inner| {
+        let name = prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((name, inner), 0..6)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 60,
+        max_shrink_iters: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn whatever_is_posted_is_answered_in_this_surfaces_shape(value in any_json(), field in 0..4_usize) {
+        run(async {
+            let world = World::new().await;
+            let shop = world.unenforced_whatsapp().await;
+            let template = template(&world, &shop, "APPROVED");
+            world.telegram().await;
+            world.webchat().await;
+            let filled = json!({ "template": { "id": template, "components": components() } });
+            for (channel, right) in [
+                ("telegram", text("patchbay_bot", PERSON)),
+                ("whatsapp", body(&shop, CUSTOMER, filled)),
+                ("web-chatt2me", text(VISITOR, VISITOR)),
+            ] {
+                let mut nested = right.clone();
+                nested["content"]["template"] = value.clone();
+                let mut body = right;
+                match ["from", "to", "content"].get(field) {
+                    Some(name) => body[name] = value.clone(),
+                    None => body = value.clone(),
+                }
+                for body in [body, nested] {
+                    let reply = post(&world, channel, body.clone()).await;
+                    assert!(reply.status < 500, "{channel} {body}: {}", reply.body);
+                    if reply.status == 200 {
+                        let status = reply.body["status"].as_str();
+                        assert!(["sent", "enqueued", "error"].map(Some).contains(&status), "{}", reply.body);
+                    } else {
+                        is_problem(&reply);
+                    }
+                }
+            }
+        });
     }
 }

@@ -113,6 +113,29 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
         .await
         .expect(200);
 
+    // By the other surfaces: sent before the answer, sent again, and to a contact.
+    world.telegram().await;
+    for _ in 0..2 {
+        let body =
+            json!({ "from": "@patchbay_bot", "to": "5551234567", "content": { "text": "Hello" } });
+        let headers = [("idempotency-key", "once")];
+        let path = "/v1/communication/telegram/message";
+        world
+            .call_with(Method::POST, path, &headers, body)
+            .await
+            .expect(200);
+    }
+    for to in [
+        json!({ "contact": { "id": contact } }),
+        json!({ "recepient": { "phoneNumber": CUSTOMER } }),
+    ] {
+        let mut body = to;
+        body["workspace"] = json!({ "id": world.workspace });
+        body["textMessage"] = json!("Hello");
+        let path = "/v1/messages/whatsapp/sendtext";
+        world.post(path, body).await.expect(200);
+    }
+
     let plans = world.database().plans.borrow();
     let walks: Vec<(&String, &String)> = plans
         .iter()

@@ -3,6 +3,7 @@
 mod support;
 
 use http::Method;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::World;
 use support::outgoing::pointer;
@@ -794,5 +795,95 @@ async fn a_send_takes_two_round_trips_and_one_hint() {
             assert!(world.database().round_trips.get() - before <= 2, "{body}");
             assert_eq!(world.ports().pushed.borrow().len(), 1);
         }
+    }
+}
+
+// Whatever is posted
+
+const NAMES: [&str; 20] = [
+    "contact",
+    "recepient",
+    "workspace",
+    "id",
+    "phoneNumber",
+    "textMessage",
+    "template",
+    "key",
+    "name",
+    "language",
+    "components",
+    "variables",
+    "mediaUrl",
+    "mimeType",
+    "elements",
+    "buttons",
+    "title",
+    "order",
+    CUSTOMER,
+    NOBODY,
+];
+
+/// Any JSON, made of this surface's own names where it has names.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        prop::sample::select(NAMES.to_vec()).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 8, |inner| {
+        let name = prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((name, inner), 0..6)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 60,
+        max_shrink_iters: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn whatever_is_posted_is_answered_in_this_surfaces_shape(value in any_json(), field in 0..7_usize) {
+        run(async {
+            let world = World::new().await;
+            let shop = world.unenforced_whatsapp().await;
+            template(&world, &shop, "000000000001", "en_US", "Order");
+            for route in ALL {
+                let mut body = to_number(&world, "Hello");
+                body["template"] = json!({ "key": "order", "components": components() });
+                let fields = ["contact", "recepient", "workspace", "textMessage", "template", "variables"];
+                match fields.get(field) {
+                    Some(name) => body[name] = value.clone(),
+                    None => body = value.clone(),
+                }
+                let reply = post(&world, route, body.clone()).await;
+                assert!(reply.status < 500, "{route} {body}: {}", reply.body);
+                if reply.status == 200 {
+                    assert_eq!(reply.body["error"], Value::Null);
+                } else {
+                    is_problem(&reply);
+                }
+            }
+        });
     }
 }

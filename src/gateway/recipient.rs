@@ -136,7 +136,11 @@ impl<P: Ports> Gateway<P> {
         let id = send.to.id();
         let address = kind
             .filter(|_| named.is_none() && send.to.may_be_address())
-            .and_then(|kind| Some((kind, adapter(kind)?.recipient(send.to.text()).ok()?)));
+            .and_then(|kind| {
+                let adapter = adapter(kind)?;
+                let address = adapter.recipient(send.to.text()).ok()?;
+                Some((kind, adapter.identity_kind(), address))
+            });
         let queries = [
             id.as_ref().map(|(id, is)| {
                 let from = from.as_ref().or(of_kind.as_ref());
@@ -145,9 +149,9 @@ impl<P: Ports> Gateway<P> {
             id.as_ref()
                 .filter(|(_, is)| *is != RecipientIs::Conversation)
                 .map(|(id, _)| channels::contact_addresses(&hash, id)),
-            address
-                .as_ref()
-                .map(|(kind, address)| channels::sealed_of_address(&hash, *kind, &address.0)),
+            address.as_ref().map(|(kind, identity, address)| {
+                channels::sealed_of_address(&hash, *kind, *identity, &address.0)
+            }),
             from.as_ref().map(|from| channels::sealed_from(&hash, from)),
             kind.filter(|_| named.is_none())
                 .map(|kind| channels::sealed_of_kind(&hash, kind)),

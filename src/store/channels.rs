@@ -2,6 +2,7 @@
 
 use super::{Statement, values};
 use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
+use crate::model::contact::IdentityKind;
 use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::time::Timestamp;
 
@@ -150,7 +151,7 @@ pub fn sealed_from(key_hash: &str, from: &From<'_>) -> Statement {
 pub fn sealed_of_kind(key_hash: &str, kind: ChannelKind) -> Statement {
     Statement::new(
         format!(
-            "SELECT {SEALED}, name FROM channel h
+            "SELECT {SEALED}, name FROM channel h INDEXED BY channel_type
              WHERE h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
                AND h.type = ?2 AND h.deleted_at IS NULL
              ORDER BY h.id LIMIT 20"
@@ -210,18 +211,26 @@ pub fn sealed_of_recipient(
 }
 
 /// The channel of a type on which an address wrote or was written to last, of the
-/// workspace of a key (by its hash). Also gives `conversation_id`.
-pub fn sealed_of_address(key_hash: &str, kind: ChannelKind, address: &str) -> Statement {
+/// workspace of a key (by its hash). Also gives `conversation_id`. (By the contact who has
+/// the address: a workspace may have many channels of a type.)
+pub fn sealed_of_address(
+    key_hash: &str,
+    kind: ChannelKind,
+    identity: IdentityKind,
+    address: &str,
+) -> Statement {
     Statement::new(
         format!(
             "SELECT {SEALED}, conversation_id FROM (
-               SELECT h.*, c.id AS conversation_id, c.last_activity_at AS at FROM channel h
-               CROSS JOIN conversation c ON c.channel_id = h.id AND c.address = ?3
-               WHERE h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
-                 AND h.type = ?2 AND h.deleted_at IS NULL
+               SELECT h.*, c.id AS conversation_id, c.last_activity_at AS at FROM api_key k
+               CROSS JOIN identity i ON i.workspace_id = k.workspace_id AND i.kind = ?4 AND i.value = ?3
+               CROSS JOIN conversation c INDEXED BY conversation_contact
+                 ON c.workspace_id = i.workspace_id AND c.contact_id = i.contact_id AND c.address = ?3
+               CROSS JOIN channel h ON h.id = c.channel_id AND h.type = ?2 AND h.deleted_at IS NULL
+               WHERE k.hash = ?1
              ) ORDER BY at DESC, conversation_id DESC LIMIT 1"
         ),
-        values![key_hash, kind.name(), address],
+        values![key_hash, kind.name(), address, identity.name()],
     )
 }
 
