@@ -22,20 +22,41 @@ pub fn fresh_secret(random: &[u8; 24]) -> String {
     format!("whsec_{}", STANDARD.encode(random))
 }
 
-/// Signs `{id}.{timestamp}.{body}` with the decoded bytes of the secret; `None`
-/// when the secret is not one of ours.
+/// Signs `{id}.{timestamp}.{body}` with the decoded bytes of each living secret, the
+/// newest first; `None` when there is none, or one is not ours.
 #[must_use]
-pub fn sign(secret: &str, id: &str, at: Timestamp, body: &[u8]) -> Option<Signed> {
-    let key = STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
+pub fn sign(secrets: &[&str], id: &str, at: Timestamp, body: &[u8]) -> Option<Signed> {
     let timestamp = at.s().to_string();
-    let mut content = format!("{id}.{timestamp}.").into_bytes();
-    content.extend_from_slice(body);
-    let mac = hmac_sha256(&key, &content)?;
-    Some(Signed {
+    let content = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
+    let signatures: Vec<String> = secrets
+        .iter()
+        .map(|secret| {
+            let key = STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
+            let mac = hmac_sha256(&key, &content)?;
+            Some(format!("v1,{}", STANDARD.encode(mac)))
+        })
+        .collect::<Option<_>>()?;
+    (!signatures.is_empty()).then(|| Signed {
         id: id.to_owned(),
         timestamp,
-        signature: format!("v1,{}", STANDARD.encode(mac)),
+        signature: signatures.join(" "),
     })
+}
+
+/// The form `t=<unix>,v1=<hex>` that the compatible products share: HMAC-SHA256 of
+/// `{t}.{body}` under the UTF-8 bytes of the secret as it is shown, `whsec_` included. One
+/// `v1` for each living secret, the newest first; `None` when there is none, or one is
+/// empty.
+#[must_use]
+pub fn stamp(secrets: &[&str], at: Timestamp, body: &[u8]) -> Option<String> {
+    let timestamp = at.s();
+    let content = [format!("{timestamp}.").as_bytes(), body].concat();
+    let mut stamp = format!("t={timestamp}");
+    for secret in secrets {
+        let mac = hmac_sha256(secret.as_bytes(), &content)?;
+        stamp.push_str(&format!(",v1={}", hex::encode(mac)));
+    }
+    (!secrets.is_empty()).then_some(stamp)
 }
 
 /// The wait before each further attempt; the first is made at once.
@@ -69,7 +90,7 @@ mod tests {
     #[test]
     fn the_specifications_vectors_are_signed_alike() {
         let signed = sign(
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
             "msg_p5jXN8AQM9LWM0D4loKWxJek",
             Timestamp::from_s(1_614_265_330),
             br#"{"test": 2432232314}"#,
@@ -80,7 +101,7 @@ mod tests {
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
         );
         let signed = sign(
-            "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+            &["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
             "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
             Timestamp::from_s(1_649_367_553),
             br#"{"email":"test@example.com","username":"test_user"}"#,
@@ -104,7 +125,7 @@ mod tests {
             .expect("after 1970");
         let at = Timestamp::from_ms(i64::try_from(now.as_millis()).expect("a time"));
         let body = r#"{"type":"message.received"}"#.as_bytes();
-        let signed = sign(&secret, "0197-event", at, body).expect("a secret");
+        let signed = sign(&[&secret], "0197-event", at, body).expect("a secret");
         let mut headers = http::HeaderMap::new();
         headers.insert("webhook-id", signed.id.parse().expect("a header"));
         headers.insert(
@@ -129,10 +150,42 @@ mod tests {
             "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         ] {
             assert!(
-                sign(secret, "id", Timestamp::from_s(1), b"{}").is_none(),
+                sign(&[secret], "id", Timestamp::from_s(1), b"{}").is_none(),
                 "{secret}"
             );
         }
+    }
+
+    #[test]
+    fn while_two_secrets_live_both_sign_the_new_one_first() {
+        let [old, new] = [[1; 24], [2; 24]].map(|random| fresh_secret(&random));
+        let at = Timestamp::from_s(1_614_265_330);
+        let signature = |secrets: &[&str]| sign(secrets, "id", at, b"{}").map(|it| it.signature);
+        let alone = |secret: &String| signature(&[secret]).expect("a signature");
+        let both = format!("{} {}", alone(&new), alone(&old));
+        assert_eq!(signature(&[&new, &old]), Some(both));
+        let alone = |secret: &String| stamp(&[secret], at, b"{}").expect("a stamp");
+        let of_old = alone(&old).replace("t=1614265330,", "");
+        assert_eq!(
+            stamp(&[&new, &old], at, b"{}"),
+            Some(format!("{},{of_old}", alone(&new)))
+        );
+        assert_eq!(signature(&[]), None);
+        assert_eq!(stamp(&[], at, b"{}"), None);
+        assert_eq!(stamp(&[""], at, b"{}"), None);
+    }
+
+    #[test]
+    fn a_stamp_is_keyed_with_the_secret_as_it_is_shown() {
+        // printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let at = Timestamp::from_s(1_700_000_000);
+        assert_eq!(
+            stamp(&[secret], at, br#"{"a":1}"#).as_deref(),
+            Some(
+                "t=1700000000,v1=b6974ac6d7fd2ac6e37c3cea117ba7ee3cfde56b98ea4e8b5fb26b9fee534ba7"
+            )
+        );
     }
 
     #[test]

@@ -128,9 +128,9 @@ async fn endpoints_are_listed_in_pages_without_gaps_or_repeats() {
 }
 
 #[tokio::test]
-async fn styles_that_are_not_built_and_events_that_nothing_emits_are_refused_by_name() {
+async fn styles_there_are_not_and_events_that_nothing_emits_are_refused_by_name() {
     let world = World::new().await;
-    for style in ["visito", "chatt2me", "cloove", "xml"] {
+    for style in ["", "Visito", "xml"] {
         let body = json!({ "url": HOOK, "events": ["*"], "style": style });
         let refused = world.post("/v1/webhooks", body).await.expect(422);
         assert_eq!(refused["errors"][0]["pointer"], "/style");

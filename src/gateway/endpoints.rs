@@ -2,6 +2,7 @@
 
 use super::{Error, Gateway, Page, Ports, next};
 use crate::model::access::Key;
+use crate::model::event::Style;
 use crate::model::id::{ChannelId, EndpointId, WorkspaceId};
 use crate::model::time::{self, Timestamp};
 use crate::store::endpoints::{self, NewEndpoint};
@@ -15,6 +16,10 @@ pub struct NewSubscriber {
     pub url: String,
     pub events: Vec<String>,
     pub channel_id: Option<ChannelId>,
+    pub style: Style,
+    /// Whether a style that signs on request signs. Standard Webhooks' signature goes
+    /// with every delivery.
+    pub requires_signature: bool,
     pub headers: BTreeMap<String, String>,
 }
 
@@ -25,7 +30,7 @@ struct EndpointRecord {
     url: String,
     events: Vec<String>,
     channel_id: Option<ChannelId>,
-    style: String,
+    style: Style,
     headers: BTreeMap<String, String>,
     status: String,
     #[serde(deserialize_with = "time::column::deserialize")]
@@ -40,7 +45,7 @@ pub struct Endpoint {
     pub url: String,
     pub events: Vec<String>,
     pub channel_id: Option<ChannelId>,
-    pub style: String,
+    pub style: Style,
     pub header_names: Vec<String>,
     pub status: String,
     /// Shown once, when it is made.
@@ -92,7 +97,9 @@ impl<P: Ports> Gateway<P> {
             channel_id: new.channel_id,
             url: &url,
             events: &new.events,
-            style: "standard",
+            style: new.style,
+            environment: key.environment,
+            requires_signature: new.requires_signature,
             headers: serde_json::json!(new.headers),
             secret: &sealed,
         };
@@ -119,20 +126,28 @@ impl<P: Ports> Gateway<P> {
         Ok(record.into())
     }
 
+    /// A page of the endpoints, of one style if it is given.
     pub async fn list_endpoints(
         &self,
         key: &Key,
+        style: Option<Style>,
         after: &str,
         limit: i64,
     ) -> Result<Page<Endpoint>, Error> {
-        let statement = endpoints::list(key.workspace_id, after, limit + 1);
+        let statement = endpoints::list(key.workspace_id, style, after, limit + 1);
         let mut rows = self.read(key, vec![statement]).await?;
         let found: Vec<EndpointRecord> = next(&mut rows).records()?;
         Ok(Page::of(found, limit, |record| record.id.to_string()).map(Endpoint::from))
     }
 
-    pub async fn unsubscribe(&self, key: &Key, id: EndpointId) -> Result<(), Error> {
-        let statement = endpoints::delete(key.workspace_id, id, self.now());
+    /// Deletes an endpoint; where a style is given, one of another is not found.
+    pub async fn unsubscribe(
+        &self,
+        key: &Key,
+        id: EndpointId,
+        style: Option<Style>,
+    ) -> Result<(), Error> {
+        let statement = endpoints::delete(key.workspace_id, id, style, self.now());
         let rows = self.batch(vec![statement]).await?;
         if next(&mut rows.into_iter()).0.is_empty() {
             return Err(Error::not_found("webhook"));
@@ -241,7 +256,7 @@ fn is_public_address(address: IpAddr) -> bool {
 }
 
 /// Headers that belong to the request itself or to its signature.
-const OWN_HEADERS: [&str; 12] = [
+const OWN_HEADERS: [&str; 17] = [
     "host",
     "content-type",
     "content-length",
@@ -254,6 +269,11 @@ const OWN_HEADERS: [&str; 12] = [
     "webhook-id",
     "webhook-timestamp",
     "webhook-signature",
+    "x-visito-signature",
+    "x-hub-signature",
+    "cloove-signature",
+    "cloove-webhook-id",
+    "cloove-webhook-event",
 ];
 
 fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Error> {

@@ -14,6 +14,7 @@ mod receive;
 mod recipient;
 mod send;
 mod settle;
+mod style;
 mod sweep;
 mod templates;
 mod vault;

@@ -1,13 +1,15 @@
 //! Telling subscribers: claim a delivery, render and sign it, POST it, record
 //! what came of it. The row is the schedule; the queue only hurries it along.
 
-use super::view::{self, Snapshot};
+use super::style::{self, Event, Header, Signing};
 use super::{Gateway, Ports, Push, Queue};
 use crate::channel::retry_after_ms;
+use crate::model::access::Environment;
+use crate::model::event::{EventType, Style};
 use crate::model::id::{EndpointId, EventId, WorkspaceId};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::{DatabaseError, Rows, Statement, events};
-use crate::webhook::{self, Signed};
+use crate::webhook;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::{CONTENT_TYPE, USER_AGENT};
@@ -61,7 +63,27 @@ struct Job {
     url: Option<String>,
     secret: Option<String>,
     headers: Option<String>,
+    style: Option<Style>,
+    environment: Option<Environment>,
+    /// 0 or 1.
+    requires_signature: Option<i64>,
     endpoint_status: Option<String>,
+}
+
+impl Job {
+    /// The body, and the event it tells of.
+    fn render(&self, style: Style) -> Option<(EventType, Bytes)> {
+        let kind = EventType::parse(&self.kind)?;
+        let event = Event {
+            id: self.event_id,
+            workspace_id: self.workspace_id,
+            kind,
+            at: Timestamp::from_ms(self.created_at),
+            environment: self.environment?,
+            snapshot: serde_json::from_str(&self.data).ok()?,
+        };
+        Some((kind, style::body(style, event)?))
+    }
 }
 
 /// How an attempt ended.
@@ -138,22 +160,30 @@ impl<P: Ports> Gateway<P> {
     }
 
     async fn post(&self, job: &Job) -> Answer {
-        let (Some(url), Some(sealed), Some("enabled")) =
-            (&job.url, &job.secret, job.endpoint_status.as_deref())
-        else {
+        let (Some(url), Some(sealed), Some(style), Some("enabled")) = (
+            &job.url,
+            &job.secret,
+            job.style,
+            job.endpoint_status.as_deref(),
+        ) else {
             return Answer::NoEndpoint;
         };
         let Some(secret) = self.open_secret(job.workspace_id, job.endpoint_id, sealed) else {
             return Answer::Unusable("the endpoint's secret does not open");
         };
-        let Some(body) = self.render(job) else {
+        let Some((kind, body)) = job.render(style) else {
             return Answer::Unusable("the event cannot be rendered");
         };
-        let id = job.event_id.to_string();
-        let Some(signed) = webhook::sign(&secret, &id, self.now(), &body) else {
+        let signing = Signing {
+            style,
+            is_required: job.requires_signature != Some(0),
+            secrets: &[&secret],
+            at: self.now(),
+        };
+        let Some(headers) = style::headers(&signing, job.event_id, kind, &body) else {
             return Answer::Unusable("the event cannot be signed");
         };
-        let Some(request) = post(url, job.headers.as_deref(), &signed, body) else {
+        let Some(request) = post(url, job.headers.as_deref(), headers, body) else {
             return Answer::Unusable("the endpoint's URL or headers cannot form a request");
         };
         match self.ports.fetch(request, DEADLINE_MS).await {
@@ -164,41 +194,6 @@ impl<P: Ports> Gateway<P> {
                 body: kept(response.body()),
             },
         }
-    }
-
-    /// The body of the `standard` style.
-    fn render(&self, job: &Job) -> Option<Bytes> {
-        #[derive(Serialize)]
-        struct Event<'a> {
-            #[serde(rename = "type")]
-            kind: &'a str,
-            timestamp: Timestamp,
-            data: Data,
-        }
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Data {
-            workspace_id: WorkspaceId,
-            channel: view::ChannelSummary,
-            conversation: view::Conversation,
-            contact: view::Contact,
-            message: Option<view::Message>,
-        }
-        let snapshot: Snapshot = serde_json::from_str(&job.data).ok()?;
-        let at = Timestamp::from_ms(job.created_at);
-        let conversation = view::Conversation::of(snapshot.conversation, at);
-        let event = Event {
-            kind: &job.kind,
-            timestamp: at,
-            data: Data {
-                workspace_id: job.workspace_id,
-                channel: snapshot.channel,
-                contact: conversation.contact.clone(),
-                conversation,
-                message: snapshot.message.map(view::Message::from),
-            },
-        };
-        serde_json::to_vec(&event).ok().map(Bytes::from)
     }
 
     async fn record_deliveries(
@@ -295,8 +290,8 @@ fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
     rows.unwrap_or_default().read()
 }
 
-fn post(url: &str, headers: Option<&str>, signed: &Signed, body: Bytes) -> Option<Request<Bytes>> {
-    let extra: BTreeMap<String, String> = serde_json::from_str(headers.unwrap_or("{}")).ok()?;
+fn post(url: &str, extra: Option<&str>, own: Vec<Header>, body: Bytes) -> Option<Request<Bytes>> {
+    let extra: BTreeMap<String, String> = serde_json::from_str(extra.unwrap_or("{}")).ok()?;
     let mut request = Request::post(url).body(body).ok()?;
     let headers = request.headers_mut();
     headers.insert(USER_AGENT, HeaderValue::from_static("Patchbay"));
@@ -306,12 +301,8 @@ fn post(url: &str, headers: Option<&str>, signed: &Signed, body: Bytes) -> Optio
     }
     // Ours, last: nothing replaces them.
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in [
-        ("webhook-id", &signed.id),
-        ("webhook-timestamp", &signed.timestamp),
-        ("webhook-signature", &signed.signature),
-    ] {
-        headers.insert(name, HeaderValue::from_str(value).ok()?);
+    for (name, value) in own {
+        headers.insert(name, HeaderValue::from_str(&value).ok()?);
     }
     Some(request)
 }

@@ -1,5 +1,6 @@
 //! What subscribers are told.
 
+use super::message::DeliveryStatus;
 use serde::{Deserialize, Serialize};
 
 /// The events there are, by their wire names.
@@ -49,17 +50,92 @@ impl EventType {
         }
     }
 
-    /// Whether `filter` is `*`, a family such as `message.*`, or one event's name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.name() == name)
+    }
+
+    /// The status whose reaching it tells of.
+    #[must_use]
+    pub fn status(self) -> Option<DeliveryStatus> {
+        match self {
+            EventType::MessageSent => Some(DeliveryStatus::Sent),
+            EventType::MessageDelivered => Some(DeliveryStatus::Delivered),
+            EventType::MessageRead => Some(DeliveryStatus::Read),
+            EventType::MessageFailed => Some(DeliveryStatus::Failed),
+            EventType::MessageUnknown => Some(DeliveryStatus::Unknown),
+            EventType::MessageReceived
+            | EventType::ConversationCreated
+            | EventType::ConversationUpdated => None,
+        }
+    }
+
+    /// Whether `filter` means this event: `*`, a family such as `message.*`, or its name.
+    #[must_use]
+    pub fn is_meant_by(self, filter: &str) -> bool {
+        let name = self.name();
+        let is_family = |family: &str| family.ends_with('.') && name.starts_with(family);
+        filter == "*" || filter == name || filter.strip_suffix('*').is_some_and(is_family)
+    }
+
+    /// Whether `filter` means any event at all.
     #[must_use]
     pub fn is_filter(filter: &str) -> bool {
-        filter == "*"
-            || EventType::ALL.iter().any(|event| {
-                let name = event.name();
-                filter == name
-                    || filter
-                        .strip_suffix('*')
-                        .is_some_and(|family| family.ends_with('.') && name.starts_with(family))
-            })
+        EventType::ALL.iter().any(|event| event.is_meant_by(filter))
+    }
+}
+
+/// Whose form an event takes for a subscriber, by wire name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Style {
+    #[default]
+    Standard,
+    Visito,
+    Chatt2me,
+    Cloove,
+}
+
+impl Style {
+    pub const ALL: [Style; 4] = [
+        Style::Standard,
+        Style::Visito,
+        Style::Chatt2me,
+        Style::Cloove,
+    ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Style::Standard => "standard",
+            Style::Visito => "visito",
+            Style::Chatt2me => "chatt2me",
+            Style::Cloove => "cloove",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|style| style.name() == name)
+    }
+
+    /// Whether the style has a form for an event. Endpoints are not told of one that
+    /// has none.
+    #[must_use]
+    pub fn tells(self, event: EventType) -> bool {
+        match self {
+            Style::Standard | Style::Visito | Style::Cloove => true,
+            Style::Chatt2me => match event {
+                EventType::MessageReceived
+                | EventType::MessageSent
+                | EventType::MessageDelivered
+                | EventType::MessageRead
+                | EventType::MessageFailed => true,
+                EventType::MessageUnknown
+                | EventType::ConversationCreated
+                | EventType::ConversationUpdated => false,
+            },
+        }
     }
 }
 
@@ -86,6 +162,19 @@ mod tests {
         }
         for bad in ["", "message", "mess*", "message.nope", "nope.*", ".*", "**"] {
             assert!(!EventType::is_filter(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn styles_and_events_are_read_by_the_names_they_give_themselves() {
+        for style in Style::ALL {
+            assert_eq!(Style::parse(style.name()), Some(style));
+            assert_eq!(serde_json::to_value(style).expect("a name"), style.name());
+        }
+        assert_eq!(Style::parse("Standard"), None);
+        for event in EventType::ALL {
+            assert_eq!(EventType::parse(event.name()), Some(event));
+            assert!(event.is_meant_by(event.name()));
         }
     }
 }

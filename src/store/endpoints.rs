@@ -1,6 +1,8 @@
 //! Subscribers' endpoints. Secrets arrive here already encrypted.
 
 use super::{Statement, values};
+use crate::model::access::Environment;
+use crate::model::event::Style;
 use crate::model::id::{ChannelId, EndpointId, WorkspaceId};
 use crate::model::time::Timestamp;
 
@@ -13,7 +15,10 @@ pub struct NewEndpoint<'a> {
     pub channel_id: Option<ChannelId>,
     pub url: &'a str,
     pub events: &'a [String],
-    pub style: &'a str,
+    pub style: Style,
+    /// Of the key that makes it.
+    pub environment: Environment,
+    pub requires_signature: bool,
     pub headers: serde_json::Value,
     pub secret: &'a str,
 }
@@ -22,8 +27,9 @@ pub struct NewEndpoint<'a> {
 pub fn create(endpoint: &NewEndpoint<'_>, now: Timestamp) -> Statement {
     Statement::new(
         format!(
-            "INSERT INTO endpoint (workspace_id, id, channel_id, url, events, style, headers, status, secret, created_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'enabled', ?8, ?9
+            "INSERT INTO endpoint (workspace_id, id, channel_id, url, events, style, headers, status, secret, created_at,
+               environment, requires_signature)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'enabled', ?8, ?9, ?10, ?11
              WHERE ?3 IS NULL OR EXISTS (
                SELECT 1 FROM channel WHERE id = ?3 AND workspace_id = ?1 AND deleted_at IS NULL)
              ON CONFLICT (workspace_id, id) DO UPDATE SET url = excluded.url
@@ -35,10 +41,12 @@ pub fn create(endpoint: &NewEndpoint<'_>, now: Timestamp) -> Statement {
             endpoint.channel_id,
             endpoint.url,
             serde_json::json!(endpoint.events),
-            endpoint.style,
+            endpoint.style.name(),
             endpoint.headers.clone(),
             endpoint.secret,
             now,
+            endpoint.environment.name(),
+            endpoint.requires_signature,
         ],
     )
 }
@@ -53,23 +61,31 @@ pub fn get(workspace: WorkspaceId, id: EndpointId) -> Statement {
     )
 }
 
-/// A page of endpoints, oldest first, after an id.
-pub fn list(workspace: WorkspaceId, after: &str, limit: i64) -> Statement {
+/// A page of endpoints, of one style if it is given, oldest first, after an id.
+pub fn list(workspace: WorkspaceId, style: Option<Style>, after: &str, limit: i64) -> Statement {
     Statement::new(
         format!(
             "SELECT {RECORD} FROM endpoint
-             WHERE workspace_id = ?1 AND id > ?2 AND deleted_at IS NULL ORDER BY id LIMIT ?3"
+             WHERE workspace_id = ?1 AND id > ?2 AND deleted_at IS NULL AND (?4 IS NULL OR style = ?4)
+             ORDER BY id LIMIT ?3"
         ),
-        values![workspace, after, limit],
+        values![workspace, after, limit, style.map(Style::name)],
     )
 }
 
-/// Deletes an endpoint; what is still due to it ends when it is next looked at.
-pub fn delete(workspace: WorkspaceId, id: EndpointId, now: Timestamp) -> Statement {
+/// Deletes an endpoint, of that style if one is given; what is still due to it ends when
+/// it is next looked at.
+pub fn delete(
+    workspace: WorkspaceId,
+    id: EndpointId,
+    style: Option<Style>,
+    now: Timestamp,
+) -> Statement {
     Statement::new(
         "UPDATE endpoint SET status = 'deleted', deleted_at = ?3, secret = '', headers = '{}', url = ''
          WHERE workspace_id = ?1 AND id = ?2 AND (deleted_at IS NULL OR deleted_at = ?3)
+           AND (?4 IS NULL OR style = ?4)
          RETURNING id",
-        values![workspace, id, now],
+        values![workspace, id, now, style.map(Style::name)],
     )
 }

@@ -2,6 +2,7 @@
 //! tell of, from what that change really did.
 
 use super::{Statement, Value, values};
+use crate::model::event::{EventType, Style};
 use crate::model::id::{ChannelId, ConversationId, EventId, WorkspaceId};
 use crate::model::time::Timestamp;
 
@@ -10,14 +11,33 @@ const MESSAGE_DATA: &str = "json_object('channel', json(c.channel), 'conversatio
 const CONVERSATION_DATA: &str =
     "json_object('channel', json(c.channel), 'conversation', json(c.record), 'message', NULL)";
 
-/// Whether endpoint `w` wants an event of `type` on `channel`.
+/// Whether endpoint `w` wants an event of `type` on `channel`, and its style has a form
+/// for it.
 fn is_wanted(workspace: &str, channel: &str, kind: &str) -> String {
+    let untold: String = Style::ALL
+        .into_iter()
+        .map(|style| untold(style, kind))
+        .collect();
     format!(
         "w.workspace_id = {workspace} AND w.status = 'enabled'
          AND (w.channel_id IS NULL OR w.channel_id = {channel})
          AND EXISTS (SELECT 1 FROM json_each(w.events) f
-           WHERE f.value IN ('*', {kind}, substr({kind}, 1, instr({kind}, '.')) || '*'))"
+           WHERE f.value IN ('*', {kind}, substr({kind}, 1, instr({kind}, '.')) || '*')){untold}"
     )
+}
+
+/// Leaves out the events that a style has no form for.
+fn untold(style: Style, kind: &str) -> String {
+    let names: Vec<String> = EventType::ALL
+        .into_iter()
+        .filter(|event| !style.tells(*event))
+        .map(|event| format!("'{}'", event.name()))
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    let (style, names) = (style.name(), names.join(", "));
+    format!(" AND NOT (w.style = '{style}' AND {kind} IN ({names}))")
 }
 
 /// Writes an event about each message that `source` yields, once per message and
@@ -160,7 +180,7 @@ pub fn claim(hints: &serde_json::Value, token: &str, now: Timestamp, lease_ms: i
 pub fn claimed(hints: &serde_json::Value, token: &str) -> Statement {
     Statement::new(
         "SELECT DISTINCT d.workspace_id, d.endpoint_id, d.event_id, d.type, d.attempt, e.data, e.created_at,
-           w.url, w.secret, w.headers, w.status AS endpoint_status
+           w.url, w.secret, w.headers, w.style, w.environment, w.requires_signature, w.status AS endpoint_status
          FROM json_each(?1) s
          CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
            AND d.event_id = json_extract(s.value, '$[1]')

@@ -41,7 +41,9 @@ pub async fn handle<P: Ports>(
         Action::List => {
             let paging = Paging::of(call)?;
             let after = paging.after(EndpointId::parse)?;
-            let page = gateway.list_endpoints(key, after, paging.limit).await?;
+            let page = gateway
+                .list_endpoints(key, None, after, paging.limit)
+                .await?;
             Ok(json_response(StatusCode::OK, &Listed::from(page)))
         }
         Action::Show => {
@@ -49,7 +51,7 @@ pub async fn handle<P: Ports>(
             Ok(json_response(StatusCode::OK, &endpoint))
         }
         Action::Delete => {
-            gateway.unsubscribe(key, endpoint()?).await?;
+            gateway.unsubscribe(key, endpoint()?, None).await?;
             Ok(no_content())
         }
     }

@@ -12,7 +12,7 @@ use crate::model::channel::{
     ChannelKind, ChannelStatus, Credentials, InstagramLogin, OnUnknownOutcome, Settings,
 };
 use crate::model::conversation::{ConversationStatus, Mode};
-use crate::model::event::{EventType, NOT_EMITTED};
+use crate::model::event::{EventType, NOT_EMITTED, Style};
 use crate::model::id::{ChannelId, KeyId, MessageId};
 use crate::model::message::Actor;
 use crate::model::time::Timestamp;
@@ -305,13 +305,15 @@ pub fn subscribe(json: Value) -> Result<NewSubscriber, Error> {
         headers: Option<BTreeMap<String, String>>,
     }
     let wire: Wire = read(json, "")?;
-    match wire.style.as_deref() {
-        None | Some("standard") => {}
-        Some("visito" | "chatt2me" | "cloove") => {
-            return Err(Error::invalid("/style", "is not supported yet"));
-        }
-        Some(_) => return Err(Error::invalid("/style", "must be standard")),
-    }
+    let style = match wire.style.as_deref() {
+        None => Style::default(),
+        Some(name) => Style::parse(name).ok_or_else(|| {
+            Error::invalid(
+                "/style",
+                "must be one of standard, visito, chatt2me and cloove",
+            )
+        })?,
+    };
     if wire.events.is_empty() || wire.events.len() > 50 {
         return Err(Error::invalid("/events", "must name 1 to 50 events"));
     }
@@ -319,14 +321,17 @@ pub fn subscribe(json: Value) -> Result<NewSubscriber, Error> {
         .events
         .iter()
         .enumerate()
-        .filter(|(_, event)| !EventType::is_filter(event))
-        .map(|(at, event)| {
+        .filter_map(|(at, event)| {
             let detail = if NOT_EMITTED.contains(&event.as_str()) {
-                "is not emitted yet"
+                "is not emitted yet".to_owned()
+            } else if !EventType::is_filter(event) {
+                "is not an event; * and families such as message.* are".to_owned()
+            } else if !is_told(style, event) {
+                format!("has no form in the style {}", style.name())
             } else {
-                "is not an event; * and families such as message.* are"
+                return None;
             };
-            Invalid::new(format!("/events/{at}"), detail)
+            Some(Invalid::new(format!("/events/{at}"), detail))
         })
         .collect();
     if !wrong.is_empty() {
@@ -336,8 +341,17 @@ pub fn subscribe(json: Value) -> Result<NewSubscriber, Error> {
         url: wire.url,
         events: wire.events,
         channel_id: wire.channel_id,
+        style,
+        requires_signature: true,
         headers: wire.headers.unwrap_or_default(),
     })
+}
+
+/// Whether a style has a form for any of the events that a filter means.
+fn is_told(style: Style, filter: &str) -> bool {
+    EventType::ALL
+        .into_iter()
+        .any(|event| event.is_meant_by(filter) && style.tells(event))
 }
 
 /// Most bytes of metadata, as JSON.
