@@ -3,10 +3,10 @@
 
 use super::conversations::Page;
 use super::send::{Send, adapter_of};
-use super::{Error, Gateway, NoAnswer, Ports, next};
+use super::{Error, Gateway, NoAnswer, Ports, next, view};
 use crate::channel::{Reason, SendError, Templates};
 use crate::model::access::Key;
-use crate::model::channel::Channel;
+use crate::model::channel::{Channel, ChannelRecord};
 use crate::model::id::{ChannelId, TemplateId};
 use crate::model::template::{DELETED, ProviderTemplate, TemplateRecord};
 use crate::model::time::Timestamp;
@@ -275,6 +275,27 @@ impl<P: Ports> Gateway<P> {
                 .keep_templates(channel.id, wanted, own.clone(), now);
         }
         Ok(own)
+    }
+
+    /// A channel, and its templates, oldest first.
+    pub async fn templates_of(
+        &self,
+        key: &Key,
+        channel: ChannelId,
+        limit: i64,
+    ) -> Result<(view::Channel, Vec<TemplateRecord>), Error> {
+        let statements = vec![
+            channels::get(key.workspace_id, channel),
+            templates::list(key.workspace_id, Some(channel), "", limit),
+        ];
+        let mut rows = self.read(key, statements).await?;
+        let found: Vec<ChannelRecord> = next(&mut rows).records()?;
+        let record = found
+            .into_iter()
+            .next()
+            .ok_or(Error::not_found("channel"))?;
+        let channel = view::Channel::of(record, &self.config.public_url);
+        Ok((channel, next(&mut rows).records()?))
     }
 }
 
