@@ -10,7 +10,9 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use support::outgoing::{id, report, reports};
-use support::world::{CUSTOMER, START_MS, whatsapp_value};
+use support::world::{
+    CUSTOMER, SMS_NUMBER, START_MS, instagram_text, messenger_text, whatsapp_value,
+};
 use support::{Answer, World};
 
 const STYLES: [&str; 3] = ["visito", "chatt2me", "cloove"];
@@ -342,6 +344,106 @@ async fn somebody_on_whatsapp_without_a_number_has_no_phone() {
     assert_eq!(told["from"], USER);
     let (_, told) = styled.told("cloove");
     assert_eq!(told["data"]["conversation"]["customerPhone"], Value::Null);
+}
+
+#[tokio::test]
+async fn each_channel_tells_by_what_it_knows_a_person() {
+    let styled = styled().await;
+    let world = &styled.world;
+    let messenger = world.messenger().await;
+    let instagram = world.instagram().await;
+    let sms = world.sms().await;
+    let text_of = [
+        messenger_text("7001", "m_1", "Hi", START_MS),
+        instagram_text("7002", "m_2", "Hi", START_MS),
+    ];
+    for (channel, payload) in [&messenger, &instagram].into_iter().zip(text_of) {
+        world.from_meta(channel, &payload).await.expect(200);
+    }
+    let fields = [
+        ("MessageSid", "SM0123456789abcdef0123456789abcdef"),
+        ("From", "+15550100009"),
+        ("To", SMS_NUMBER),
+        ("Body", "Hi"),
+        ("NumMedia", "0"),
+    ];
+    let reply = world.from_twilio(&sms, "", &fields).await;
+    assert_eq!(reply.status, 200);
+    world.drain().await;
+    let visito: Vec<Value> = styled.posts("visito").iter().map(body).collect();
+    let chatt2me: Vec<Value> = styled.posts("chatt2me").iter().map(body).collect();
+    let cloove: Vec<Value> = styled.posts("cloove").iter().map(body).collect();
+    for (channel, kind, known_by, address) in [
+        (&messenger, "messenger", "psid", "7001"),
+        (&instagram, "instagram", "instagramId", "7002"),
+        (&sms, "sms", "phone", "+15550100009"),
+    ] {
+        let is_received = |told: &&Value| {
+            told["channel"] == json!({ "id": channel, "type": kind }) && told.get("event").is_none()
+        };
+        let told = visito.iter().find(is_received).expect("the message");
+        let mut conversation = told["conversation"].clone();
+        let conversation_id = conversation["id"].take();
+        assert_eq!(
+            conversation,
+            json!({ "id": null, "fullName": null, known_by: address })
+        );
+        let told = chatt2me.iter().find(|told| told["channel"] == kind);
+        let told = told.expect("the message");
+        assert_eq!(told["channelId"], channel.as_str());
+        assert_eq!(told["from"], address);
+        let told = cloove.iter().find(|told| {
+            told["type"] == "message.received"
+                && told["data"]["conversation"]["id"] == conversation_id
+        });
+        let phone = &told.expect("the message")["data"]["conversation"]["customerPhone"];
+        let expected = if kind == "sms" {
+            json!(address)
+        } else {
+            Value::Null
+        };
+        assert_eq!(phone, &expected, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_web_chat_has_chatt2mes_name_in_its_style_and_tells_the_visitor() {
+    const VISITOR: &str = "0197a000-0000-7000-8000-00000000000a";
+    const CONVERSATION: &str = "0197a000-0000-7000-8000-00000000000c";
+    let styled = styled().await;
+    let world = &styled.world;
+    let site = world.webchat().await;
+    for insert in [
+        format!("INSERT INTO contact (workspace_id, id, created_at) SELECT workspace_id, '{VISITOR}', 1"),
+        format!(
+            "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
+               unread_count, last_seq, last_activity_at, created_at)
+             SELECT workspace_id, '{CONVERSATION}', id, '{VISITOR}', '{VISITOR}', 'open', 'ai', 0, 0, 1, 1"
+        ),
+    ] {
+        let of_channel = format!("FROM channel WHERE id = '{site}'");
+        world.database().query(&format!("{insert} {of_channel}"));
+    }
+    let body = json!({ "to": CONVERSATION, "content": { "type": "text", "text": "Hi" } });
+    let said = world.post("/v1/messages", body).await.expect(202);
+    world.drain().await;
+    assert_eq!(
+        styled.told("chatt2me"),
+        (
+            1,
+            json!({
+                "eventType": "MessageStatus", "messageId": said["id"], "status": "sent",
+                "timestamp": START_S, "channel": "web-chatt2me",
+            })
+        )
+    );
+    let (count, told) = styled.told("visito");
+    assert_eq!(count, 1);
+    assert_eq!(told["channel"]["type"], "webchat");
+    assert_eq!(
+        told["conversation"],
+        json!({ "id": CONVERSATION, "fullName": null, "sessionId": VISITOR })
+    );
 }
 
 // What becomes of what goes out

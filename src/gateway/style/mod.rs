@@ -98,16 +98,19 @@ fn by_kind(content: &Content) -> Option<Map<String, Value>> {
     Some(Map::from_iter([(content.kind().to_owned(), said)]))
 }
 
-/// The phone number behind an address, with `+`; `None` where the address is none.
+/// The phone number behind an address, as it is dialled; `None` where the address is none.
 fn phone(kind: ChannelKind, address: &str) -> Option<String> {
-    let digits = match kind {
-        ChannelKind::Whatsapp | ChannelKind::Sms => address.trim_start_matches('+'),
+    match kind {
+        ChannelKind::Whatsapp => {
+            // It also knows people by ids that are no numbers.
+            let is_phone = address.bytes().all(|byte| byte.is_ascii_digit());
+            is_phone.then(|| format!("+{address}"))
+        }
+        // With `+`, but for short codes.
+        ChannelKind::Sms => Some(address.to_owned()),
         ChannelKind::Instagram
         | ChannelKind::Messenger
         | ChannelKind::Telegram
-        | ChannelKind::Webchat => return None,
-    };
-    // WhatsApp also knows people by ids that are no numbers.
-    let is_phone = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_phone.then(|| format!("+{digits}"))
+        | ChannelKind::Webchat => None,
+    }
 }
