@@ -98,6 +98,9 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
         "/v1/messages?status=sent",
         "/v1/channels",
         "/v1/webhooks",
+        "/channels?type=whatsapp",
+        "/webhooks",
+        &format!("/whatsapp-templates/{channel}"),
         &format!("/v1/conversations/{conversation}"),
         &format!("/v1/conversations/{conversation}/messages?status=sent"),
     ] {

@@ -630,7 +630,7 @@ async fn what_telegram_takes_and_what_it_refuses_is_told_in_every_style() {
 }
 
 #[tokio::test]
-async fn a_message_that_expired_has_failed_at_that_moment() {
+async fn a_message_that_expired_is_told_as_failed_at_that_moment() {
     let styled = styled().await;
     let world = &styled.world;
     let channel = world.open_whatsapp().await;

@@ -3,6 +3,7 @@
 mod support;
 
 use http::Method;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::outgoing::{id, pointer};
 use support::world::{CUSTOMER, Reply, World};
@@ -121,7 +122,9 @@ fn is_told(reply: &Reply, status: u16, code: &str) {
     fields.sort_unstable();
     assert_eq!(fields, ["error", "message", "requestId"]);
     if let Some(errors) = body.get("errors") {
-        for error in errors.as_array().expect("a list") {
+        let errors = errors.as_array().expect("a list");
+        assert!(!errors.is_empty());
+        for error in errors {
             assert!(error["pointer"].is_string() && error["detail"].is_string());
         }
     }
@@ -1078,5 +1081,71 @@ async fn a_list_or_a_warm_send_takes_one_round_trip() {
         let before = world.database().round_trips.get();
         world.call(method, path, body).await.expect(200);
         assert_eq!(world.database().round_trips.get() - before, 1, "{path}");
+    }
+}
+
+/// Every place in a JSON value, as a pointer.
+fn places(value: &Value, base: &str, found: &mut Vec<String>) {
+    found.push(base.to_owned());
+    if let Some(fields) = value.as_object() {
+        for (name, inside) in fields {
+            places(inside, &format!("{base}/{name}"), found);
+        }
+    }
+    if let Some(items) = value.as_array() {
+        for (at, inside) in items.iter().enumerate() {
+            places(inside, &format!("{base}/{at}"), found);
+        }
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inside| {
+        prop_oneof![
+            prop::collection::vec(inside.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("type|text|code|name|parameters|.{0,4}", inside, 0..4)
+                .prop_map(|fields| fields.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_stands_in_a_body_it_is_answered_and_never_as_a_fault_of_ours(values in prop::collection::vec(any_json(), 3)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let (world, channel, conversation) = open().await;
+            fill_templates(&world, &channel);
+            let template = shipped("")["template"].clone();
+            for (path, body) in [
+                ("/messages".to_owned(), hello(&conversation)),
+                ("/messages".to_owned(), json!({ "type": "template", "to": conversation, "template": template })),
+                (format!("/whatsapp-templates/{channel}/send"), shipped(STRANGER)),
+                ("/webhooks".to_owned(), json!({ "channel": channel, "events": ["messages"], "endpoint": HOOK })),
+            ] {
+                let mut found = Vec::new();
+                places(&body, "", &mut found);
+                for place in found {
+                    for value in &values {
+                        let mut body = body.clone();
+                        *body.pointer_mut(&place).expect("a place") = value.clone();
+                        let reply = world.post(&path, body.clone()).await;
+                        assert!(reply.status < 500, "{path} {body}: {}", reply.body);
+                        if reply.status >= 400 {
+                            let code = text(&reply.body["error"]);
+                            is_told(&reply, reply.status, &code);
+                        }
+                    }
+                }
+            }
+        });
     }
 }

@@ -83,13 +83,9 @@ fn channel_name(kind: ChannelKind) -> &'static str {
     }
 }
 
-/// When the message reached a status; one that expired has failed.
+/// When the message reached a status, as far as it is known.
 fn reached_at(message: &MessageRecord, status: DeliveryStatus) -> Option<Timestamp> {
-    let is_it = |reached: DeliveryStatus| {
-        reached == status
-            || (status == DeliveryStatus::Failed && reached == DeliveryStatus::Expired)
-    };
     let history = message.history();
-    let mut reached = history.iter().filter(|(reached, _)| is_it(*reached));
-    reached.next_back().map(|(_, at)| *at)
+    let found = history.iter().rfind(|(reached, _)| *reached == status);
+    found.map(|(_, at)| *at)
 }

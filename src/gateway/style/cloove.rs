@@ -4,7 +4,6 @@
 use super::{Event, phone};
 use crate::model::access::Environment;
 use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
-use crate::model::event::EventType;
 use crate::model::id::{ConversationId, EventId, MessageId, WorkspaceId};
 use crate::model::message::{DeliveryStatus, Direction, MessageRecord};
 use crate::model::time::Timestamp;
@@ -67,22 +66,20 @@ pub fn body(event: Event) -> Body {
         created: event.at,
         environment: event.environment,
         data: Data {
-            message: snapshot
-                .message
-                .map(|message| of_message(event.kind, &message)),
+            message: snapshot.message.as_ref().map(of_message),
             conversation: of_conversation(event.workspace_id, snapshot.conversation),
         },
     }
 }
 
-fn of_message(kind: EventType, message: &MessageRecord) -> Message {
+fn of_message(message: &MessageRecord) -> Message {
     Message {
         id: message.id,
         conversation_id: message.conversation_id,
         direction: message.direction,
         message_type: message.content.kind(),
         text: message.content.text().map(str::to_owned),
-        delivery_status: delivery_status(kind.status().unwrap_or(message.status)),
+        delivery_status: delivery_status(message.status),
         created_at: message.times.created_at,
     }
 }
