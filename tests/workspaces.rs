@@ -596,8 +596,10 @@ fn fill_quiet_tables(world: &World) {
         "INSERT INTO template (workspace_id, id, channel_id, provider_id, key, name, language, category,
            status, components, variables, version, created_at)
          SELECT workspace_id, 't', id, '1', 'k', 'n', 'en', 'UTILITY', 'APPROVED', '[]', '[]', 1, 1",
-        "INSERT INTO visitor (workspace_id, channel_id, id, token_hash, conversation_id, created_at, last_seen_at)
-         SELECT workspace_id, id, 'v', 'hash', 'c', 1, 1",
+        "INSERT INTO visitor (workspace_id, channel_id, id, conversation_id, read_seq, created_at)
+         SELECT workspace_id, id, 'v', 'c', 0, 1",
+        "INSERT INTO visitor_token (hash, workspace_id, channel_id, visitor_id, created_at)
+         SELECT 'hash', workspace_id, id, 'v', 1",
     ] {
         world.database().query(&format!("{insert} {of_channel}"));
     }

@@ -290,6 +290,7 @@ impl<P: Ports> Gateway<P> {
             content: serde_json::to_string(&message.content).map_err(|_| Error::Internal)?,
             reply_to: message.reply_to,
             reply_id: None,
+            fingerprint: None,
             at: message.sent_at.map_or(now, |at| at.min(now)).ms(),
             event: self.fresh::<EventId>(now).to_string(),
         })

@@ -11,3 +11,4 @@ pub mod id;
 pub mod message;
 pub mod template;
 pub mod time;
+pub mod visitor;

@@ -3,7 +3,7 @@
 //! rows that a JSON parameter names: what is read follows the payload.
 
 use super::events;
-use super::{Statement, values};
+use super::{Statement, Value, values};
 use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::message::DeliveryStatus;
 use crate::model::time::Timestamp;
@@ -65,6 +65,8 @@ pub struct Received {
     pub reply_to: Option<String>,
     /// Our id of the message answered, where it came in the same payload.
     pub reply_id: Option<String>,
+    /// Of the request that made it, where repeats of one are told apart from others.
+    pub fingerprint: Option<String>,
     /// Unix milliseconds by the provider's clock, never later than ours.
     pub at: i64,
     pub event: String,
@@ -127,6 +129,17 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
 /// Unread counts come from what was really inserted: messages whose `seq` the
 /// conversation has not counted yet. A customer's message reopens a conversation.
 pub fn messages(receiver: Receiver, received: &[Received], now: Timestamp) -> Vec<Statement> {
+    messages_if(receiver, received, ("true", vec![]), now)
+}
+
+/// The same where a condition of the sender's own holds as well, over the parameters from
+/// `?4` on that come with it.
+pub fn messages_if(
+    receiver: Receiver,
+    received: &[Received],
+    (condition, given): (&str, Vec<Value>),
+    now: Timestamp,
+) -> Vec<Statement> {
     let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
     let is_current = receiver.is_current();
     let json = json!(received);
@@ -137,9 +150,9 @@ pub fn messages(receiver: Receiver, received: &[Received], now: Timestamp) -> Ve
     vec![
         Statement::new(
             format!("INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
-               content, reply_to, provider_message_id, seq, created_at)
+               content, fingerprint, reply_to, provider_message_id, seq, created_at)
              SELECT ?1, p.value ->> '$.id', c.id, ?2, c.contact_id, 'inbound', 'received',
-               p.value ->> '$.content',
+               p.value ->> '$.content', p.value ->> '$.fingerprint',
                COALESCE(
                  (SELECT r.id FROM message r WHERE r.channel_id = ?2
                     AND r.provider_message_id = p.value ->> '$.replyTo'),
@@ -149,9 +162,9 @@ pub fn messages(receiver: Receiver, received: &[Received], now: Timestamp) -> Ve
                p.value ->> '$.at'
              FROM json_each(?3) p
              CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
-             WHERE {is_current}
+             WHERE {is_current} AND {condition}
              ON CONFLICT DO NOTHING"),
-            values![workspace, channel, json.clone()],
+            [values![workspace, channel, json.clone()], given].concat(),
         ),
         Statement::new(
             "UPDATE conversation SET

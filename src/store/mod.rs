@@ -11,6 +11,7 @@ pub mod messages;
 pub mod outbox;
 pub mod sweep;
 pub mod templates;
+pub mod visitors;
 
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -90,7 +91,8 @@ id_values!(
     MessageId,
     EventId,
     EndpointId,
-    TemplateId
+    TemplateId,
+    VisitorId
 );
 
 /// One SQL statement with its parameters `?1`, `?2`, ….

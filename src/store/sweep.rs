@@ -94,6 +94,7 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
         ),
         keyed("api_key", "id", ""),
         keyed("template", "workspace_id, id", ""),
+        keyed("visitor_token", "hash", ""),
         keyed("visitor", "channel_id, id", ""),
         keyed(
             "channel",
@@ -109,6 +110,7 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
                AND NOT EXISTS (SELECT 1 FROM message WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM template WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM visitor WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM visitor_token WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM conversation WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM identity WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = ?1)
