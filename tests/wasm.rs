@@ -366,6 +366,8 @@ impl Ports for Host {
         Err(NoAnswer)
     }
 
+    async fn sleep(&self, _: u32) {}
+
     async fn push(&self, _: Queue, _: Vec<Push>) -> Result<(), QueueError> {
         Ok(())
     }

@@ -193,6 +193,7 @@ pub async fn handle<P: Ports>(gateway: &Gateway<P>, request: Request<Bytes>) -> 
     gateway.ports.random(&mut random);
     let request_id = EventId::fresh(gateway.ports.now(), random).to_string();
     let (route, mut response) = answer(gateway, &request, &request_id).await;
+    webchat::share(gateway, &request, &mut response).await;
     if request.method() == Method::HEAD {
         *response.body_mut() = Bytes::new();
     }

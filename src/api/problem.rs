@@ -154,6 +154,10 @@ fn tell(error: &Error) -> Told {
             "expired_api_key",
             "The API key has expired.",
         ),
+        Error::Unproven { detail, pointer } => at(
+            told(StatusCode::UNAUTHORIZED, "invalid_api_key", detail),
+            pointer,
+        ),
         Error::MissingScope(scope) => told(
             StatusCode::FORBIDDEN,
             "missing_scope",
@@ -162,7 +166,7 @@ fn tell(error: &Error) -> Told {
         Error::RateLimited => told(
             StatusCode::TOO_MANY_REQUESTS,
             "rate_limited",
-            "This key makes too many requests; wait a little.",
+            "Too many requests; wait a little.",
         ),
         Error::NotFound { what, pointer } => at(
             told(

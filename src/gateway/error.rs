@@ -9,6 +9,11 @@ use crate::store::DatabaseError;
 pub enum Error {
     InvalidKey,
     ExpiredKey,
+    /// A visitor of a web chat did not prove who they are; what is missing, and where.
+    Unproven {
+        detail: &'static str,
+        pointer: Option<String>,
+    },
     MissingScope(Scope),
     /// More requests a minute than the key may make.
     RateLimited,
@@ -59,6 +64,15 @@ impl Error {
     #[must_use]
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Error::Invalid(vec![Invalid::new(pointer, detail)])
+    }
+
+    /// The token of a visitor is none, or there is none.
+    #[must_use]
+    pub fn unknown_visitor() -> Self {
+        Error::Unproven {
+            detail: "The visitor's token is missing, malformed or unknown; open a session.",
+            pointer: None,
+        }
     }
 
     #[must_use]

@@ -2,11 +2,13 @@
 //! conversation is on. Plain data. The guards in SQL make staleness harmless: it
 //! can only cost a second round trip.
 
+use super::webchat::WebChat;
 use crate::model::access::Key;
 use crate::model::channel::{Channel, ChannelKind};
 use crate::model::id::{ChannelId, ConversationId, WorkspaceId};
 use crate::model::template::{TemplateRecord, TemplateRef};
 use crate::model::time::{MINUTE_MS, Timestamp};
+use crate::model::visitor::Visitor;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -62,6 +64,10 @@ pub struct Memory {
     accounts: Kept<(WorkspaceId, ChannelKind, String), ChannelId>,
     /// What a reference meant on a channel. (The accept batch holds their versions.)
     templates: Kept<(ChannelId, TemplateRef), Vec<Rc<TemplateRecord>>>,
+    /// By public key.
+    web_chats: Kept<String, Rc<WebChat>>,
+    /// By the hash of the token.
+    visitors: Kept<String, Visitor>,
 }
 
 impl Default for Memory {
@@ -73,6 +79,8 @@ impl Default for Memory {
             conversations: Kept::new(),
             accounts: Kept::new(),
             templates: Kept::new(),
+            web_chats: Kept::new(),
+            visitors: Kept::new(),
         }
     }
 }
@@ -202,6 +210,30 @@ impl Memory {
 
     pub fn forget_templates(&self, channel: ChannelId, wanted: &TemplateRef) {
         self.templates.forget(&(channel, wanted.clone()));
+    }
+
+    pub(super) fn web_chat(&self, public_key: &str, now: Timestamp) -> Option<Rc<WebChat>> {
+        self.web_chats.get(&public_key.to_owned(), now)
+    }
+
+    pub(super) fn keep_web_chat(&self, public_key: &str, chat: Rc<WebChat>, now: Timestamp) {
+        self.web_chats.put(public_key.to_owned(), chat, now);
+    }
+
+    pub(super) fn forget_web_chat(&self, public_key: &str) {
+        self.web_chats.forget(&public_key.to_owned());
+    }
+
+    pub(super) fn visitor(&self, hash: &str, now: Timestamp) -> Option<Visitor> {
+        self.visitors.get(&hash.to_owned(), now)
+    }
+
+    pub(super) fn keep_visitor(&self, hash: &str, visitor: Visitor, now: Timestamp) {
+        self.visitors.put(hash.to_owned(), visitor, now);
+    }
+
+    pub(super) fn forget_visitor(&self, hash: &str) {
+        self.visitors.forget(&hash.to_owned());
     }
 }
 

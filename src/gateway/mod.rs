@@ -19,6 +19,7 @@ mod sweep;
 mod templates;
 mod vault;
 pub mod view;
+mod webchat;
 mod word;
 
 pub use channels::{ChannelPatch, ConnectChannel, is_credential};
@@ -35,6 +36,7 @@ pub use send::{Accepted, Draft, Idempotency, Pace, Send};
 pub use templates::{TemplatePatch, TemplateSync};
 pub use vault::Vault;
 pub use word::Word;
+pub use webchat::{NewSession, Post, Posted, Session, Site, Visit};
 
 use crate::channel::Origins;
 use crate::model::id::{ChannelId, Fresh};
@@ -114,6 +116,9 @@ pub trait Ports {
         request: Request<Bytes>,
         deadline_ms: u32,
     ) -> Result<Response<Bytes>, NoAnswer>;
+
+    /// Waits.
+    async fn sleep(&self, ms: u32);
 
     /// Pushes up to 100 hints.
     async fn push(&self, queue: Queue, hints: Vec<Push>) -> Result<(), QueueError>;

@@ -347,7 +347,7 @@ impl<P: Ports> Gateway<P> {
     }
 }
 
-enum Decision {
+pub(super) enum Decision {
     Accepted(Accepted),
     Refused(Error),
     /// The plan was made with an older version of the channel or the template.
@@ -355,7 +355,7 @@ enum Decision {
 }
 
 /// Reads `messages::earlier`: the same body is answered again, another refused.
-fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, Error> {
+pub(super) fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, Error> {
     #[derive(Deserialize)]
     struct Earlier {
         by: String,

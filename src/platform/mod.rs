@@ -8,6 +8,7 @@ mod fetch;
 mod log;
 mod ports;
 mod queue;
+mod timer;
 mod wire;
 
 use crate::api;

@@ -2,7 +2,7 @@
 
 use super::cost::Cost;
 use super::d1::D1;
-use super::{fetch, log};
+use super::{fetch, log, timer};
 use crate::gateway::{NoAnswer, Ports, Push, Queue, QueueError};
 use crate::model::time::Timestamp;
 use bytes::Bytes;
@@ -95,6 +95,10 @@ impl Ports for Runtime {
         deadline_ms: u32,
     ) -> Result<Response<Bytes>, NoAnswer> {
         fetch::fetch(request, deadline_ms).await
+    }
+
+    async fn sleep(&self, ms: u32) {
+        timer::sleep(ms).await;
     }
 
     async fn push(&self, queue: Queue, hints: Vec<Push>) -> Result<(), QueueError> {

@@ -129,6 +129,14 @@ impl Ports for TestPorts {
         response(answer)
     }
 
+    /// Lets others run; the clock moves on as if it had been that long.
+    async fn sleep(&self, ms: u32) {
+        self.now_ms.set(self.now_ms.get() + i64::from(ms));
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn push(&self, queue: Queue, hints: Vec<Push>) -> Result<(), QueueError> {
         if self.refuses_pushes.get() {
             return Err(QueueError("the queue is full".to_owned()));
