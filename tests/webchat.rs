@@ -29,12 +29,12 @@ struct Visitor {
 }
 
 impl World {
-    async fn webchat(&self) -> Chat {
-        self.webchat_with(json!({})).await
+    async fn open_chat(&self) -> Chat {
+        self.open_chat_with(json!({})).await
     }
 
     /// A web chat of the shop's site, with these settings beside.
-    async fn webchat_with(&self, settings: Value) -> Chat {
+    async fn open_chat_with(&self, settings: Value) -> Chat {
         let mut settings = settings;
         settings["allowedOrigins"] = json!([SITE, "http://localhost:5173"]);
         let channel = self
@@ -179,7 +179,7 @@ fn refused(reply: Reply, status: u16, code: &str) -> Value {
 #[tokio::test]
 async fn a_session_makes_a_contact_a_conversation_and_one_event() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     world.subscribe("https://hooks.example.com/x", &["*"]).await;
     let body = json!({ "name": " Ada ", "email": "ada@example.org" });
     let reply = world.session(&chat, body).await;
@@ -211,7 +211,7 @@ async fn a_session_makes_a_contact_a_conversation_and_one_event() {
 #[tokio::test]
 async fn anonymous_sessions_are_different_visitors_with_tokens_that_cannot_be_guessed() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let one = world.visitor(&chat).await;
     let two = world.visitor(&chat).await;
     assert_ne!(one.id, two.id);
@@ -227,7 +227,7 @@ async fn anonymous_sessions_are_different_visitors_with_tokens_that_cannot_be_gu
 #[tokio::test]
 async fn only_pages_of_an_allowed_origin_come_in() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let bearer = format!("Bearer {}", visitor.token);
     let wrong = [
@@ -287,7 +287,7 @@ async fn only_pages_of_an_allowed_origin_come_in() {
 #[tokio::test]
 async fn a_preflight_says_what_an_allowed_page_may_do() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     for route in ["sessions", "messages", "read", "typing"] {
         let path = format!("/webchat/{}/{route}", chat.key);
         let headers = [
@@ -314,7 +314,7 @@ async fn a_preflight_says_what_an_allowed_page_may_do() {
 #[tokio::test]
 async fn allowed_pages_may_read_every_error_there_is() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let base = format!("/webchat/{}", chat.key);
     let bearer = format!("Bearer {}", visitor.token);
@@ -352,7 +352,7 @@ async fn allowed_pages_may_read_every_error_there_is() {
 #[tokio::test]
 async fn a_web_chat_nobody_has_is_not_found_whatever_its_key_looks_like() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let unknown = "0".repeat(24);
     let longer = format!("{}0", chat.key);
     for key in [
@@ -382,7 +382,7 @@ async fn a_web_chat_nobody_has_is_not_found_whatever_its_key_looks_like() {
 #[tokio::test]
 async fn a_disabled_web_chat_takes_nothing_new_and_still_shows_what_was_said() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     world
         .writes(&chat, &visitor, "1", "Hello")
@@ -415,7 +415,7 @@ async fn a_disabled_web_chat_takes_nothing_new_and_still_shows_what_was_said() {
 #[tokio::test]
 async fn a_person_the_site_proves_is_the_same_visitor_on_every_device() {
     let mut world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let phone = world.visitor_with(&chat, known("user-1")).await;
     world.forget();
     let laptop = world.visitor_with(&chat, known("user-1")).await;
@@ -447,7 +447,7 @@ async fn a_person_the_site_proves_is_the_same_visitor_on_every_device() {
 #[tokio::test]
 async fn nobody_is_believed_to_be_a_user_without_the_right_hash() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     world.visitor_with(&chat, known("user-1")).await;
     let right = user_hash(IDENTITY_SECRET, "user-1");
     for (hash, at) in [
@@ -513,7 +513,9 @@ async fn without_an_identity_secret_no_user_is_believed() {
 #[tokio::test]
 async fn a_web_chat_may_demand_that_everybody_is_known() {
     let world = World::new().await;
-    let chat = world.webchat_with(json!({ "requireIdentity": true })).await;
+    let chat = world
+        .open_chat_with(json!({ "requireIdentity": true }))
+        .await;
     let problem = refused(
         world.session(&chat, json!({ "name": "Ada" })).await,
         401,
@@ -530,7 +532,7 @@ async fn a_web_chat_may_demand_that_everybody_is_known() {
 #[tokio::test]
 async fn a_secret_or_an_origin_that_changed_elsewhere_is_known_here_at_once() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor_with(&chat, known("user-1")).await;
     let secret = json!({ "credentials": { "identitySecret": "a-new-secret" } });
     world.patch_chat(&chat, secret).await;
@@ -565,7 +567,7 @@ async fn a_secret_or_an_origin_that_changed_elsewhere_is_known_here_at_once() {
 #[tokio::test]
 async fn what_is_said_at_the_door_never_replaces_what_is_known() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let with = |name: &str, email: &str| {
         let mut body = known("user-1");
         body["name"] = json!(name);
@@ -593,7 +595,7 @@ async fn what_is_said_at_the_door_never_replaces_what_is_known() {
 #[tokio::test]
 async fn a_visitor_keeps_their_twenty_newest_tokens() {
     let mut world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let mut tokens = Vec::new();
     for _ in 0..23 {
         world.advance(1_000);
@@ -624,7 +626,7 @@ async fn a_visitor_keeps_their_twenty_newest_tokens() {
 #[tokio::test]
 async fn hostile_sessions_are_refused_by_field() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let long = "a".repeat(10_000);
     for (body, at) in [
         (json!({ "name": "a\u{0}b" }), "/name"),
@@ -666,7 +668,7 @@ async fn hostile_sessions_are_refused_by_field() {
 #[tokio::test]
 async fn what_a_visitor_writes_is_received_as_on_any_channel() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     world
         .subscribe("https://hooks.example.com/x", &["message.*"])
         .await;
@@ -716,7 +718,7 @@ async fn what_a_visitor_writes_is_received_as_on_any_channel() {
 #[tokio::test]
 async fn a_message_reopens_a_closed_conversation() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let path = format!("/v1/conversations/{}", visitor.conversation);
     world
@@ -733,7 +735,7 @@ async fn a_message_reopens_a_closed_conversation() {
 #[tokio::test]
 async fn a_repeated_post_is_the_first_message_again_for_ever() {
     let mut world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     world
         .subscribe("https://hooks.example.com/x", &["message.*"])
         .await;
@@ -770,7 +772,7 @@ async fn a_repeated_post_is_the_first_message_again_for_ever() {
 #[tokio::test]
 async fn an_idempotency_key_holds_a_day_and_for_one_visitor() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let one = world.visitor(&chat).await;
     let two = world.visitor(&chat).await;
     let key = [("idempotency-key", "order-1")];
@@ -834,7 +836,7 @@ async fn an_idempotency_key_holds_a_day_and_for_one_visitor() {
 #[tokio::test]
 async fn posts_that_are_no_message_are_refused_by_field() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let own = |content: Value| json!({ "clientMessageId": "m", "content": content });
     let text = json!({ "type": "text", "text": "Hi" });
@@ -922,7 +924,7 @@ async fn posts_that_are_no_message_are_refused_by_field() {
 #[tokio::test]
 async fn a_token_opens_one_conversation_of_one_web_chat() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let body = json!({
         "type": "webchat", "name": "Other", "identifier": "other", "credentials": {},
         "settings": { "allowedOrigins": [SITE] },
@@ -985,7 +987,7 @@ async fn a_token_opens_one_conversation_of_one_web_chat() {
 #[tokio::test]
 async fn a_visitor_gets_both_sides_in_order_and_nothing_internal() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     world.writes(&chat, &visitor, "1", "one").await.expect(201);
     let body = json!({
@@ -1023,9 +1025,36 @@ async fn a_visitor_gets_both_sides_in_order_and_nothing_internal() {
 }
 
 #[tokio::test]
+async fn a_visitor_never_sees_what_was_not_sent() {
+    let world = World::new().await;
+    let chat = world.open_chat().await;
+    let visitor = world.visitor(&chat).await;
+    world.answers(&visitor, "Hello").await;
+    for status in [
+        "scheduled",
+        "accepted",
+        "sending",
+        "unknown",
+        "failed",
+        "canceled",
+        "expired",
+    ] {
+        let change = format!("UPDATE message SET status = '{status}'");
+        world.database().query(&change);
+        assert_eq!(world.polls(&chat, &visitor, 0).await.len(), 0, "{status}");
+        let reply = world
+            .visit(&chat, &visitor, Method::POST, "read", json!({ "seq": 1 }))
+            .await;
+        assert_eq!(reply.status, 204);
+        let stands = world.database().query("SELECT status FROM message");
+        assert_eq!(stands[0]["status"], status);
+    }
+}
+
+#[tokio::test]
 async fn a_long_history_comes_in_pages_of_a_hundred() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     for number in 0..130 {
         world
@@ -1044,7 +1073,7 @@ async fn a_long_history_comes_in_pages_of_a_hundred() {
 #[tokio::test]
 async fn an_answer_is_sent_then_delivered_by_being_fetched_then_read() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     world
         .subscribe("https://hooks.example.com/x", &["message.*"])
@@ -1088,7 +1117,7 @@ async fn an_answer_is_sent_then_delivered_by_being_fetched_then_read() {
 #[tokio::test]
 async fn asking_for_the_head_alone_delivers_nothing() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let sent = world.answers(&visitor, "Hello").await;
     let reply = world
@@ -1101,7 +1130,7 @@ async fn asking_for_the_head_alone_delivers_nothing() {
 #[tokio::test]
 async fn a_visitor_reads_up_to_a_seq_and_no_further() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let one = world.answers(&visitor, "one").await;
     world.writes(&chat, &visitor, "2", "two").await.expect(201);
@@ -1135,7 +1164,7 @@ async fn a_visitor_reads_up_to_a_seq_and_no_further() {
 #[tokio::test]
 async fn a_long_conversation_is_read_in_one_request() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     for number in 0..620 {
         world
@@ -1154,7 +1183,7 @@ async fn a_long_conversation_is_read_in_one_request() {
 #[tokio::test]
 async fn typing_is_taken_and_leaves_no_trace() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let before = world.database().dump();
     for body in [Value::Null, json!({}), json!("x")] {
@@ -1169,7 +1198,7 @@ async fn typing_is_taken_and_leaves_no_trace() {
 #[tokio::test]
 async fn a_waiting_visitor_gets_what_comes_meanwhile() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let start = world.ports().now_ms.get();
     let waits = world.visit(
@@ -1195,7 +1224,7 @@ async fn a_waiting_visitor_gets_what_comes_meanwhile() {
 #[tokio::test]
 async fn a_wait_for_nothing_ends_in_time_and_costs_one_round_trip_a_second() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     for wait in [0, 1, 25] {
         let start = world.ports().now_ms.get();
@@ -1237,7 +1266,7 @@ async fn a_wait_for_nothing_ends_in_time_and_costs_one_round_trip_a_second() {
 #[tokio::test]
 async fn too_many_requests_are_turned_away() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     world.ports().admits_callers.set(false);
     let reply = world.writes(&chat, &visitor, "1", "Hi").await;
@@ -1250,7 +1279,7 @@ async fn too_many_requests_are_turned_away() {
 #[tokio::test]
 async fn a_visitor_costs_one_round_trip_warm_and_two_cold() {
     let mut world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let key = [("idempotency-key", "k")];
     for (is_warm, most) in [(false, 2), (true, 1)] {
@@ -1295,7 +1324,7 @@ async fn a_visitor_costs_one_round_trip_warm_and_two_cold() {
 #[tokio::test]
 async fn batches_that_run_twice_or_lose_their_answer_do_everything_once() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     world.subscribe("https://hooks.example.com/x", &["*"]).await;
     world.database().runs_twice.set(true);
     for fault in [None, Some(Fault::Before), Some(Fault::After)] {
@@ -1350,7 +1379,7 @@ async fn batches_that_run_twice_or_lose_their_answer_do_everything_once() {
 #[tokio::test]
 async fn a_database_that_is_silent_is_told_and_nothing_is_half_done() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     let sent = world.answers(&visitor, "Hi").await;
     let silent = || {
@@ -1384,7 +1413,7 @@ async fn a_database_that_is_silent_is_told_and_nothing_is_half_done() {
 async fn concurrent_repeats_make_one_message_and_one_visitor() {
     let world = World::new().await;
     world.database().yields.set(true);
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let (one, two) = tokio::join!(
         world.visitor_with(&chat, known("user-1")),
         world.visitor_with(&chat, known("user-1"))
@@ -1407,7 +1436,7 @@ async fn concurrent_repeats_make_one_message_and_one_visitor() {
 #[tokio::test]
 async fn a_deleted_workspace_leaves_nothing_of_its_visitors() {
     let world = World::new().await;
-    let chat = world.webchat().await;
+    let chat = world.open_chat().await;
     let visitor = world.visitor(&chat).await;
     world.writes(&chat, &visitor, "1", "Hi").await.expect(201);
     let path = format!("/v1/workspaces/{}", world.workspace);
@@ -1496,7 +1525,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             let world = World::new().await;
-            let chat = world.webchat().await;
+            let chat = world.open_chat().await;
             let visitor = world.visitor(&chat).await;
             let bearer = format!("Bearer {}", token.as_deref().unwrap_or(&visitor.token));
             let query: String = http::uri::PathAndQuery::try_from(format!("/?after={query}").replace(' ', "%20"))

@@ -16,3 +16,4 @@ mod sending;
 mod silence;
 mod subscribing;
 mod surfaces;
+mod webchat;
