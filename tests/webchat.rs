@@ -406,6 +406,7 @@ async fn a_disabled_web_chat_takes_nothing_new_and_still_shows_what_was_said() {
     world
         .patch_chat(&chat, json!({ "status": "connected" }))
         .await;
+    world.visitor(&chat).await;
     world
         .writes(&chat, &visitor, "2", "Anybody?")
         .await
@@ -542,7 +543,10 @@ async fn a_secret_or_an_origin_that_changed_elsewhere_is_known_here_at_once() {
         "invalid_api_key",
     );
     assert_eq!(pointer(&problem), "/userHash");
-    let body = json!({ "userId": "user-1", "userHash": user_hash("a-new-secret", "user-1") });
+    let secret = json!({ "credentials": { "identitySecret": "a-third-secret" } });
+    world.patch_chat(&chat, secret).await;
+    let hash = user_hash("a-third-secret", "user-1");
+    let body = json!({ "userId": "user-1", "userHash": hash });
     assert_eq!(world.visitor_with(&chat, body).await.id, visitor.id);
     let origins = json!({ "settings": { "allowedOrigins": ["https://new.example"] } });
     world.patch_chat(&chat, origins).await;
@@ -590,6 +594,19 @@ async fn what_is_said_at_the_door_never_replaces_what_is_known() {
         metadata,
         json!({ "email": "ada@example.org", "userId": "user-1" })
     );
+    let written = r#"{"email":"vip@example.org","tier":"gold"}"#;
+    let change = format!("UPDATE contact SET metadata = '{written}'");
+    world.database().query(&change);
+    world
+        .visitor_with(&chat, with("Eve", "eve@example.org"))
+        .await;
+    let rows = world.database().query("SELECT metadata FROM contact");
+    let metadata: Value =
+        serde_json::from_str(rows[0]["metadata"].as_str().expect("JSON")).expect("JSON");
+    assert_eq!(
+        metadata,
+        json!({ "email": "vip@example.org", "tier": "gold", "userId": "user-1" })
+    );
 }
 
 #[tokio::test]
@@ -610,17 +627,19 @@ async fn a_visitor_keeps_their_twenty_newest_tokens() {
             world.forget();
         }
         for (at, visitor) in tokens.iter().enumerate() {
+            // Posted first: what is remembered must not be enough.
+            let expected = if at < 3 { 401 } else { 201 };
+            let own_id = at.to_string();
+            let reply = world.writes(&chat, visitor, &own_id, "Hi").await;
+            assert_eq!(reply.status, expected, "{at}");
             let expected = if at < 3 { 401 } else { 200 };
             let reply = world
                 .visit(&chat, visitor, Method::GET, "messages", Value::Null)
                 .await;
             assert_eq!(reply.status, expected, "{at}");
-            let expected = if at < 3 { 401 } else { 201 };
-            let own_id = at.to_string();
-            let reply = world.writes(&chat, visitor, &own_id, "Hi").await;
-            assert_eq!(reply.status, expected, "{at}");
         }
     }
+    assert_eq!(world.database().count("SELECT COUNT(*) FROM message"), 20);
 }
 
 #[tokio::test]
@@ -1218,6 +1237,26 @@ async fn a_waiting_visitor_gets_what_comes_meanwhile() {
     let page = reply.expect(200);
     assert_eq!(page["data"][0]["content"]["text"], "Here I am");
     assert!(world.ports().now_ms.get() - start <= 5_000);
+    assert_eq!(world.status_of(&sent).await["status"], "delivered");
+}
+
+#[tokio::test]
+async fn a_web_chat_that_changes_during_a_wait_still_knows_what_was_delivered() {
+    let world = World::new().await;
+    let chat = world.open_chat().await;
+    let visitor = world.visitor(&chat).await;
+    let start = world.ports().now_ms.get();
+    let path = "messages?after=0&wait=25";
+    let waits = world.visit(&chat, &visitor, Method::GET, path, Value::Null);
+    let answers = async {
+        while world.ports().now_ms.get() < start + 2_000 {
+            tokio::task::yield_now().await;
+        }
+        world.patch_chat(&chat, json!({ "name": "Renamed" })).await;
+        world.answers(&visitor, "Here I am").await
+    };
+    let (reply, sent) = tokio::join!(waits, answers);
+    assert_eq!(reply.expect(200)["data"][0]["id"], sent["id"]);
     assert_eq!(world.status_of(&sent).await["status"], "delivered");
 }
 

@@ -246,7 +246,8 @@ impl<P: Ports> Gateway<P> {
     /// Opens a session: somebody new, or the visitor that the site proves they are.
     ///
     /// One batch makes identity, contact, conversation, visitor and token, if the web chat
-    /// is still the one that was asked; a repeat makes another token.
+    /// is still the one that was asked; a repeat makes another token, and where nobody is
+    /// proved, another visitor.
     pub async fn open_session(&self, site: Site<'_>, new: &NewSession) -> Result<Session, Error> {
         let (chat, _) = self.enter(site, None, Freshness::Remembered).await?;
         let opened = match self.try_open(&chat, new).await {
@@ -462,9 +463,14 @@ impl<P: Ports> Gateway<P> {
             .collect()
     }
 
-    /// What stores reports; the last statement gives back deliveries.
+    /// What stores reports; the last statement gives back deliveries. The visit was checked:
+    /// what changed while it waited does not undo that it got the messages.
     fn reporting(&self, visit: &Visit<'_>, reports: &[Report]) -> Vec<Statement> {
-        inbound::reports(visit.chat.receiver(), reports, &self.token(), self.now())
+        let receiver = Receiver {
+            version: None,
+            ..visit.chat.receiver()
+        };
+        inbound::reports(receiver, reports, &self.token(), self.now())
     }
 
     /// Runs a visitor's query, if their token and web chat are still what is remembered;
