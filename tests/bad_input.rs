@@ -145,6 +145,24 @@ fn routes() -> Vec<Route> {
         route(Method::POST, "/v1/messages", Key, None, Some(text)),
         route(Method::GET, "/v1/messages", Key, None, None),
         route(Method::GET, "/v1/messages/{id}", Key, Some("message"), None),
+        route(
+            Method::POST,
+            "/v1/contacts",
+            Key,
+            None,
+            Some(
+                json!({ "name": "Ada", "identities": [{ "kind": "whatsapp", "value": "+5511977770000" }] }),
+            ),
+        ),
+        route(Method::GET, "/v1/contacts", Key, None, None),
+        route(Method::GET, "/v1/contacts/{id}", Key, Some("contact"), None),
+        route(
+            Method::PATCH,
+            "/v1/contacts/{id}",
+            Key,
+            Some("contact"),
+            Some(json!({ "name": "Ada" })),
+        ),
         route(Method::GET, "/v1/conversations", Key, None, None),
         route(
             Method::GET,
@@ -191,6 +209,7 @@ fn routes() -> Vec<Route> {
 struct Stage {
     world: World,
     channel: String,
+    contact: String,
     conversation: String,
     message: String,
     template: String,
@@ -210,6 +229,7 @@ impl Stage {
             list["data"][0]["id"].as_str().expect("an id").to_owned()
         };
         let conversation = first("/v1/conversations").await;
+        let contact = first("/v1/contacts").await;
         let message = first("/v1/messages").await;
         let listed = json!({ "data": [{
             "id": "1", "name": "hello", "language": "en_US", "status": "APPROVED", "category": "UTILITY",
@@ -231,6 +251,7 @@ impl Stage {
             spare_key,
             world,
             channel,
+            contact,
             conversation,
             message,
             template,
@@ -242,6 +263,7 @@ impl Stage {
         match what {
             "workspace" => &self.world.workspace,
             "channel" => &self.channel,
+            "contact" => &self.contact,
             "conversation" => &self.conversation,
             "message" => &self.message,
             "template" => &self.template,
@@ -1014,6 +1036,7 @@ async fn a_limit_a_cursor_or_a_filter_that_cannot_be_is_422_with_its_name() {
         "/v1/workspaces",
         "/v1/channels",
         "/v1/messages",
+        "/v1/contacts",
         "/v1/conversations",
         "/v1/templates",
         "/v1/webhooks",
@@ -1087,7 +1110,6 @@ async fn a_limit_a_cursor_or_a_filter_that_cannot_be_is_422_with_its_name() {
         ("/v1/conversations", "mode=robot", "/mode"),
         ("/v1/conversations", "channelId=x", "/channelId"),
         ("/v1/templates", "channelId=x", "/channelId"),
-        ("/v1/conversations", "search=ada", "/search"),
         (
             "/v1/conversations/{id}/messages",
             "status=sneezed",

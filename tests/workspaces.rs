@@ -671,8 +671,8 @@ async fn sweeps_clear_all_that_a_deleted_workspace_had_and_nothing_of_another() 
     for (table, count) in &left {
         let expected = match table.as_str() {
             "schema_version" => before["schema_version"],
-            "workspace" | "api_key" | "channel" | "contact" | "identity" | "conversation"
-            | "message" => 1,
+            "workspace" | "api_key" | "channel" | "contact" | "contact_search" | "identity"
+            | "conversation" | "message" => 1,
             _ => 0,
         };
         assert_eq!(*count, expected, "{table}");

@@ -3,12 +3,14 @@
 use super::view::{self, Attempt};
 use super::{Error, Gateway, Ports, next};
 use crate::model::access::Key;
+use crate::model::channel::ChannelKind;
 use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
 use crate::model::id::{ChannelId, ConversationId, EventId, MessageId};
 use crate::model::message::{AttemptRecord, DeliveryStatus, MessageRecord};
 use crate::model::time::Timestamp;
-use crate::store::conversations::{self, After, Change, Filter};
-use crate::store::{Rows, Statement, events, messages};
+use crate::store::conversations::{self, After, Change, Filter, MOST_COUNTED};
+use crate::store::search::Needle;
+use crate::store::{self, Rows, Statement, events, messages};
 use serde::Deserialize;
 
 /// One page, and where the next begins.
@@ -49,6 +51,34 @@ pub struct ConversationFilter {
     pub channel_id: Option<ChannelId>,
     /// `me`, `unassigned`, or somebody.
     pub assigned: Option<String>,
+    /// Part of a name or an address; blank finds all.
+    pub search: Option<String>,
+}
+
+impl ConversationFilter {
+    /// The filter as it is held against rows, `me` being the key `own`.
+    fn of_rows<'a>(&'a self, own: &'a str) -> Filter<'a> {
+        Filter {
+            status: self.status,
+            mode: self.mode,
+            channel_id: self.channel_id,
+            assignee: self.assigned.as_deref().map(|assigned| match assigned {
+                "me" => Some(own),
+                "unassigned" => None,
+                someone => Some(someone),
+            }),
+        }
+    }
+
+    fn needle(&self, key: &Key) -> Option<Needle> {
+        Needle::of(key.workspace_id, self.search.as_deref()?)
+    }
+}
+
+/// One numbered page, and how many there are in all: exact to `MOST_COUNTED`.
+pub struct Counted<T> {
+    pub items: Vec<T>,
+    pub total: i64,
 }
 
 pub struct ConversationPatch {
@@ -93,16 +123,8 @@ impl<P: Ports> Gateway<P> {
         limit: i64,
     ) -> Result<Page<view::Conversation>, Error> {
         let own = key.id.to_string();
-        let filter = Filter {
-            status: filter.status,
-            mode: filter.mode,
-            channel_id: filter.channel_id,
-            assignee: filter.assigned.as_deref().map(|assigned| match assigned {
-                "me" => Some(own.as_str()),
-                "unassigned" => None,
-                someone => Some(someone),
-            }),
-        };
+        let needle = filter.needle(key);
+        let filter = filter.of_rows(&own);
         let after = match cursor {
             None => After {
                 last_activity_at: i64::from(u32::MAX) * 1_000_000,
@@ -121,12 +143,23 @@ impl<P: Ports> Gateway<P> {
                 .ok_or_else(bad_cursor)?,
         };
         let workspace = key.workspace_id;
-        let mut batch = vec![conversations::list(workspace, &filter, &after, limit + 1)];
-        if !filter.is_empty() {
-            batch.push(conversations::scan_end(workspace, &after));
+        let needle = needle.as_ref();
+        let mut batch = match needle {
+            None => vec![conversations::list(workspace, &filter, &after, limit + 1)],
+            Some(needle) => vec![
+                conversations::nominated(workspace, &filter, needle, &after, limit + 1),
+                conversations::scan(workspace, &filter, needle, &after, limit + 1),
+            ],
+        };
+        let lists = batch.len();
+        if needle.is_some() || !filter.is_empty() {
+            batch.push(conversations::scan_end(workspace, needle, &after));
         }
         let mut rows = self.read(key, batch).await?;
-        let found: Vec<ConversationRecord> = next(&mut rows).records()?;
+        let mut found: Vec<ConversationRecord> = vec![];
+        for rows in rows.by_ref().take(lists) {
+            found.extend(rows.records()?);
+        }
         let end: Option<ActivityRow> = next(&mut rows).first()?;
         let now = self.now();
         Ok(Page::of(found, limit, |record| {
@@ -134,6 +167,74 @@ impl<P: Ports> Gateway<P> {
         })
         .or_scan_end(end.map(|row| format!("{},{}", row.last_activity_at, row.id)))
         .map(|record| view::Conversation::of(record, now)))
+    }
+
+    /// A numbered page of the conversations on channels of one type, newest activity first.
+    /// Pages start at 1.
+    pub async fn count_conversations(
+        &self,
+        key: &Key,
+        kind: ChannelKind,
+        filter: &ConversationFilter,
+        page: i64,
+        limit: i64,
+    ) -> Result<Counted<view::Conversation>, Error> {
+        #[derive(Deserialize)]
+        struct CountedRow {
+            total: i64,
+            page: String,
+        }
+        let own = key.id.to_string();
+        let needle = filter.needle(key);
+        let statements = conversations::counted(
+            key.workspace_id,
+            kind,
+            &filter.of_rows(&own),
+            needle.as_ref(),
+            (page - 1).saturating_mul(limit).min(MOST_COUNTED),
+            limit,
+        );
+        let now = self.now();
+        for rows in self.read(key, statements).await? {
+            if let Some(row) = rows.first::<CountedRow>()? {
+                let records: Vec<ConversationRecord> = store::record(&row.page)?;
+                let shown = records.into_iter();
+                return Ok(Counted {
+                    items: shown
+                        .map(|record| view::Conversation::of(record, now))
+                        .collect(),
+                    total: row.total,
+                });
+            }
+        }
+        Err(Error::Internal)
+    }
+
+    /// A conversation on a channel of one type, with its newest messages.
+    pub async fn conversation_of_kind(
+        &self,
+        key: &Key,
+        kind: ChannelKind,
+        id: ConversationId,
+        most: i64,
+    ) -> Result<(view::Conversation, Vec<MessageRecord>), Error> {
+        let workspace = key.workspace_id;
+        let batch = vec![
+            conversations::get(workspace, id),
+            messages::list_conversation(
+                workspace,
+                id,
+                &messages::Filter::default(),
+                i64::from(u32::MAX) * 1_000_000,
+                most,
+            ),
+        ];
+        let mut rows = self.read(key, batch).await?;
+        let conversation = self.show_conversation(next(&mut rows))?;
+        if conversation.channel_type != kind {
+            return Err(Error::not_found("conversation"));
+        }
+        Ok((conversation, next(&mut rows).records()?))
     }
 
     pub async fn conversation(
@@ -298,6 +399,6 @@ fn messages_filter(filter: &MessageFilter) -> messages::Filter {
     }
 }
 
-fn bad_cursor() -> Error {
+pub(super) fn bad_cursor() -> Error {
     Error::invalid("/cursor", "is not a cursor of this list")
 }

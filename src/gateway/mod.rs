@@ -2,6 +2,7 @@
 //! runtime (or a test) provides. Nothing here knows HTTP routes or Workers.
 
 mod channels;
+mod contacts;
 mod conversations;
 mod deliver;
 mod endpoints;
@@ -12,6 +13,7 @@ mod outcome;
 mod publish;
 mod receive;
 mod recipient;
+mod search;
 mod send;
 mod settle;
 mod style;
@@ -23,7 +25,8 @@ mod webchat;
 mod word;
 
 pub use channels::{ChannelPatch, ConnectChannel, is_credential};
-pub use conversations::{ConversationFilter, ConversationPatch, MessageFilter, Page};
+pub use contacts::{ContactPatch, Made, NewContact};
+pub use conversations::{ConversationFilter, ConversationPatch, Counted, MessageFilter, Page};
 pub use deliver::Hint;
 pub use endpoints::{Endpoint, NewSubscriber};
 pub use error::Error;
@@ -35,8 +38,8 @@ pub use recipient::{Recipient, Sender};
 pub use send::{Accepted, Draft, Idempotency, Pace, Send};
 pub use templates::{TemplatePatch, TemplateSync};
 pub use vault::Vault;
-pub use word::Word;
 pub use webchat::{NewSession, Post, Posted, Session, Site, Visit};
+pub use word::Word;
 
 use crate::channel::Origins;
 use crate::model::id::{ChannelId, Fresh};

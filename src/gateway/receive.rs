@@ -32,7 +32,7 @@ pub enum Reception {
 
 /// Most messages or reports in one statement: well under a bound parameter's size.
 const CHUNK_ITEMS: usize = 500;
-/// Most bytes of messages in one statement.
+/// Most bytes of messages or people in one statement.
 const CHUNK_BYTES: usize = 700_000;
 
 impl<P: Ports> Gateway<P> {
@@ -242,10 +242,10 @@ impl<P: Ports> Gateway<P> {
         }
         answer_each_other(&mut received);
         let mut batch = Vec::new();
-        for people in people.chunks(CHUNK_ITEMS) {
+        for people in chunks(&people, Person::size) {
             batch.extend(last_tells(inbound::people(receiver, people, now)));
         }
-        for received in chunks(&received) {
+        for received in chunks(&received, size) {
             batch.extend(last_tells(inbound::messages(receiver, received, now)));
         }
         for reports in reports.chunks(CHUNK_ITEMS) {
@@ -362,19 +362,22 @@ fn answer_each_other(received: &mut [Received]) {
     }
 }
 
-/// Splits messages so that each part binds as one parameter.
-fn chunks(received: &[Received]) -> Vec<&[Received]> {
-    let size =
-        |message: &Received| serde_json::to_string(message).map_or(CHUNK_BYTES, |json| json.len());
+/// Bytes that a message takes in a statement.
+fn size(message: &Received) -> usize {
+    serde_json::to_string(message).map_or(CHUNK_BYTES, |json| json.len())
+}
+
+/// Splits items so that each part binds as one parameter.
+fn chunks<T>(items: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
     let mut parts = Vec::new();
-    let mut rest = received;
+    let mut rest = items;
     while !rest.is_empty() {
         let mut bytes = 0;
         let fits = rest
             .iter()
             .take(CHUNK_ITEMS)
-            .take_while(|message| {
-                bytes += size(message);
+            .take_while(|item| {
+                bytes += size(item);
                 bytes <= CHUNK_BYTES
             })
             .count()

@@ -4,10 +4,10 @@
 use super::deliver::Hint;
 use super::publish::DeliveryHint;
 use super::settle::Parked;
-use super::{Gateway, Ports, Queue, next};
+use super::{Gateway, Ports, Queue, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::{DatabaseError, events, outbox, sweep};
+use crate::store::{self, DatabaseError, events, outbox, sweep};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -19,6 +19,8 @@ const PUSHED: i64 = 500;
 const SETTLED: i64 = 100;
 /// Most rows of each kind cleared in one run.
 const PURGED: i64 = 500;
+/// Most contacts put into the search index in one run.
+const INDEXED: i64 = 250;
 /// Workspaces looked at for old events in one run.
 const WORKSPACES: i64 = 5;
 
@@ -86,17 +88,20 @@ impl<P: Ports> Gateway<P> {
                 sweep::purge_parked(retained_since, PURGED),
                 sweep::workspaces(&start, WORKSPACES),
                 sweep::deleted_workspace(),
+                store::search::unindexed(INDEXED),
             ])
             .await?;
         let mut rows = rows.into_iter().skip(2);
         let found: Vec<Row> = rows.next().unwrap_or_default().read()?;
         let deleted: Option<Row> = rows.next().unwrap_or_default().first()?;
+        let unindexed = rows.next().unwrap_or_default();
         let mut statements: Vec<_> = found
             .iter()
             .flat_map(|row| events::purge(row.id, &before, PURGED))
             .collect();
+        statements.extend(search::index(unindexed)?);
         if let Some(row) = deleted {
-            statements.extend(sweep::purge_workspace(row.id, PURGED));
+            statements.extend(sweep::purge_workspace(row.id, now, PURGED));
         }
         if !statements.is_empty() {
             self.batch(statements).await?;

@@ -2,6 +2,7 @@
 
 use crate::channel::Reason;
 use crate::model::channel::{ChannelKind, ChannelRecord, ChannelStatus, Settings};
+use crate::model::contact::{ContactRecord, Identity};
 use crate::model::content::Content;
 use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
 use crate::model::id::{ChannelId, ContactId, ConversationId, MessageId};
@@ -117,6 +118,29 @@ pub struct Contact {
     pub id: ContactId,
     pub name: Option<String>,
     pub address: String,
+}
+
+/// A contact with all it is known as.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownContact {
+    pub id: ContactId,
+    pub name: Option<String>,
+    pub identities: Vec<Identity>,
+    pub metadata: Option<Box<RawValue>>,
+    pub created_at: Timestamp,
+}
+
+impl From<ContactRecord> for KnownContact {
+    fn from(record: ContactRecord) -> Self {
+        Self {
+            id: record.id,
+            name: record.name,
+            identities: record.identities,
+            metadata: record.metadata,
+            created_at: record.created_at,
+        }
+    }
 }
 
 impl Conversation {

@@ -1,6 +1,9 @@
 //! People and the addresses they are known by.
 
+use super::id::ContactId;
+use super::time::{self, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// What kind of address an identity is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,3 +43,15 @@ pub struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Address(pub String);
+
+/// A contact as stored. Row of the view `contact_record`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ContactRecord {
+    pub id: ContactId,
+    pub name: Option<String>,
+    /// By kind and value.
+    pub identities: Vec<Identity>,
+    pub metadata: Option<Box<RawValue>>,
+    #[serde(deserialize_with = "time::column::deserialize")]
+    pub created_at: Timestamp,
+}

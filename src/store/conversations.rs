@@ -1,6 +1,8 @@
 //! Conversations, as read and changed by clients.
 
-use super::{SCAN, Statement, values};
+use super::search::{self, Needle};
+use super::{SCAN, Statement, Value, values};
+use crate::model::channel::ChannelKind;
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::id::{ChannelId, ConversationId, WorkspaceId};
 
@@ -35,39 +37,219 @@ pub fn list(
     after: &After<'_>,
     limit: i64,
 ) -> Statement {
+    scanned(workspace, filter, None, after, limit)
+}
+
+/// The same of contacts that are searched for, where more than `SCAN` rows nominate some.
+pub fn scan(
+    workspace: WorkspaceId,
+    filter: &Filter<'_>,
+    needle: &Needle,
+    after: &After<'_>,
+    limit: i64,
+) -> Statement {
+    scanned(workspace, filter, Some(needle), after, limit)
+}
+
+fn scanned(
+    workspace: WorkspaceId,
+    filter: &Filter<'_>,
+    needle: Option<&Needle>,
+    after: &After<'_>,
+    limit: i64,
+) -> Statement {
+    let (guard, contact, condition) = match needle {
+        None => (String::new(), "", String::new()),
+        Some(_) => (
+            format!("AND {}", search::exceeds("?7", SCAN)),
+            "CROSS JOIN contact p ON p.workspace_id = page.workspace_id AND p.id = page.contact_id",
+            format!("AND {}", Needle::CONDITION),
+        ),
+    };
+    let is_wanted = is_wanted("page");
     Statement::new(
-        "SELECT r.record FROM (
-           SELECT workspace_id, id, channel_id, status, mode, assignee, last_activity_at FROM conversation
-           WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3)
-           ORDER BY last_activity_at DESC, id DESC LIMIT ?4
-         ) page CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
-         WHERE (?5 IS NULL OR page.status = ?5) AND (?6 IS NULL OR page.mode = ?6)
-           AND (?7 IS NULL OR page.channel_id = ?7)
-           AND (?8 = 0 OR page.assignee IS ?9)
-         ORDER BY page.last_activity_at DESC, page.id DESC LIMIT ?10",
-        values![
-            workspace,
-            after.last_activity_at,
-            after.id,
-            SCAN,
-            filter.status.map(ConversationStatus::name),
-            filter.mode.map(Mode::name),
-            filter.channel_id,
-            filter.assignee.is_some(),
-            filter.assignee.flatten(),
-            limit,
-        ],
+        format!(
+            "SELECT r.record FROM (
+               SELECT workspace_id, id, channel_id, contact_id, status, mode, assignee, last_activity_at
+               FROM conversation
+               WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3) {guard}
+               ORDER BY last_activity_at DESC, id DESC LIMIT {SCAN}
+             ) page {contact}
+             CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+             WHERE {is_wanted} {condition}
+             ORDER BY page.last_activity_at DESC, page.id DESC LIMIT ?12"
+        ),
+        bound(workspace, after, filter, needle, values![limit]),
     )
 }
 
-/// The last row that a filtered page looks at, if there are as many.
-pub fn scan_end(workspace: WorkspaceId, after: &After<'_>) -> Statement {
+/// A page of the conversations of contacts that are searched for, where up to `SCAN` rows
+/// nominate them.
+pub fn nominated(
+    workspace: WorkspaceId,
+    filter: &Filter<'_>,
+    needle: &Needle,
+    after: &After<'_>,
+    limit: i64,
+) -> Statement {
+    let nominees = search::nominees("?7", SCAN);
+    let condition = Needle::CONDITION;
+    let is_wanted = is_wanted("c");
     Statement::new(
-        "SELECT last_activity_at, id FROM conversation
-         WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3)
-         ORDER BY last_activity_at DESC, id DESC LIMIT 1 OFFSET ?4",
-        values![workspace, after.last_activity_at, after.id, SCAN - 1],
+        format!(
+            "SELECT r.record FROM (
+               SELECT c.workspace_id, c.id, c.last_activity_at FROM ({nominees}) n
+               CROSS JOIN contact p ON p.workspace_id = ?1 AND p.id = n.contact_id
+               CROSS JOIN conversation c INDEXED BY conversation_contact
+                 ON c.workspace_id = p.workspace_id AND c.contact_id = p.id
+               WHERE (c.last_activity_at, c.id) < (?2, ?3) AND {is_wanted} AND {condition}
+               ORDER BY c.last_activity_at DESC, c.id DESC LIMIT ?12
+             ) page
+             CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+             ORDER BY page.last_activity_at DESC, page.id DESC"
+        ),
+        bound(workspace, after, filter, Some(needle), values![limit]),
     )
+}
+
+/// What `Filter` asks of the conversation `of`.
+fn is_wanted(of: &str) -> String {
+    format!(
+        "(?4 IS NULL OR {of}.status = ?4) AND (?5 IS NULL OR {of}.mode = ?5)
+         AND (?6 IS NULL OR {of}.channel_id = ?6) AND (?10 = 0 OR {of}.assignee IS ?11)"
+    )
+}
+
+/// The values of `?1` to `?11`, and those after them.
+fn bound(
+    workspace: WorkspaceId,
+    after: &After<'_>,
+    filter: &Filter<'_>,
+    needle: Option<&Needle>,
+    rest: Vec<Value>,
+) -> Vec<Value> {
+    let mut values = values![
+        workspace,
+        after.last_activity_at,
+        after.id,
+        filter.status.map(ConversationStatus::name),
+        filter.mode.map(Mode::name),
+        filter.channel_id,
+    ];
+    values.extend(needle.map_or_else(|| vec![Value::Null; 3], Needle::values));
+    values.extend(values![
+        filter.assignee.is_some(),
+        filter.assignee.flatten()
+    ]);
+    values.extend(rest);
+    values
+}
+
+/// The last row that a filtered page looks at, if there are as many.
+pub fn scan_end(workspace: WorkspaceId, needle: Option<&Needle>, after: &After<'_>) -> Statement {
+    let guard = needle.map_or_else(String::new, |_| {
+        format!("AND {}", search::exceeds("?5", SCAN))
+    });
+    let mut values = values![workspace, after.last_activity_at, after.id, SCAN - 1];
+    values.extend(needle.map(Needle::terms));
+    Statement::new(
+        format!(
+            "SELECT last_activity_at, id FROM conversation
+             WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3) {guard}
+             ORDER BY last_activity_at DESC, id DESC LIMIT 1 OFFSET ?4"
+        ),
+        values,
+    )
+}
+
+/// Totals are exact to here, and no page lies beyond.
+pub const MOST_COUNTED: i64 = 10_000;
+/// The most conversations looked at where so many cannot be gathered.
+const MOST_SCANNED: i64 = 50_000;
+
+/// The conversations of the channels of one type, newest activity first, as one row
+/// `{total, page}`: the page's records as a JSON array. Exactly one of the statements
+/// gives a row.
+///
+/// - What a search nominates with up to `MOST_COUNTED` rows is gathered.
+/// - Without a search, the channels' conversations are gathered if they are as few.
+/// - Else the most recent `MOST_SCANNED` of the workspace are looked through, until
+///   `MOST_COUNTED` of them are found.
+pub fn counted(
+    workspace: WorkspaceId,
+    kind: ChannelKind,
+    filter: &Filter<'_>,
+    needle: Option<&Needle>,
+    offset: i64,
+    limit: i64,
+) -> Vec<Statement> {
+    let kind = kind.name();
+    let is_wanted = is_wanted("l");
+    // `id > ''` is all of them: it is what the index is ordered by.
+    let channels = format!(
+        "(SELECT id FROM channel WHERE workspace_id = ?1 AND id > '' AND type = '{kind}' LIMIT 1000) sender"
+    );
+    let gathered = format!("{channels} CROSS JOIN conversation l ON l.channel_id = sender.id");
+    let recent = format!(
+        "(SELECT workspace_id, id, channel_id, contact_id, status, mode, assignee, last_activity_at
+          FROM conversation WHERE workspace_id = ?1 AND last_activity_at < ?2
+          ORDER BY last_activity_at DESC, id DESC LIMIT {MOST_SCANNED}) l
+         CROSS JOIN channel h ON h.id = l.channel_id AND h.type = '{kind}'"
+    );
+    let condition = Needle::CONDITION;
+    let sources = match needle {
+        None => {
+            let exceeds =
+                format!("EXISTS (SELECT 1 FROM {gathered} LIMIT 1 OFFSET {MOST_COUNTED})");
+            vec![
+                (gathered, "1".to_owned(), format!("NOT {exceeds}")),
+                (recent, "1".to_owned(), exceeds),
+            ]
+        }
+        Some(_) => {
+            let exceeds = search::exceeds("?7", MOST_COUNTED);
+            let nominees = search::nominees("?7", MOST_COUNTED);
+            let nominated = format!(
+                "({nominees}) n
+                 CROSS JOIN contact p ON p.workspace_id = ?1 AND p.id = n.contact_id
+                 CROSS JOIN conversation l INDEXED BY conversation_contact
+                   ON l.workspace_id = p.workspace_id AND l.contact_id = p.id
+                 CROSS JOIN channel h ON h.id = l.channel_id AND h.type = '{kind}'"
+            );
+            let recent = format!(
+                "{recent} CROSS JOIN contact p ON p.workspace_id = l.workspace_id AND p.id = l.contact_id"
+            );
+            vec![
+                (nominated, condition.to_owned(), format!("NOT {exceeds}")),
+                (recent, condition.to_owned(), exceeds),
+            ]
+        }
+    };
+    let after = After {
+        last_activity_at: i64::from(u32::MAX) * 1_000_000,
+        id: "",
+    };
+    sources
+        .into_iter()
+        .map(|(source, condition, guard)| {
+            Statement::new(
+                format!(
+                    "WITH found AS MATERIALIZED (
+                       SELECT l.workspace_id, l.id, l.last_activity_at FROM {source}
+                       WHERE {guard} AND {is_wanted} AND {condition} LIMIT {MOST_COUNTED}
+                     )
+                     SELECT (SELECT COUNT(*) FROM found) AS total, (
+                       SELECT json_group_array(json(r.record) ORDER BY page.last_activity_at DESC, page.id DESC) FROM (
+                         SELECT workspace_id, id, last_activity_at FROM found
+                         ORDER BY last_activity_at DESC, id DESC LIMIT ?12 OFFSET ?13
+                       ) page CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+                     ) AS page
+                     WHERE {guard}"
+                ),
+                bound(workspace, &after, filter, needle, values![limit, offset]),
+            )
+        })
+        .collect()
 }
 
 pub fn get(workspace: WorkspaceId, id: ConversationId) -> Statement {

@@ -3,6 +3,7 @@
 //! rows that a JSON parameter names: what is read follows the payload.
 
 use super::events;
+use super::search::{self, Line};
 use super::{Statement, Value, values};
 use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::message::DeliveryStatus;
@@ -54,6 +55,41 @@ pub struct Person {
     pub event: String,
 }
 
+/// A person with what makes the contact found: by the identities, and by the name as well
+/// where it is the contact's own.
+#[derive(Serialize)]
+struct Findable<'a> {
+    #[serde(flatten)]
+    person: &'a Person,
+    folded: String,
+    bare: Line,
+    named: Line,
+}
+
+impl Person {
+    fn findable(&self, workspace: WorkspaceId) -> Findable<'_> {
+        let name = self.name.as_deref();
+        let identities = || {
+            let identities = self.identities.iter();
+            identities.map(|(kind, value)| (*kind, value.as_str()))
+        };
+        Findable {
+            person: self,
+            folded: search::fold(name.unwrap_or("")),
+            bare: Line::of(workspace, None, identities()),
+            named: Line::of(workspace, name, identities()),
+        }
+    }
+
+    /// About as many bytes as the person takes in a statement, or more.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let known_as: usize = self.identities.iter().map(|(_, value)| value.len()).sum();
+        let named = self.name.as_ref().map_or(0, String::len);
+        search::LONGEST_TOKEN * (4 * known_as + named + 20) + 2 * (known_as + named) + 400
+    }
+}
+
 /// A message as received.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,7 +112,11 @@ pub struct Received {
 pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Statement> {
     let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
     let is_current = receiver.is_current();
-    let json = json!(people);
+    let findable: Vec<Findable<'_>> = people
+        .iter()
+        .map(|person| person.findable(workspace))
+        .collect();
+    let json = json!(findable);
     let created: Json = people
         .iter()
         .map(|person| json!([workspace, person.conversation, person.event]))
@@ -97,13 +137,13 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
             values![workspace, channel, json.clone()],
         ),
         Statement::new(
-            "INSERT INTO contact (workspace_id, id, name, created_at)
-             SELECT ?1, i.contact_id, p.value ->> '$.name', ?2
+            "INSERT INTO contact (workspace_id, id, name, folded, created_at)
+             SELECT ?1, i.contact_id, p.value ->> '$.name', p.value ->> '$.folded', ?2
              FROM json_each(?3) p
              CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
                AND i.value = p.value ->> '$.identities[0][1]'
              WHERE true
-             ON CONFLICT (workspace_id, id) DO UPDATE SET name = excluded.name
+             ON CONFLICT (workspace_id, id) DO UPDATE SET name = excluded.name, folded = excluded.folded
              WHERE contact.name IS NULL AND excluded.name IS NOT NULL",
             values![workspace, now, json.clone()],
         ),
@@ -117,7 +157,23 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
                AND i.value = p.value ->> '$.identities[0][1]'
              WHERE {is_current}
              ON CONFLICT DO NOTHING"),
-            values![workspace, channel, json, now],
+            values![workspace, channel, json.clone(), now],
+        ),
+        Statement::new(
+            search::insert_as(
+                "l.line ->> '$.id'",
+                "l.line ->> '$.grams'",
+                "l.contact_id",
+                "FROM (
+                   SELECT o.id AS contact_id, p.value -> CASE
+                     WHEN o.name = p.value ->> '$.name' THEN '$.named' ELSE '$.bare' END AS line
+                   FROM json_each(?2) p
+                   CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
+                     AND i.value = p.value ->> '$.identities[0][1]'
+                   CROSS JOIN contact o ON o.workspace_id = i.workspace_id AND o.id = i.contact_id
+                 ) l WHERE true",
+            ),
+            values![workspace, json],
         ),
     ];
     statements.extend(events::conversations_created(&created, now));

@@ -3,7 +3,7 @@
 use super::{Statement, values};
 use crate::model::access::{Environment, Scope};
 use crate::model::id::{KeyId, WorkspaceId};
-use crate::model::time::Timestamp;
+use crate::model::time::{DAY_MS, Timestamp};
 
 /// The newest migration that is in.
 pub fn schema_version() -> Statement {
@@ -132,4 +132,10 @@ pub fn key_is_live(id: KeyId, now: Timestamp) -> Statement {
          WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
         values![id, now],
     )
+}
+
+/// Whether an idempotency row `d` may be of a key that lives at the moment bound as `now`:
+/// of that day or the one before. (Numbers are bound as doubles, hence the cast.)
+pub(super) fn living_days(now: &str) -> String {
+    format!("d.day IN (CAST({now} / {DAY_MS} AS INTEGER), CAST({now} / {DAY_MS} AS INTEGER) - 1)")
 }

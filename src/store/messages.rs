@@ -1,7 +1,8 @@
 //! Accepting a message: one batch in which the message row carries every guard
 //! and everything after it hangs on that row. And reading messages back.
 
-use super::{SCAN, Statement, Value, events, values};
+use super::search::{self, Line};
+use super::{SCAN, Statement, Value, events, keys, values};
 use crate::model::contact::{Address, IdentityKind};
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, EventId, KeyId, MessageId, TemplateId, WorkspaceId,
@@ -123,8 +124,9 @@ pub fn insert(accept: &Accept) -> Statement {
              SELECT 1 FROM message r WHERE r.workspace_id = ?2 AND r.id = ?7 AND r.conversation_id = c.id))
            AND (?15 IS NULL OR NOT EXISTS (
              SELECT 1 FROM idempotency d
-             WHERE d.workspace_id = ?2 AND d.scope = ?15 AND d.created_at > ?11 - {DAY_MS}))
-         ON CONFLICT DO NOTHING"
+             WHERE {LIVING} AND d.workspace_id = ?2 AND d.scope = ?15 AND d.created_at > ?11 - {DAY_MS}))
+         ON CONFLICT DO NOTHING",
+        LIVING = keys::living_days("?11")
     );
     let mut statement = Statement::new(
         sql,
@@ -184,16 +186,20 @@ pub fn tell_sent(accept: &Accept) -> Vec<Statement> {
 pub fn follow(accept: &Accept) -> Vec<Statement> {
     let mut statements = Vec::new();
     if let Some((address, kind, conversation, contact)) = accept.address() {
+        let name = accept.contact_name.as_deref();
+        let known_as = [(kind.name(), address.0.as_str())];
+        let line = Line::of(accept.workspace_id, name, known_as.into_iter());
         statements.push(Statement::new(
-            "INSERT INTO contact (workspace_id, id, name, created_at)
-             SELECT workspace_id, contact_id, ?4, created_at FROM message
+            "INSERT INTO contact (workspace_id, id, name, folded, created_at)
+             SELECT workspace_id, contact_id, ?4, ?5, created_at FROM message
              WHERE workspace_id = ?1 AND id = ?2 AND contact_id = ?3
              ON CONFLICT DO NOTHING",
             values![
                 accept.workspace_id,
                 accept.id,
                 contact,
-                accept.contact_name.as_deref()
+                name,
+                search::fold(name.unwrap_or("")),
             ],
         ));
         statements.push(Statement::new(
@@ -218,6 +224,7 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
              ON CONFLICT DO NOTHING",
             values![accept.workspace_id, accept.id, conversation, address.0.as_str()],
         ));
+        statements.push(search::found_by(accept.workspace_id, contact, &line));
     }
     // The highest seq, not one more: the batch may run twice.
     statements.push(Statement::new(
@@ -232,20 +239,14 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         values![accept.workspace_id, accept.id],
     ));
     if let Some(scope) = &accept.scope {
-        // An old row is removed, not renewed: rowids must go on growing with time.
         statements.push(Statement::new(
             format!(
-                "DELETE FROM idempotency
-                 WHERE workspace_id = ?1 AND scope = ?2 AND created_at <= ?3 - {DAY_MS}"
+                "INSERT INTO idempotency (day, workspace_id, scope, fingerprint, subject_id, created_at)
+                 SELECT CAST(?4 / {DAY_MS} AS INTEGER), workspace_id, ?3, fingerprint, id, ?4 FROM message
+                 WHERE workspace_id = ?1 AND id IN (?2, (SELECT id FROM message
+                   WHERE workspace_id = ?1 AND client_message_id = ?5 AND fingerprint = ?6))
+                 ON CONFLICT DO NOTHING"
             ),
-            values![accept.workspace_id, scope.as_str(), accept.now],
-        ));
-        statements.push(Statement::new(
-            "INSERT INTO idempotency (workspace_id, scope, fingerprint, message_id, created_at)
-             SELECT workspace_id, ?3, fingerprint, id, ?4 FROM message
-             WHERE workspace_id = ?1 AND id IN (?2, (SELECT id FROM message
-               WHERE workspace_id = ?1 AND client_message_id = ?5 AND fingerprint = ?6))
-             ON CONFLICT DO NOTHING",
             values![
                 accept.workspace_id,
                 accept.id,
@@ -295,13 +296,14 @@ pub fn earlier(
 ) -> Statement {
     Statement::new(
         format!(
-            "SELECT 'key' AS by, d.message_id AS id, d.fingerprint, r.record, {FIRST_ATTEMPT} AS first_attempt
-             FROM idempotency d CROSS JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.message_id
-             WHERE d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?4 - {DAY_MS}
+            "SELECT 'key' AS by, d.subject_id AS id, d.fingerprint, r.record, {FIRST_ATTEMPT} AS first_attempt
+             FROM idempotency d CROSS JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.subject_id
+             WHERE {LIVING} AND d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?4 - {DAY_MS}
              UNION ALL
              SELECT 'client' AS by, m.id, m.fingerprint, r.record, {FIRST_ATTEMPT} AS first_attempt
              FROM message m CROSS JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
-             WHERE m.workspace_id = ?1 AND m.client_message_id = ?3"
+             WHERE m.workspace_id = ?1 AND m.client_message_id = ?3",
+            LIVING = keys::living_days("?4")
         ),
         values![workspace, scope, client_message_id, now],
     )

@@ -2,6 +2,7 @@
 //! the worker and on SQLite in tests. Any batch may run twice.
 
 pub mod channels;
+pub mod contacts;
 pub mod conversations;
 pub mod endpoints;
 pub mod events;
@@ -9,6 +10,7 @@ pub mod inbound;
 pub mod keys;
 pub mod messages;
 pub mod outbox;
+pub mod search;
 pub mod sweep;
 pub mod templates;
 pub mod visitors;

@@ -1,16 +1,18 @@
 //! What the cron run clears away, a few rows at a time. Deletes are billed writes.
 
-use super::{Statement, values};
+use super::{Statement, keys, search, values};
 use crate::model::id::WorkspaceId;
 use crate::model::time::{DAY_MS, Timestamp};
 
-/// Idempotency rows older than a day; the oldest come first by rowid.
+/// Idempotency rows of days whose every key has ended.
 pub fn purge_idempotency(now: Timestamp, limit: i64) -> Statement {
     Statement::new(
-        "DELETE FROM idempotency WHERE rowid IN (
-           SELECT rowid FROM (SELECT rowid, created_at FROM idempotency ORDER BY rowid LIMIT ?2)
-           WHERE created_at <= ?1)",
-        values![now.plus_ms(-DAY_MS), limit],
+        format!(
+            "DELETE FROM idempotency WHERE (day, workspace_id, scope) IN (
+               SELECT day, workspace_id, scope FROM idempotency
+               WHERE day < CAST(?1 / {DAY_MS} AS INTEGER) - 1 LIMIT ?2)"
+        ),
+        values![now, limit],
     )
 }
 
@@ -53,7 +55,9 @@ pub fn deleted_workspace() -> Statement {
 }
 
 /// Clears a deleted workspace, some rows of each table; in the end its own.
-pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
+/// (Older idempotency rows than of two days go with everybody's.)
+pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Vec<Statement> {
+    let living_days = keys::living_days("?3");
     let keyed = |table: &str, key: &str, condition: &str| {
         Statement::new(
             format!(
@@ -78,7 +82,15 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
             "AND NOT EXISTS (SELECT 1 FROM conversation c WHERE c.workspace_id = t.workspace_id AND c.contact_id = t.id)
              AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.workspace_id = t.workspace_id AND i.contact_id = t.id)",
         ),
-        keyed("idempotency", "workspace_id, scope", ""),
+        search::purge(workspace, limit),
+        Statement::new(
+            format!(
+                "DELETE FROM idempotency WHERE (day, workspace_id, scope) IN (
+                   SELECT day, workspace_id, scope FROM idempotency d
+                   WHERE {living_days} AND workspace_id = ?1 LIMIT ?2)"
+            ),
+            values![workspace, limit, now],
+        ),
         keyed("parked_report", "rowid", ""),
         keyed("event", "workspace_id, subject, type", ""),
         Statement::new(
@@ -104,7 +116,8 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
              AND NOT EXISTS (SELECT 1 FROM visitor v WHERE v.channel_id = t.id)",
         ),
         Statement::new(
-            "DELETE FROM workspace WHERE id = ?1
+            format!(
+                "DELETE FROM workspace WHERE id = ?1
                AND NOT EXISTS (SELECT 1 FROM parked_report WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM attempt WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM message WHERE workspace_id = ?1)
@@ -118,8 +131,10 @@ pub fn purge_workspace(workspace: WorkspaceId, limit: i64) -> Vec<Statement> {
                AND NOT EXISTS (SELECT 1 FROM api_key WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM endpoint WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM event WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM idempotency WHERE workspace_id = ?1)",
-            values![workspace],
+               AND NOT EXISTS (SELECT 1 FROM contact_search WHERE contact_search MATCH ?2)
+               AND NOT EXISTS (SELECT 1 FROM idempotency d WHERE {living_days} AND workspace_id = ?1)"
+            ),
+            values![workspace, search::all(workspace), now],
         ),
     ]
 }

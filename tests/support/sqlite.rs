@@ -95,9 +95,9 @@ impl Sqlite {
             .expect("a number")
     }
 
-    /// The tables, by name.
+    /// The tables, by name, without those that an index of words keeps for itself.
     pub fn tables(&self) -> Vec<String> {
-        self.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name")
+        self.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'contact_search!_%' ESCAPE '!' ORDER BY name")
             .iter()
             .filter_map(|row| Some(row["name"].as_str()?.to_owned()))
             .collect()

@@ -2,7 +2,7 @@
 
 use super::super::page::{Listed, Paging};
 use super::{Answer, Call, choice, id, json_response, parse, wire};
-use crate::gateway::{ConversationFilter, Error, Gateway, Ports};
+use crate::gateway::{ConversationFilter, Gateway, Ports};
 use crate::model::access::{Key, Scope};
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::id::{ChannelId, ConversationId};
@@ -47,15 +47,13 @@ pub async fn handle<P: Ports>(
 }
 
 async fn list<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>, key: &Key) -> Answer {
-    if call.query("search").is_some() {
-        return Err(Error::invalid("/search", "cannot be searched yet").into());
-    }
     let paging = Paging::of(call)?;
     let filter = ConversationFilter {
         status: choice(call, "status", ConversationStatus::parse)?,
         mode: choice(call, "mode", Mode::parse)?,
         channel_id: choice(call, "channelId", ChannelId::parse)?,
         assigned: call.query("assigned"),
+        search: call.query("search"),
     };
     let page = gateway
         .list_conversations(key, &filter, paging.cursor.as_deref(), paging.limit)

@@ -3,6 +3,7 @@
 mod administer;
 mod api_keys;
 mod channels;
+mod contacts;
 mod content;
 mod conversations;
 mod messages;
@@ -26,14 +27,15 @@ pub enum Action {
     Channels(channels::Action),
     SendMessage,
     Messages(messages::Action),
+    Contacts(contacts::Action),
     Conversations(conversations::Action),
     Templates(templates::Action),
     Webhooks(webhooks::Action),
 }
 
 use Action::{
-    Administer, ApiKeys, Channels, Conversations, Messages, SendMessage, ShowWorkspace, Templates,
-    Webhooks,
+    Administer, ApiKeys, Channels, Contacts, Conversations, Messages, SendMessage, ShowWorkspace,
+    Templates, Webhooks,
 };
 
 pub static ROUTES: &[(Method, &str, Action)] = &[
@@ -116,6 +118,26 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         Messages(messages::Action::ListOfConversation),
     ),
     (
+        Method::POST,
+        "/v1/contacts",
+        Contacts(contacts::Action::Create),
+    ),
+    (
+        Method::GET,
+        "/v1/contacts",
+        Contacts(contacts::Action::List),
+    ),
+    (
+        Method::GET,
+        "/v1/contacts/{id}",
+        Contacts(contacts::Action::Show),
+    ),
+    (
+        Method::PATCH,
+        "/v1/contacts/{id}",
+        Contacts(contacts::Action::Patch),
+    ),
+    (
         Method::GET,
         "/v1/conversations",
         Conversations(conversations::Action::List),
@@ -190,6 +212,7 @@ pub async fn handle<P: Ports>(
         ApiKeys(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Channels(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Messages(_) => with_key(gateway, action, call, Some(Scope::MessagesRead)).await,
+        Contacts(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Conversations(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Templates(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Webhooks(of) => with_key(gateway, action, call, Some(of.scope())).await,
@@ -208,6 +231,7 @@ async fn with_key<P: Ports>(
         ApiKeys(action) => api_keys::handle(gateway, action, call, &key).await,
         Channels(action) => channels::handle(gateway, action, call, &key).await,
         Messages(action) => messages::handle(gateway, action, call, &key).await,
+        Contacts(action) => contacts::handle(gateway, action, call, &key).await,
         Conversations(action) => conversations::handle(gateway, action, call, &key).await,
         Templates(action) => templates::handle(gateway, action, call, &key).await,
         Webhooks(action) => webhooks::handle(gateway, action, call, &key).await,

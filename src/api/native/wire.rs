@@ -4,13 +4,14 @@ use super::content::content;
 use crate::api::reading::{Name, Named, given, read, refuse_unbuilt, take};
 use crate::channel::Invalid;
 use crate::gateway::{
-    ChannelPatch, ConnectChannel, ConversationPatch, Error, IssuedKey as Issued, NewApiKey,
-    NewSubscriber, Recipient, Send, Sender, TemplatePatch, is_credential,
+    ChannelPatch, ConnectChannel, ContactPatch, ConversationPatch, Error, IssuedKey as Issued,
+    NewApiKey, NewContact, NewSubscriber, Recipient, Send, Sender, TemplatePatch, is_credential,
 };
 use crate::model::access::{Environment, Scope};
 use crate::model::channel::{
     ChannelKind, ChannelStatus, Credentials, InstagramLogin, OnUnknownOutcome, Settings,
 };
+use crate::model::contact::{Identity, IdentityKind};
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::event::{EventType, NOT_EMITTED, Style};
 use crate::model::id::{ChannelId, KeyId, MessageId};
@@ -357,6 +358,77 @@ fn is_told(style: Style, filter: &str) -> bool {
 /// Most bytes of metadata, as JSON.
 const MOST_METADATA: usize = 16 * 1024;
 
+/// Metadata as it is kept: JSON of a bounded size.
+fn metadata(given: Option<serde_json::Map<String, Value>>) -> Result<Option<String>, Error> {
+    let metadata = given.map(|metadata| Value::Object(metadata).to_string());
+    if metadata
+        .as_ref()
+        .is_some_and(|json| json.len() > MOST_METADATA)
+    {
+        return Err(Error::invalid(
+            "/metadata",
+            "must be at most 16 KiB as JSON",
+        ));
+    }
+    Ok(metadata)
+}
+
+/// Identities as given: some, and not too many.
+fn identities(given: Option<Vec<WireIdentity>>) -> Result<Vec<Identity>, Error> {
+    match given.as_ref().map_or(0, Vec::len) {
+        1..=20 => {}
+        _ => return Err(Error::invalid("/identities", "must be 1 to 20")),
+    }
+    let given = given.into_iter().flatten();
+    Ok(given
+        .map(|identity| Identity {
+            kind: identity.kind.0,
+            value: identity.value,
+        })
+        .collect())
+}
+
+#[derive(Deserialize)]
+struct WireIdentity {
+    kind: Named<IdentityKind>,
+    value: String,
+}
+
+pub fn new_contact(json: Value) -> Result<NewContact, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        name: Option<Name>,
+        identities: Vec<WireIdentity>,
+        metadata: Option<serde_json::Map<String, Value>>,
+    }
+    let wire: Wire = read(json, "")?;
+    Ok(NewContact {
+        name: wire.name.map(|name| name.0),
+        identities: identities(Some(wire.identities))?,
+        metadata: metadata(wire.metadata)?,
+    })
+}
+
+pub fn patch_contact(json: Value) -> Result<ContactPatch, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        #[serde(default, deserialize_with = "given")]
+        name: Option<Option<Name>>,
+        #[serde(default, deserialize_with = "given")]
+        metadata: Option<Option<serde_json::Map<String, Value>>>,
+        identities: Option<Vec<WireIdentity>>,
+    }
+    let wire: Wire = read(json, "")?;
+    Ok(ContactPatch {
+        name: wire.name.map(|name| name.map(|name| name.0)),
+        metadata: wire.metadata.map(metadata).transpose()?,
+        identities: match wire.identities {
+            None => vec![],
+            given => identities(given)?,
+        },
+    })
+}
+
 pub fn send(mut json: Value) -> Result<Send, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -400,18 +472,7 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
             return Err(Error::invalid(pointer, "must be 1 to 255 characters"));
         }
     }
-    let metadata = wire
-        .metadata
-        .map(|metadata| Value::Object(metadata).to_string());
-    if metadata
-        .as_ref()
-        .is_some_and(|json| json.len() > MOST_METADATA)
-    {
-        return Err(Error::invalid(
-            "/metadata",
-            "must be at most 16 KiB as JSON",
-        ));
-    }
+    let metadata = metadata(wire.metadata)?;
     Ok(Send {
         from: Sender {
             name: wire.from,

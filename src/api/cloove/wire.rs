@@ -1,0 +1,329 @@
+//! The documented JSON of this surface.
+
+use crate::api::Call;
+use crate::api::reading::{Name, read};
+use crate::channel::Invalid;
+use crate::gateway::{Draft, Error, Recipient, Send, Sender, view};
+use crate::model::channel::ChannelKind;
+use crate::model::content::Content;
+use crate::model::conversation::{ConversationStatus, Mode};
+use crate::model::id::{ChannelId, ConversationId, MessageId, WorkspaceId};
+use crate::model::message::{Actor, DeliveryStatus, Direction, MessageRecord};
+use crate::model::template::{TemplateDraft, TemplateRef};
+use crate::model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// `page` and `limit`.
+pub struct Paging {
+    /// From 1.
+    pub page: i64,
+    pub limit: i64,
+}
+
+impl Paging {
+    pub fn of(call: &Call<'_>) -> Result<Self, Error> {
+        let number = |name: &str, default: i64, most: i64, detail: &str| match call.query(name) {
+            None => Ok(default),
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|number| (1..=most).contains(number))
+                .ok_or_else(|| Error::invalid(format!("/{name}"), detail)),
+        };
+        Ok(Self {
+            page: number("page", 1, i64::MAX, "must be a number from 1 on")?,
+            limit: number("limit", 20, 100, "must be a number from 1 to 100")?,
+        })
+    }
+
+    pub fn meta(&self, total: i64) -> Meta {
+        let pages = total.saturating_add(self.limit - 1) / self.limit;
+        Meta {
+            total,
+            page: self.page,
+            per_page: self.limit,
+            total_pages: pages,
+            has_more: self.page < pages,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    total: i64,
+    page: i64,
+    per_page: i64,
+    total_pages: i64,
+    has_more: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conversation<'a> {
+    id: ConversationId,
+    business_id: WorkspaceId,
+    customer_phone: Option<String>,
+    customer_name: Option<&'a str>,
+    status: ConversationStatus,
+    mode: Mode,
+    unread_count: i64,
+    last_inbound_at: Option<Timestamp>,
+    last_outbound_at: Option<Timestamp>,
+}
+
+impl<'a> Conversation<'a> {
+    pub fn of(conversation: &'a view::Conversation, workspace: WorkspaceId) -> Self {
+        Self {
+            id: conversation.id,
+            business_id: workspace,
+            customer_phone: phone(&conversation.contact.address),
+            customer_name: conversation.contact.name.as_deref(),
+            status: conversation.status,
+            mode: conversation.mode,
+            unread_count: conversation.unread_count,
+            last_inbound_at: conversation.last_inbound_at,
+            last_outbound_at: conversation.last_outbound_at,
+        }
+    }
+}
+
+/// The number of a WhatsApp address; people who keep theirs to themselves have none.
+fn phone(address: &str) -> Option<String> {
+    let is_number = !address.is_empty() && address.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| format!("+{address}"))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message<'a> {
+    id: MessageId,
+    direction: Direction,
+    message_type: &'static str,
+    text: Option<&'a str>,
+    delivery_status: &'static str,
+    created_at: Timestamp,
+}
+
+impl<'a> Message<'a> {
+    pub fn of(message: &'a MessageRecord) -> Self {
+        Self {
+            id: message.id,
+            direction: message.direction,
+            message_type: message.content.kind(),
+            text: message.content.text(),
+            delivery_status: delivery_status(message.status),
+            created_at: message.times.created_at,
+        }
+    }
+}
+
+/// A message as the answer to its send.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sent<'a> {
+    conversation_id: ConversationId,
+    #[serde(flatten)]
+    message: Message<'a>,
+}
+
+impl<'a> Sent<'a> {
+    /// As it was when the provider answered: what it reported since does not count.
+    pub fn of(message: &'a MessageRecord) -> Self {
+        let mut sent = Message::of(message);
+        if matches!(
+            message.status,
+            DeliveryStatus::Delivered | DeliveryStatus::Read
+        ) {
+            sent.delivery_status = delivery_status(DeliveryStatus::Sent);
+        }
+        Self {
+            conversation_id: message.conversation_id,
+            message: sent,
+        }
+    }
+}
+
+fn delivery_status(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Scheduled
+        | DeliveryStatus::Accepted
+        | DeliveryStatus::Sending
+        | DeliveryStatus::Unknown => "pending",
+        DeliveryStatus::Sent => "sent",
+        DeliveryStatus::Received | DeliveryStatus::Delivered => "delivered",
+        DeliveryStatus::Read => "read",
+        DeliveryStatus::Failed | DeliveryStatus::Canceled | DeliveryStatus::Expired => "failed",
+    }
+}
+
+/// Most characters of a text, as WhatsApp counts them.
+const MOST_TEXT: usize = 4096;
+
+/// Reads a text to a conversation.
+pub fn text(json: Value, conversation: &str) -> Result<Send, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        text: String,
+    }
+    let wire: Wire = read(json, "")?;
+    if wire.text.trim().is_empty() || wire.text.chars().count() > MOST_TEXT {
+        let detail = format!("must be 1 to {MOST_TEXT} characters, not all of them blank");
+        return Err(Error::invalid("/text", detail));
+    }
+    let content = Content::Text {
+        text: wire.text,
+        preview_url: None,
+    };
+    let to = Recipient::Conversation(conversation.to_owned());
+    Ok(draft(None, to, content.into(), None))
+}
+
+/// Reads a template to a phone number.
+pub fn template(json: Value) -> Result<Send, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        business_whatsapp_number_id: String,
+        phone: String,
+        template_key: String,
+        customer_name: Option<Name>,
+        variables: Option<Map<String, Value>>,
+    }
+    let wire: Wire = read(json, "")?;
+    let mut wrong = vec![];
+    if ChannelId::parse(&wire.business_whatsapp_number_id).is_none() {
+        wrong.push(Invalid::new(
+            "/business_whatsapp_number_id",
+            "must be the id of a WhatsApp channel",
+        ));
+    }
+    if !is_e164(&wire.phone) {
+        wrong.push(Invalid::new(
+            "/phone",
+            "must be a phone number in E.164, such as +2348012345678",
+        ));
+    }
+    if wire.template_key.is_empty() {
+        wrong.push(Invalid::new("/template_key", "must not be empty"));
+    }
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong));
+    }
+    let draft_of = TemplateDraft {
+        template: TemplateRef::Key {
+            key: wire.template_key,
+            language: None,
+        },
+        components: None,
+        variables: wire.variables,
+    };
+    Ok(draft(
+        Some(wire.business_whatsapp_number_id),
+        Recipient::Address(wire.phone),
+        Draft::Template(draft_of),
+        wire.customer_name.map(|name| name.0),
+    ))
+}
+
+/// `+`, then 7 to 15 digits of which the first is none.
+fn is_e164(phone: &str) -> bool {
+    phone.strip_prefix('+').is_some_and(|digits| {
+        (7..=15).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0')
+    })
+}
+
+fn draft(
+    from: Option<String>,
+    to: Recipient,
+    content: Draft,
+    contact_name: Option<String>,
+) -> Send {
+    Send {
+        from: Sender {
+            name: from,
+            kind: Some(ChannelKind::Whatsapp),
+            or_account: false,
+        },
+        to,
+        content,
+        reply_to: None,
+        metadata: None,
+        expires_at: None,
+        actor: Actor::Bot,
+        contact_name,
+    }
+}
+
+/// What a route calls the fields of a send, by their pointers: the longest that begins
+/// alike is replaced; to nothing where the body has no such field.
+pub type Names = &'static [(&'static str, &'static str)];
+
+/// Of a text to a conversation, which the path names.
+pub const TEXT: Names = &[
+    ("/content/text", "/text"),
+    ("/content", ""),
+    ("/from", ""),
+    ("/to", ""),
+];
+
+/// Of a template to a number.
+pub const TEMPLATE: Names = &[
+    ("/content/variables", "/variables"),
+    ("/content/key", "/template_key"),
+    ("/content", "/template_key"),
+    ("/from", "/business_whatsapp_number_id"),
+    ("/to", "/phone"),
+];
+
+/// Points a refusal at the fields that this surface's body has.
+pub fn in_own_words(error: Error, names: Names) -> Error {
+    let own = |pointer: String| {
+        for (theirs, ours) in names {
+            let Some(rest) = pointer.strip_prefix(theirs) else {
+                continue;
+            };
+            if rest.is_empty() || rest.starts_with('/') {
+                let keeps_rest = theirs.matches('/').count() > 1 && !ours.is_empty();
+                return if keeps_rest {
+                    format!("{ours}{rest}")
+                } else {
+                    (*ours).to_owned()
+                };
+            }
+        }
+        pointer
+    };
+    let field = |invalid: Invalid| Invalid::new(own(invalid.pointer), invalid.detail);
+    let optional = |pointer: Option<String>| pointer.map(own).filter(|own| !own.is_empty());
+    match error {
+        Error::Invalid(fields) => Error::Invalid(fields.into_iter().map(field).collect()),
+        Error::UnknownSender(detail) => Error::invalid(own("/from".to_owned()), detail),
+        Error::UnsupportedContent(invalid) => Error::UnsupportedContent(field(invalid)),
+        Error::TemplateNotApproved(invalid) => Error::TemplateNotApproved(field(invalid)),
+        Error::TemplateMismatch(invalid) => Error::TemplateMismatch(field(invalid)),
+        Error::NotFound { what, pointer } => Error::NotFound {
+            what,
+            pointer: optional(pointer),
+        },
+        Error::Conflict { detail, pointer } => Error::Conflict {
+            detail,
+            pointer: optional(pointer),
+        },
+        Error::InvalidKey
+        | Error::ExpiredKey
+        | Error::MissingScope(_)
+        | Error::RateLimited
+        | Error::WindowClosed { .. }
+        | Error::ChannelUnavailable { .. }
+        | Error::KeyReused
+        | Error::InProgress
+        | Error::ProviderRejected { .. }
+        | Error::ProviderSilent
+        | Error::OriginNotAllowed
+        | Error::Unavailable
+        | Error::Internal => error,
+    }
+}
