@@ -8,11 +8,7 @@ use support::World;
 use support::world::{CUSTOMER, whatsapp_status};
 
 /// Tables that grow with use.
-<<<<<<< HEAD
-const GROWING: [&str; 11] = [
-=======
-const GROWING: [&str; 12] = [
->>>>>>> 797116e (api: Let visitors of a web chat write, wait, read and come back)
+const GROWING: [&str; 13] = [
     "message",
     "conversation",
     "contact",
@@ -23,12 +19,9 @@ const GROWING: [&str; 12] = [
     "attempt",
     "api_key",
     "channel",
-<<<<<<< HEAD
     "template",
-=======
     "visitor",
     "visitor_token",
->>>>>>> 797116e (api: Let visitors of a web chat write, wait, read and come back)
 ];
 
 /// Plans are told by alias; these are the ones our statements give those tables.
@@ -127,7 +120,6 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
         .await
         .expect(200);
 
-<<<<<<< HEAD
     // By the other surfaces: sent before the answer, sent again, and to a contact.
     world.telegram().await;
     for _ in 0..2 {
@@ -151,7 +143,6 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
         world.post(path, body).await.expect(200);
     }
 
-=======
     expect_no_walks(&world);
 }
 
@@ -226,7 +217,6 @@ async fn no_statement_of_a_visitor_walks_a_table() {
 
 #[track_caller]
 fn expect_no_walks(world: &World) {
->>>>>>> 797116e (api: Let visitors of a web chat write, wait, read and come back)
     let plans = world.database().plans.borrow();
     let walks: Vec<(&String, &String)> = plans
         .iter()

@@ -90,6 +90,11 @@ impl Error {
             pointer: to(&field.pointer),
             ..field
         };
+        // A field that the surface does not have is not pointed at.
+        let optional = |pointer: Option<String>| {
+            let pointer = pointer.map(|pointer| to(&pointer));
+            pointer.filter(|pointer| !pointer.is_empty())
+        };
         match self {
             Error::Invalid(fields) => Error::Invalid(fields.into_iter().map(field).collect()),
             Error::UnsupportedContent(of) => Error::UnsupportedContent(field(of)),
@@ -97,11 +102,15 @@ impl Error {
             Error::TemplateMismatch(of) => Error::TemplateMismatch(field(of)),
             Error::NotFound { what, pointer } => Error::NotFound {
                 what,
-                pointer: pointer.map(|pointer| to(&pointer)),
+                pointer: optional(pointer),
             },
             Error::Conflict { detail, pointer } => Error::Conflict {
                 detail,
-                pointer: pointer.map(|pointer| to(&pointer)),
+                pointer: optional(pointer),
+            },
+            Error::Unproven { detail, pointer } => Error::Unproven {
+                detail,
+                pointer: optional(pointer),
             },
             Error::InvalidKey
             | Error::ExpiredKey

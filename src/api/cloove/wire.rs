@@ -254,6 +254,7 @@ fn draft(
         expires_at: None,
         actor: Actor::Bot,
         contact_name,
+        workspace: None,
     }
 }
 
@@ -280,7 +281,7 @@ pub const TEMPLATE: Names = &[
 
 /// Points a refusal at the fields that this surface's body has.
 pub fn in_own_words(error: Error, names: Names) -> Error {
-    let own = |pointer: String| {
+    let own = |pointer: &str| {
         for (theirs, ours) in names {
             let Some(rest) = pointer.strip_prefix(theirs) else {
                 continue;
@@ -294,36 +295,10 @@ pub fn in_own_words(error: Error, names: Names) -> Error {
                 };
             }
         }
-        pointer
+        pointer.to_owned()
     };
-    let field = |invalid: Invalid| Invalid::new(own(invalid.pointer), invalid.detail);
-    let optional = |pointer: Option<String>| pointer.map(own).filter(|own| !own.is_empty());
-    match error {
-        Error::Invalid(fields) => Error::Invalid(fields.into_iter().map(field).collect()),
-        Error::UnknownSender(detail) => Error::invalid(own("/from".to_owned()), detail),
-        Error::UnsupportedContent(invalid) => Error::UnsupportedContent(field(invalid)),
-        Error::TemplateNotApproved(invalid) => Error::TemplateNotApproved(field(invalid)),
-        Error::TemplateMismatch(invalid) => Error::TemplateMismatch(field(invalid)),
-        Error::NotFound { what, pointer } => Error::NotFound {
-            what,
-            pointer: optional(pointer),
-        },
-        Error::Conflict { detail, pointer } => Error::Conflict {
-            detail,
-            pointer: optional(pointer),
-        },
-        Error::InvalidKey
-        | Error::ExpiredKey
-        | Error::MissingScope(_)
-        | Error::RateLimited
-        | Error::WindowClosed { .. }
-        | Error::ChannelUnavailable { .. }
-        | Error::KeyReused
-        | Error::InProgress
-        | Error::ProviderRejected { .. }
-        | Error::ProviderSilent
-        | Error::OriginNotAllowed
-        | Error::Unavailable
-        | Error::Internal => error,
+    if let Error::UnknownSender(detail) = error {
+        return Error::invalid(own("/from"), detail);
     }
+    error.repointed(own)
 }

@@ -1,6 +1,6 @@
 //! The two ways to send: into a conversation, and a template to a phone number.
 
-use super::{Answer, Call, json_response, read, repointed, take};
+use super::{Answer, Call, json_response, read, take};
 use crate::api::sending::{self, Route};
 use crate::channel::Invalid;
 use crate::gateway::{Draft, Error, Gateway, Pace, Ports, Recipient, Send, Sender};
@@ -42,7 +42,7 @@ pub async fn send<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
     let mut kind = String::new();
     let accepted = sending::send(gateway, call, &route, |json| message(json, &mut kind)).await;
     let accepted =
-        accepted.map_err(|refusal| repointed(refusal, |pointer| of_content(pointer, &kind)))?;
+        accepted.map_err(|refusal| refusal.repointed(|pointer| of_content(pointer, &kind)))?;
     let is_replay = accepted.is_replay;
     let message = accepted.message.as_accepted();
     let sent = Sent {
@@ -84,7 +84,7 @@ pub async fn send_template<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> A
         {
             return Error::not_found("WhatsApp channel").into();
         }
-        repointed(refusal, |pointer| of_content(pointer, "template"))
+        refusal.repointed(|pointer| of_content(pointer, "template"))
     })?;
     let sent = TemplateSent {
         accepted: true,
@@ -180,6 +180,7 @@ fn outgoing(from: Sender, to: Recipient, content: Draft) -> Send {
         expires_at: None,
         actor: Actor::Bot,
         contact_name: None,
+        workspace: None,
     }
 }
 

@@ -9,8 +9,7 @@ mod webhooks;
 use super::problem::{FieldError, Told, told};
 use super::reading::{body, choice, id, read, take};
 use super::{Answer, Call, Refusal, auth, json_response};
-use crate::channel::Invalid;
-use crate::gateway::{Error, Gateway, Ports};
+use crate::gateway::{Gateway, Ports};
 use bytes::Bytes;
 use http::{Method, Response};
 use serde::Serialize;
@@ -113,27 +112,4 @@ pub fn problem(told: &Told, request_id: &str) -> Response<Bytes> {
 #[derive(Serialize)]
 struct Listed<T> {
     data: Vec<T>,
-}
-
-/// Makes a refusal point at the fields as they are named here.
-fn repointed(refusal: Refusal, rename: impl Fn(&str) -> String) -> Refusal {
-    let Refusal::Gateway(mut error) = refusal else {
-        return refusal;
-    };
-    let field = |field: &mut Invalid| field.pointer = rename(&field.pointer);
-    if let Error::Invalid(fields) = &mut error {
-        fields.iter_mut().for_each(field);
-    } else if let Error::UnsupportedContent(one)
-    | Error::TemplateNotApproved(one)
-    | Error::TemplateMismatch(one) = &mut error
-    {
-        field(one);
-    } else if let Error::NotFound {
-        pointer: Some(pointer),
-        ..
-    } = &mut error
-    {
-        *pointer = rename(pointer);
-    }
-    Refusal::Gateway(error)
 }

@@ -1,7 +1,7 @@
 //! `/webhooks`: the endpoints that are told in Visito's style. Those of other styles are
 //! not this surface's to show or delete.
 
-use super::{Answer, Call, Listed, MOST, Refusal, auth, body, id, json_response, repointed};
+use super::{Answer, Call, Listed, MOST, Refusal, auth, body, id, json_response};
 use crate::api::no_content;
 use crate::channel::Invalid;
 use crate::gateway::{Endpoint, Error, Gateway, NewSubscriber, Ports};
@@ -29,7 +29,7 @@ pub async fn handle<P: Ports>(gateway: &Gateway<P>, action: Action, call: &Call<
         Action::Create => {
             let new = subscriber(body(call)?)?;
             let endpoint = gateway.subscribe(&key, new).await.map_err(|error| {
-                repointed(error.into(), |pointer| match pointer {
+                Refusal::from(error).repointed(|pointer| match pointer {
                     "/url" => "/endpoint".to_owned(),
                     "/channelId" => "/channel".to_owned(),
                     _ => pointer.to_owned(),
