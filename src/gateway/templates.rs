@@ -277,7 +277,7 @@ impl<P: Ports> Gateway<P> {
         Ok(own)
     }
 
-    /// A channel, and its templates, oldest first.
+    /// A channel, and its templates by name and language.
     pub async fn templates_of(
         &self,
         key: &Key,
@@ -286,7 +286,7 @@ impl<P: Ports> Gateway<P> {
     ) -> Result<(view::Channel, Vec<TemplateRecord>), Error> {
         let statements = vec![
             channels::get(key.workspace_id, channel),
-            templates::list(key.workspace_id, Some(channel), "", limit),
+            templates::living_of_channel(key.workspace_id, channel, limit),
         ];
         let mut rows = self.read(key, statements).await?;
         let found: Vec<ChannelRecord> = next(&mut rows).records()?;

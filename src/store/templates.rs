@@ -71,6 +71,21 @@ pub fn scan_end(workspace: WorkspaceId, after: &str) -> Statement {
     )
 }
 
+/// The templates of a channel by name and language, at most `limit`, among the first
+/// `SCAN` rows.
+pub fn living_of_channel(workspace: WorkspaceId, channel: ChannelId, limit: i64) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {RECORD} FROM (
+               SELECT workspace_id, id, name, language FROM template
+               WHERE channel_id = ?2 AND name > '' AND workspace_id = ?1 ORDER BY name, language LIMIT ?4
+             ) page CROSS JOIN template t ON t.workspace_id = page.workspace_id AND t.id = page.id
+             WHERE t.status <> 'DELETED' ORDER BY page.name, page.language LIMIT ?3"
+        ),
+        values![workspace, channel, limit, SCAN],
+    )
+}
+
 /// All templates of a channel, the deleted too; also `provider_id`.
 pub fn of_channel(channel: ChannelId) -> Statement {
     Statement::new(

@@ -33,7 +33,7 @@ impl From<TemplateRecord> for Template {
     }
 }
 
-/// Lists the templates of a WhatsApp channel, the thousand oldest at most.
+/// Lists the templates of a WhatsApp channel by name and language, a thousand at most.
 pub async fn list<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
     const WHAT: &str = "WhatsApp channel";
     let key = auth::key(gateway, call, Some(Scope::TemplatesRead)).await?;
