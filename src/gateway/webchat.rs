@@ -547,7 +547,7 @@ impl Posting<'_> {
             told_at = batch.len() - 1;
             if let Some(scope) = scope {
                 let made = (channel.id, own_id);
-                batch.extend(visitors::keep_scope(
+                batch.push(visitors::keep_scope(
                     channel.workspace_id,
                     scope,
                     made,

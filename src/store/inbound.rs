@@ -185,7 +185,7 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
 /// Unread counts come from what was really inserted: messages whose `seq` the
 /// conversation has not counted yet. A customer's message reopens a conversation.
 pub fn messages(receiver: Receiver, received: &[Received], now: Timestamp) -> Vec<Statement> {
-    messages_if(receiver, received, ("true", vec![]), now)
+    messages_if(receiver, received, ("true".to_owned(), vec![]), now)
 }
 
 /// The same where a condition of the sender's own holds as well, over the parameters from
@@ -193,7 +193,7 @@ pub fn messages(receiver: Receiver, received: &[Received], now: Timestamp) -> Ve
 pub fn messages_if(
     receiver: Receiver,
     received: &[Received],
-    (condition, given): (&str, Vec<Value>),
+    (condition, given): (String, Vec<Value>),
     now: Timestamp,
 ) -> Vec<Statement> {
     let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);

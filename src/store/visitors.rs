@@ -2,7 +2,7 @@
 //! as any channel's messages are, in `inbound`.
 
 use super::inbound::Receiver;
-use super::{Statement, Value, values};
+use super::{Statement, Value, keys, values};
 use crate::model::id::{ChannelId, ConversationId, VisitorId, WorkspaceId};
 use crate::model::time::{DAY_MS, Timestamp};
 use crate::model::visitor::Visitor;
@@ -102,35 +102,34 @@ pub fn admit(
 
 /// What must hold for a visitor's message to be stored, as `inbound::messages_if` takes
 /// it: the token is good, and the idempotency key made nothing yet.
-pub fn may_post(hash: &str, scope: Option<&str>, now: Timestamp) -> (&'static str, Vec<Value>) {
+pub fn may_post(hash: &str, scope: Option<&str>, now: Timestamp) -> (String, Vec<Value>) {
     (
-        "EXISTS (SELECT 1 FROM visitor_token t WHERE t.hash = ?4)
-         AND NOT EXISTS (SELECT 1 FROM idempotency d
-           WHERE d.workspace_id = ?1 AND d.scope = ?5 AND d.created_at > ?6)",
-        values![hash, scope, now.plus_ms(-DAY_MS)],
+        format!(
+            "EXISTS (SELECT 1 FROM visitor_token t WHERE t.hash = ?4)
+             AND NOT EXISTS (SELECT 1 FROM idempotency d
+               WHERE {LIVING} AND d.workspace_id = ?1 AND d.scope = ?5 AND d.created_at > ?6 - {DAY_MS})",
+            LIVING = keys::living_days("?6")
+        ),
+        values![hash, scope, now],
     )
 }
 
-/// Keeps which message an idempotency key of a visitor made. A row of more than a day ago
-/// is removed, not renewed: rowids must go on growing with time.
+/// Keeps which message an idempotency key of a visitor made.
 pub fn keep_scope(
     workspace: WorkspaceId,
     scope: &str,
     message: (ChannelId, &str),
     fingerprint: &str,
     now: Timestamp,
-) -> [Statement; 2] {
+) -> Statement {
     let (channel, provider_message_id) = message;
-    [
-        Statement::new(
-            "DELETE FROM idempotency WHERE workspace_id = ?1 AND scope = ?2 AND created_at <= ?3",
-            values![workspace, scope, now.plus_ms(-DAY_MS)],
-        ),
-        Statement::new(
-            "INSERT INTO idempotency (workspace_id, scope, fingerprint, message_id, created_at)
-             SELECT workspace_id, ?2, fingerprint, id, ?3 FROM message
-             WHERE channel_id = ?4 AND provider_message_id = ?5 AND workspace_id = ?1 AND fingerprint = ?6
-             ON CONFLICT DO NOTHING",
+    Statement::new(
+            format!(
+                "INSERT INTO idempotency (day, workspace_id, scope, fingerprint, subject_id, created_at)
+                 SELECT CAST(?3 / {DAY_MS} AS INTEGER), workspace_id, ?2, fingerprint, id, ?3 FROM message
+                 WHERE channel_id = ?4 AND provider_message_id = ?5 AND workspace_id = ?1 AND fingerprint = ?6
+                 ON CONFLICT DO NOTHING"
+            ),
             values![
                 workspace,
                 scope,
@@ -139,8 +138,7 @@ pub fn keep_scope(
                 provider_message_id,
                 fingerprint
             ],
-        ),
-    ]
+        )
 }
 
 /// The message that a key or a visitor's own id made before, as `messages::earlier`
@@ -153,17 +151,20 @@ pub fn earlier(
 ) -> Statement {
     let (channel, provider_message_id) = message;
     Statement::new(
-        "SELECT 'key' AS by, d.message_id AS id, d.fingerprint, r.record
-         FROM idempotency d CROSS JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.message_id
-         WHERE d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?3
-         UNION ALL
-         SELECT 'client' AS by, m.id, m.fingerprint, r.record
-         FROM message m CROSS JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
-         WHERE m.channel_id = ?4 AND m.provider_message_id = ?5",
+        format!(
+            "SELECT 'key' AS by, d.subject_id AS id, d.fingerprint, r.record
+             FROM idempotency d CROSS JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.subject_id
+             WHERE {LIVING} AND d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?3 - {DAY_MS}
+             UNION ALL
+             SELECT 'client' AS by, m.id, m.fingerprint, r.record
+             FROM message m CROSS JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
+             WHERE m.channel_id = ?4 AND m.provider_message_id = ?5",
+            LIVING = keys::living_days("?3")
+        ),
         values![
             workspace,
             scope,
-            now.plus_ms(-DAY_MS),
+            now,
             channel,
             provider_message_id
         ],
