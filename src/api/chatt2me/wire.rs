@@ -7,7 +7,7 @@ use crate::channel::Invalid;
 use crate::gateway::{Draft, Error, Recipient, Send, Sender};
 use crate::model::channel::ChannelKind;
 use crate::model::content::Content;
-use crate::model::id::{ChannelId, ConversationId, MessageId};
+use crate::model::id::{ChannelId, MessageId, VisitorId};
 use crate::model::message::Actor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -129,8 +129,7 @@ fn named_by_ids_alone(from: &str, to: &str) -> Result<(), Error> {
     if ChannelId::parse(from).is_none() {
         return Err(nobody("channel", "/from"));
     }
-    // Visitors' ids are of the same form.
-    if ConversationId::parse(to.trim()).is_none() {
+    if VisitorId::parse(to.trim()).is_none() {
         return Err(nobody("visitor", "/to"));
     }
     Ok(())
