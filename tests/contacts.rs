@@ -125,6 +125,45 @@ async fn a_contact_that_was_made_is_the_one_that_writes_and_is_written_to() {
 }
 
 #[tokio::test]
+async fn every_kind_of_address_is_kept_as_its_provider_spells_it() {
+    let world = World::new().await;
+    for (kind, given, kept) in [
+        ("phone", "+1 (555) 010-0009", "+15550100009"),
+        ("whatsapp", "+1 (555) 010-0009", "15550100009"),
+        (
+            "whatsapp",
+            "US.13491208655302741918",
+            "US.13491208655302741918",
+        ),
+        ("telegram", "-1001234567", "-1001234567"),
+        ("messenger", "7712345678901234", "7712345678901234"),
+        ("instagram", "17841400000000000", "17841400000000000"),
+        (
+            "visitor",
+            "01920000-0000-7000-8000-000000000001",
+            "01920000-0000-7000-8000-000000000001",
+        ),
+    ] {
+        let made = make(
+            &world,
+            json!({ "identities": [{ "kind": kind, "value": given }] }),
+        )
+        .await;
+        assert_eq!(made["identities"], json!([{ "kind": kind, "value": kept }]));
+        let list = world
+            .get(&format!("/v1/contacts?search={}", &kept[kept.len() - 6..]))
+            .await;
+        let ids: Vec<String> = list["data"]
+            .as_array()
+            .expect("a page")
+            .iter()
+            .map(id)
+            .collect();
+        assert!(ids.contains(&id(&made)), "{kind} {kept}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_metadata_and_identities_are_changed_each_by_itself() {
     let world = World::new().await;
     let made = id(&make(&world, ada()).await);

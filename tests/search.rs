@@ -366,6 +366,12 @@ async fn a_search_and_the_filters_hold_together_and_the_newest_comes_first() {
 async fn big(count: i64) -> (World, String) {
     let world = World::new().await;
     let channel = world.whatsapp().await;
+    fill(&world, &channel, 1, count).await;
+    (world, channel)
+}
+
+/// More of them, from a number to another.
+async fn fill(world: &World, channel: &str, from: i64, count: i64) {
     let database = world.database();
     let workspace = &world.workspace;
     for (table, columns, values) in [
@@ -385,15 +391,15 @@ async fn big(count: i64) -> (World, String) {
             "printf('01a1f7f8-3000-7000-9000-%012d', value), '{channel}', printf('01a1f7f8-3000-7000-8000-%012d', value), printf('55119%08d', value), 'open', 'ai', 0, 0, value, 1",
         ),
     ] {
-        let values = values.replace("{channel}", &channel);
+        let values = values.replace("{channel}", channel);
         database.query(&format!(
             "INSERT INTO {table} (workspace_id, {columns}) SELECT '{workspace}', {values} FROM generate_series"
-        ).replace("generate_series", &format!("(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < {count}) SELECT value FROM n)")));
+        ).replace("generate_series", &format!("(WITH RECURSIVE n(value) AS (SELECT {from} UNION ALL SELECT value + 1 FROM n WHERE value < {count}) SELECT value FROM n)")));
     }
     loop {
         world.gateway.sweep().await;
         if database.count("SELECT COUNT(*) FROM contact WHERE folded IS NULL") == 0 {
-            return (world, channel);
+            return;
         }
     }
 }
@@ -445,6 +451,49 @@ async fn more_matches_than_are_gathered_are_found_page_by_page_each_once() {
             assert_eq!(names, wanted, "{list} by {name}");
             assert!(names.len() >= count - 20 && pages <= names.len() / 100 + 2);
         }
+    }
+}
+
+/// Steps of the database that a search takes.
+async fn steps(world: &World, path: &str) -> i64 {
+    let before = world.database().steps.get();
+    world.get(path).await;
+    world.database().steps.get() - before
+}
+
+#[tokio::test]
+async fn what_a_search_costs_does_not_grow_with_the_table_nor_with_other_workspaces() {
+    let (mut world, channel) = big(300).await;
+    writes(&world, &channel, "4915112345", Some("Linus")).await;
+    let paths = [
+        "/v1/contacts?search=linus",
+        "/v1/conversations?search=linus&status=open",
+        "/v1/conversations?search=15112345",
+        "/v1/conversations?search=nobody",
+        "/v1/messaging/conversations?search=linus",
+    ];
+    let mut before = vec![];
+    for path in paths {
+        before.push(steps(&world, path).await);
+    }
+    let (own, key) = (world.workspace.clone(), world.key.clone());
+    // Another workspace is full of the same names, which never counts; then this one grows.
+    let (other, other_key) = world.new_workspace("Other").await;
+    (world.workspace, world.key) = (other, other_key);
+    let theirs = world.whatsapp().await;
+    fill(&world, &theirs, 1, 3_000).await;
+    (world.workspace, world.key) = (own, key);
+    for (path, before) in paths.iter().zip(&before) {
+        let after = steps(&world, path).await;
+        assert!(after <= before + 10, "{path}: {before} then {after}");
+    }
+    fill(&world, &channel, 1_301, 3_000).await;
+    for (path, before) in paths.iter().zip(&before) {
+        let after = steps(&world, path).await;
+        assert!(
+            after <= before + before / 5 + 10,
+            "{path}: {before} then {after}"
+        );
     }
 }
 

@@ -218,8 +218,8 @@ pub fn list(workspace: WorkspaceId, before: &str, limit: i64) -> Statement {
         "SELECT r.record FROM (
            SELECT workspace_id, id FROM contact WHERE workspace_id = ?1 AND id < ?2
            ORDER BY id DESC LIMIT ?3
-         ) p CROSS JOIN contact_record r ON r.workspace_id = p.workspace_id AND r.id = p.id
-         ORDER BY p.id DESC",
+         ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+         ORDER BY page.id DESC",
         values![workspace, before, limit],
     )
 }
@@ -229,27 +229,27 @@ pub fn list(workspace: WorkspaceId, before: &str, limit: i64) -> Statement {
 /// two gives rows.
 pub fn search(workspace: WorkspaceId, needle: &Needle, before: &str, limit: i64) -> [Statement; 2] {
     let nominees = search::nominees("?7", SCAN);
-    let exceeds = search::exceeds("?7", SCAN);
-    let sources = [
-        format!("({nominees}) n CROSS JOIN contact p ON p.workspace_id = ?1 AND p.id = n.contact_id AND p.id < ?2"),
-        format!(
-            "(SELECT workspace_id, id, name, folded FROM contact WHERE workspace_id = ?1 AND id < ?2 AND {exceeds}
-              ORDER BY id DESC LIMIT {SCAN}) p"
-        ),
-    ];
-    sources.map(|source| {
+    let scan = search::only_if(&search::exceeds("?7", SCAN), &SCAN.to_string());
+    let nominated = format!(
+        "({nominees}) n CROSS JOIN contact p ON p.workspace_id = ?1 AND p.id = n.contact_id AND p.id < ?2"
+    );
+    let scanned = format!(
+        "(SELECT workspace_id, id, name, folded FROM contact WHERE workspace_id = ?1 AND id < ?2
+          ORDER BY id DESC {scan}) l"
+    );
+    [("p", nominated), ("l", scanned)].map(|(of, source)| {
+        let is_found = Needle::is_found(of);
         let mut values = values![workspace, before, limit];
-        // What the condition does not ask for.
+        // Where the other lists bind their filters.
         values.extend([super::Value::Null, super::Value::Null, super::Value::Null]);
         values.extend(needle.values());
         Statement::new(
             format!(
                 "SELECT r.record FROM (
-                   SELECT p.workspace_id, p.id FROM {source}
-                   WHERE {} ORDER BY p.id DESC LIMIT ?3
-                 ) p CROSS JOIN contact_record r ON r.workspace_id = p.workspace_id AND r.id = p.id
-                 ORDER BY p.id DESC",
-                Needle::CONDITION
+                   SELECT {of}.workspace_id, {of}.id FROM {source}
+                   WHERE {is_found} ORDER BY {of}.id DESC LIMIT ?3
+                 ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+                 ORDER BY page.id DESC"
             ),
             values,
         )
@@ -258,13 +258,13 @@ pub fn search(workspace: WorkspaceId, needle: &Needle, before: &str, limit: i64)
 
 /// The last contact that such a page looks at, if there are as many.
 pub fn scan_end(workspace: WorkspaceId, needle: &Needle, before: &str) -> Statement {
-    let exceeds = search::exceeds("?4", SCAN);
+    let limit = search::only_if(&search::exceeds("?4", SCAN), "1");
     let mut values = values![workspace, before, SCAN - 1];
     values.push(needle.terms());
     Statement::new(
         format!(
-            "SELECT id FROM contact WHERE workspace_id = ?1 AND id < ?2 AND {exceeds}
-             ORDER BY id DESC LIMIT 1 OFFSET ?3"
+            "SELECT id FROM contact WHERE workspace_id = ?1 AND id < ?2
+             ORDER BY id DESC {limit} OFFSET ?3"
         ),
         values,
     )

@@ -58,12 +58,13 @@ fn scanned(
     after: &After<'_>,
     limit: i64,
 ) -> Statement {
-    let (guard, contact, condition) = match needle {
-        None => (String::new(), "", String::new()),
+    let most = SCAN.to_string();
+    let (scan, contact, condition) = match needle {
+        None => (format!("LIMIT {SCAN}"), "", String::new()),
         Some(_) => (
-            format!("AND {}", search::exceeds("?7", SCAN)),
+            search::only_if(&search::exceeds("?7", SCAN), &most),
             "CROSS JOIN contact p ON p.workspace_id = page.workspace_id AND p.id = page.contact_id",
-            format!("AND {}", Needle::CONDITION),
+            format!("AND {}", Needle::is_found("p")),
         ),
     };
     let is_wanted = is_wanted("page");
@@ -72,8 +73,8 @@ fn scanned(
             "SELECT r.record FROM (
                SELECT workspace_id, id, channel_id, contact_id, status, mode, assignee, last_activity_at
                FROM conversation
-               WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3) {guard}
-               ORDER BY last_activity_at DESC, id DESC LIMIT {SCAN}
+               WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3)
+               ORDER BY last_activity_at DESC, id DESC {scan}
              ) page {contact}
              CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
              WHERE {is_wanted} {condition}
@@ -93,7 +94,7 @@ pub fn nominated(
     limit: i64,
 ) -> Statement {
     let nominees = search::nominees("?7", SCAN);
-    let condition = Needle::CONDITION;
+    let condition = Needle::is_found("p");
     let is_wanted = is_wanted("c");
     Statement::new(
         format!(
@@ -147,16 +148,17 @@ fn bound(
 
 /// The last row that a filtered page looks at, if there are as many.
 pub fn scan_end(workspace: WorkspaceId, needle: Option<&Needle>, after: &After<'_>) -> Statement {
-    let guard = needle.map_or_else(String::new, |_| {
-        format!("AND {}", search::exceeds("?5", SCAN))
-    });
+    let limit = match needle {
+        None => "LIMIT 1".to_owned(),
+        Some(_) => search::only_if(&search::exceeds("?5", SCAN), "1"),
+    };
     let mut values = values![workspace, after.last_activity_at, after.id, SCAN - 1];
     values.extend(needle.map(Needle::terms));
     Statement::new(
         format!(
             "SELECT last_activity_at, id FROM conversation
-             WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3) {guard}
-             ORDER BY last_activity_at DESC, id DESC LIMIT 1 OFFSET ?4"
+             WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3)
+             ORDER BY last_activity_at DESC, id DESC {limit} OFFSET ?4"
         ),
         values,
     )
@@ -196,7 +198,7 @@ pub fn counted(
           ORDER BY last_activity_at DESC, id DESC LIMIT {MOST_SCANNED}) l
          CROSS JOIN channel h ON h.id = l.channel_id AND h.type = '{kind}'"
     );
-    let condition = Needle::CONDITION;
+    let condition = Needle::is_found("p");
     let sources = match needle {
         None => {
             let exceeds =
@@ -220,8 +222,8 @@ pub fn counted(
                 "{recent} CROSS JOIN contact p ON p.workspace_id = l.workspace_id AND p.id = l.contact_id"
             );
             vec![
-                (nominated, condition.to_owned(), format!("NOT {exceeds}")),
-                (recent, condition.to_owned(), exceeds),
+                (nominated, condition.clone(), format!("NOT {exceeds}")),
+                (recent, condition, exceeds),
             ]
         }
     };
@@ -232,11 +234,12 @@ pub fn counted(
     sources
         .into_iter()
         .map(|(source, condition, guard)| {
+            let most = search::only_if(&guard, &MOST_COUNTED.to_string());
             Statement::new(
                 format!(
                     "WITH found AS MATERIALIZED (
                        SELECT l.workspace_id, l.id, l.last_activity_at FROM {source}
-                       WHERE {guard} AND {is_wanted} AND {condition} LIMIT {MOST_COUNTED}
+                       WHERE {is_wanted} AND {condition} {most}
                      )
                      SELECT (SELECT COUNT(*) FROM found) AS total, (
                        SELECT json_group_array(json(r.record) ORDER BY page.last_activity_at DESC, page.id DESC) FROM (

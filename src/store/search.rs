@@ -1,6 +1,6 @@
 //! The index that nominates contacts for a search: of names and addresses, every three
 //! characters, and the first one and two of each word. What is nominated is held against
-//! the contact's own row by `Needle::CONDITION`.
+//! the contact's own row by `Needle::is_found`.
 
 use super::{Statement, values};
 use crate::model::id::{ContactId, WorkspaceId};
@@ -170,9 +170,9 @@ pub fn forget(contact: ContactId) -> Statement {
 /// Contacts that are not in the index yet, as `ContactRecord` with `workspace_id`.
 pub fn unindexed(limit: i64) -> Statement {
     Statement::new(
-        "SELECT p.workspace_id, r.record FROM (
+        "SELECT page.workspace_id, r.record FROM (
            SELECT workspace_id, id FROM contact WHERE folded IS NULL LIMIT ?1
-         ) p CROSS JOIN contact_record r ON r.workspace_id = p.workspace_id AND r.id = p.id",
+         ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id",
         values![limit],
     )
 }
@@ -212,10 +212,14 @@ pub struct Needle {
 }
 
 impl Needle {
-    /// Holds the contact `p` against the needle, bound from `?7` on.
-    pub(super) const CONDITION: &'static str = "(instr(' ' || COALESCE(p.folded, lower(p.name), ''), ?8) > 0
-         OR EXISTS (SELECT 1 FROM identity i WHERE i.workspace_id = p.workspace_id AND i.contact_id = p.id
-           AND (instr(' ' || lower(i.value), ?8) > 0 OR instr(' ' || ltrim(i.value, '+-'), ?9) > 0)))";
+    /// Whether the contact `of` is what is searched for, bound from `?7` on.
+    pub(super) fn is_found(of: &str) -> String {
+        format!(
+            "(instr(' ' || COALESCE({of}.folded, lower({of}.name), ''), ?8) > 0
+              OR EXISTS (SELECT 1 FROM identity i WHERE i.workspace_id = {of}.workspace_id AND i.contact_id = {of}.id
+                AND (instr(' ' || lower(i.value), ?8) > 0 OR instr(' ' || ltrim(i.value, '+-'), ?9) > 0)))"
+        )
+    }
 
     /// Reads what a client searches for; `None` where it is blank, which finds all.
     #[must_use]
@@ -258,19 +262,26 @@ impl Needle {
     }
 }
 
-/// Whether more than `most` rows nominate contacts for the terms bound as `terms`.
+/// Whether more than `most` rows nominate contacts for the terms bound as `terms`. For a
+/// `LIMIT`, by way of `only_if`: a condition would be asked of row after row.
 pub(super) fn exceeds(terms: &str, most: i64) -> String {
     format!(
         "EXISTS (SELECT 1 FROM contact_search WHERE contact_search MATCH {terms} LIMIT 1 OFFSET {most})"
     )
 }
 
+/// The `LIMIT` of a query that is to be run only on a condition; else not a row is read.
+pub(super) fn only_if(condition: &str, limit: &str) -> String {
+    format!("LIMIT CASE WHEN {condition} THEN {limit} ELSE 0 END")
+}
+
 /// The contacts nominated for the terms bound as `terms`, each once; none where more than
 /// `most` rows do.
 pub(super) fn nominees(terms: &str, most: i64) -> String {
-    let exceeds = exceeds(terms, most);
+    let limit = only_if(&format!("NOT {}", exceeds(terms, most)), &most.to_string());
     format!(
-        "SELECT DISTINCT contact_id FROM contact_search WHERE contact_search MATCH {terms} AND NOT {exceeds}"
+        "SELECT DISTINCT contact_id FROM (
+           SELECT contact_id FROM contact_search WHERE contact_search MATCH {terms} {limit})"
     )
 }
 

@@ -3,7 +3,7 @@
 use patchbay::store::{Database, DatabaseError, Rows, Statement, Value};
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, StatementStatus, params_from_iter};
 use serde_json::{Map, Value as Json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -28,6 +28,8 @@ pub struct Sqlite {
     pub yields: Cell<bool>,
     /// Bytes of the longest text bound so far.
     pub longest_parameter: Cell<usize>,
+    /// Steps of SQLite's machine so far: what statements have read and written, and more.
+    pub steps: Cell<i64>,
     /// How SQLite means to run each statement it was given, by its SQL.
     pub plans: RefCell<BTreeMap<String, Vec<String>>>,
 }
@@ -69,6 +71,7 @@ impl Sqlite {
             round_trips: Cell::new(0),
             faults: RefCell::default(),
             runs_twice: Cell::new(false),
+            steps: Cell::new(0),
             plans: RefCell::default(),
             yields: Cell::new(false),
             longest_parameter: Cell::new(0),
@@ -80,6 +83,7 @@ impl Sqlite {
         run(
             &self.connection.borrow(),
             &Statement::new(sql.to_owned(), vec![]),
+            &self.steps,
         )
         .expect("a query")
         .0
@@ -140,7 +144,7 @@ impl Sqlite {
             .map_err(|e| DatabaseError::new(&e))?;
         let rows = statements
             .iter()
-            .map(|statement| run(&transaction, statement))
+            .map(|statement| run(&transaction, statement, &self.steps))
             .collect::<Result<Vec<_>, _>>()?;
         transaction.commit().map_err(|e| DatabaseError::new(&e))?;
         Ok(rows)
@@ -179,7 +183,11 @@ impl Database for Sqlite {
 }
 
 /// Runs one statement. Integers are bound as doubles, as D1 binds them.
-fn run(connection: &Connection, statement: &Statement) -> Result<Rows, DatabaseError> {
+fn run(
+    connection: &Connection,
+    statement: &Statement,
+    steps: &Cell<i64>,
+) -> Result<Rows, DatabaseError> {
     let describe = |error: rusqlite::Error| DatabaseError(format!("{error}: {}", statement.sql));
     let mut prepared = connection
         .prepare_cached(&statement.sql)
@@ -207,5 +215,8 @@ fn run(connection: &Connection, statement: &Statement) -> Result<Rows, DatabaseE
         }
         read.push(Json::Object(object));
     }
+    drop(rows);
+    let taken = prepared.reset_status(StatementStatus::VmStep);
+    steps.set(steps.get() + i64::from(taken));
     Ok(Rows(read))
 }
