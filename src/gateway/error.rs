@@ -112,6 +112,10 @@ impl Error {
                 detail,
                 pointer: optional(pointer),
             },
+            Error::Unproven { detail, pointer } => Error::Unproven {
+                detail,
+                pointer: pointer.map(|pointer| to(&pointer)),
+            },
             Error::InvalidKey
             | Error::ExpiredKey
             | Error::MissingScope(_)

@@ -103,12 +103,12 @@ pub fn admit(
 /// What must hold for a visitor's message to be stored, as `inbound::messages_if` takes
 /// it: the token is good, and the idempotency key made nothing yet.
 pub fn may_post(hash: &str, scope: Option<&str>, now: Timestamp) -> (String, Vec<Value>) {
+    let living_days = keys::living_days("?6");
     (
         format!(
             "EXISTS (SELECT 1 FROM visitor_token t WHERE t.hash = ?4)
              AND NOT EXISTS (SELECT 1 FROM idempotency d
-               WHERE {LIVING} AND d.workspace_id = ?1 AND d.scope = ?5 AND d.created_at > ?6 - {DAY_MS})",
-            LIVING = keys::living_days("?6")
+               WHERE {living_days} AND d.workspace_id = ?1 AND d.scope = ?5 AND d.created_at > ?6 - {DAY_MS})"
         ),
         values![hash, scope, now],
     )
@@ -124,21 +124,21 @@ pub fn keep_scope(
 ) -> Statement {
     let (channel, provider_message_id) = message;
     Statement::new(
-            format!(
-                "INSERT INTO idempotency (day, workspace_id, scope, fingerprint, subject_id, created_at)
-                 SELECT CAST(?3 / {DAY_MS} AS INTEGER), workspace_id, ?2, fingerprint, id, ?3 FROM message
-                 WHERE channel_id = ?4 AND provider_message_id = ?5 AND workspace_id = ?1 AND fingerprint = ?6
-                 ON CONFLICT DO NOTHING"
-            ),
-            values![
-                workspace,
-                scope,
-                now,
-                channel,
-                provider_message_id,
-                fingerprint
-            ],
-        )
+        format!(
+            "INSERT INTO idempotency (day, workspace_id, scope, fingerprint, subject_id, created_at)
+             SELECT CAST(?3 / {DAY_MS} AS INTEGER), workspace_id, ?2, fingerprint, id, ?3 FROM message
+             WHERE channel_id = ?4 AND provider_message_id = ?5 AND workspace_id = ?1 AND fingerprint = ?6
+             ON CONFLICT DO NOTHING"
+        ),
+        values![
+            workspace,
+            scope,
+            now,
+            channel,
+            provider_message_id,
+            fingerprint
+        ],
+    )
 }
 
 /// The message that a key or a visitor's own id made before, as `messages::earlier`
@@ -150,24 +150,18 @@ pub fn earlier(
     now: Timestamp,
 ) -> Statement {
     let (channel, provider_message_id) = message;
+    let living_days = keys::living_days("?3");
     Statement::new(
         format!(
             "SELECT 'key' AS by, d.subject_id AS id, d.fingerprint, r.record
              FROM idempotency d CROSS JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.subject_id
-             WHERE {LIVING} AND d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?3 - {DAY_MS}
+             WHERE {living_days} AND d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?3 - {DAY_MS}
              UNION ALL
              SELECT 'client' AS by, m.id, m.fingerprint, r.record
              FROM message m CROSS JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
-             WHERE m.channel_id = ?4 AND m.provider_message_id = ?5",
-            LIVING = keys::living_days("?3")
+             WHERE m.channel_id = ?4 AND m.provider_message_id = ?5"
         ),
-        values![
-            workspace,
-            scope,
-            now,
-            channel,
-            provider_message_id
-        ],
+        values![workspace, scope, now, channel, provider_message_id],
     )
 }
 

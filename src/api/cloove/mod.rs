@@ -147,7 +147,7 @@ async fn send<P: Ports>(
         Err(Refusal::Gateway(error)) => return Err(wire::in_own_words(error, names).into()),
         Err(refusal @ Refusal::NotJson(_)) => return Err(refusal),
     };
-    let sent = wire::Sent::of(&accepted.message);
+    let sent = wire::Sent::of(&accepted);
     let body = json!({ "message": "Message sent", "data": sent });
     let response = json_response(StatusCode::CREATED, &body);
     Ok(marked(response, accepted.is_replay))

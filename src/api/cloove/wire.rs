@@ -3,7 +3,7 @@
 use crate::api::Call;
 use crate::api::reading::{Name, read};
 use crate::channel::Invalid;
-use crate::gateway::{Draft, Error, Recipient, Send, Sender, view};
+use crate::gateway::{Accepted, Draft, Error, Recipient, Send, Sender, Word, view};
 use crate::model::channel::ChannelKind;
 use crate::model::content::Content;
 use crate::model::conversation::{ConversationStatus, Mode};
@@ -129,18 +129,19 @@ pub struct Sent<'a> {
 }
 
 impl<'a> Sent<'a> {
-    /// As it was when the provider answered: what it reported since does not count.
-    pub fn of(message: &'a MessageRecord) -> Self {
-        let mut sent = Message::of(message);
-        if matches!(
-            message.status,
-            DeliveryStatus::Delivered | DeliveryStatus::Read
-        ) {
-            sent.delivery_status = delivery_status(DeliveryStatus::Sent);
-        }
+    /// As it was when the provider answered: a replay tells the same.
+    pub fn of(accepted: &'a Accepted) -> Self {
+        let message = Message::of(&accepted.message);
         Self {
-            conversation_id: message.conversation_id,
-            message: sent,
+            conversation_id: accepted.message.conversation_id,
+            message: Message {
+                delivery_status: match &accepted.word {
+                    Some(Word::Sent) => "sent",
+                    Some(Word::Rejected { .. }) => "failed",
+                    Some(Word::Unsettled) | None => "pending",
+                },
+                ..message
+            },
         }
     }
 }
@@ -297,8 +298,13 @@ pub fn in_own_words(error: Error, names: Names) -> Error {
         }
         pointer.to_owned()
     };
-    if let Error::UnknownSender(detail) = error {
-        return Error::invalid(own("/from"), detail);
+    match error {
+        // What no field of this body says cannot be pointed at.
+        Error::NotFound { what, pointer } => Error::NotFound {
+            what,
+            pointer: pointer.map(|it| own(&it)).filter(|own| !own.is_empty()),
+        },
+        Error::UnknownSender(detail) => Error::invalid(own("/from"), detail),
+        error => error.repointed(own),
     }
-    error.repointed(own)
 }
