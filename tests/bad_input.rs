@@ -795,7 +795,7 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
         ("/events/0", Some(json!("webhook.disabled"))),
         ("/events/0", Some(json!(1))),
         ("/channelId", Some(json!("not-an-id"))),
-        ("/style", Some(json!("visito"))),
+        ("/style", Some(json!("Visito"))),
         ("/style", Some(json!("baroque"))),
         ("/headers", Some(json!([]))),
         ("/headers", Some(json!("x: y"))),

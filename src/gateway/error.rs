@@ -112,10 +112,6 @@ impl Error {
                 detail,
                 pointer: optional(pointer),
             },
-            Error::Unproven { detail, pointer } => Error::Unproven {
-                detail,
-                pointer: pointer.map(|pointer| to(&pointer)),
-            },
             Error::InvalidKey
             | Error::ExpiredKey
             | Error::MissingScope(_)

@@ -298,13 +298,8 @@ pub fn in_own_words(error: Error, names: Names) -> Error {
         }
         pointer.to_owned()
     };
-    match error {
-        // What no field of this body says cannot be pointed at.
-        Error::NotFound { what, pointer } => Error::NotFound {
-            what,
-            pointer: pointer.map(|it| own(&it)).filter(|own| !own.is_empty()),
-        },
-        Error::UnknownSender(detail) => Error::invalid(own("/from"), detail),
-        error => error.repointed(own),
+    if let Error::UnknownSender(detail) = error {
+        return Error::invalid(own("/from"), detail);
     }
+    error.repointed(own)
 }
