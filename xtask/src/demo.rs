@@ -455,7 +455,7 @@ Paste any of these:
         "The same API as Visito's clients use it",
         "visito",
         "/messages",
-        json!({ "type": "text", "to": conversation, "text": { "text": "Hello by Visito's API" } }),
+        json!({ "type": "text", "to": conversation, "text": { "text": "Hello from a client of Visito" } }),
     );
     send(
         "As Chatt2.me's do",
@@ -464,7 +464,7 @@ Paste any of these:
         json!({
             "from": "patchbay_demo_bot",
             "to": "500000001",
-            "content": { "text": "Hello by Chatt2.me's API" },
+            "content": { "text": "Hello from a client of Chatt2.me" },
         }),
     );
     send(
@@ -474,7 +474,7 @@ Paste any of these:
         json!({
             "contact": { "id": contact },
             "workspace": { "id": workspace },
-            "textMessage": "Hello by WhautoChat's API",
+            "textMessage": "Hello from a client of WhautoChat",
         }),
     );
     send(
@@ -534,7 +534,8 @@ fn paste(what: &str, line: &str) {
 }
 
 fn json_body(body: &Value) -> String {
-    format!("-H 'Content-Type: application/json' -d '{body}'")
+    let quoted = body.to_string().replace('\'', r"'\''");
+    format!("-H 'Content-Type: application/json' -d '{quoted}'")
 }
 
 /// An HTTP client of one of the two servers.
