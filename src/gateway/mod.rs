@@ -50,6 +50,12 @@ use http::{Request, Response};
 use std::fmt;
 use std::rc::Rc;
 
+/// What Cloove's surface and its events say alike.
+pub mod cloove {
+    pub use super::style::cloove::delivery_status;
+    pub use super::style::phone;
+}
+
 /// What the runtime configures.
 pub struct Config {
     /// Where this deployment is reached, without a trailing slash.

@@ -37,6 +37,24 @@ pub struct Send {
     pub workspace: Option<WorkspaceId>,
 }
 
+impl Send {
+    /// A message that asks for nothing more.
+    #[must_use]
+    pub fn new(from: Sender, to: Recipient, content: Draft) -> Self {
+        Self {
+            from,
+            to,
+            content,
+            reply_to: None,
+            metadata: None,
+            expires_at: None,
+            actor: Actor::Bot,
+            contact_name: None,
+            workspace: None,
+        }
+    }
+}
+
 /// What a message is to say: a content, or a template that is still to be filled.
 #[derive(Clone, Debug)]
 pub enum Draft {

@@ -8,7 +8,6 @@ use crate::gateway::{Draft, Error, Recipient, Send, Sender};
 use crate::model::channel::ChannelKind;
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, MessageId, VisitorId};
-use crate::model::message::Actor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -101,20 +100,14 @@ pub fn send(kind: ChannelKind, mut json: Value) -> Result<Wanted, Error> {
     if kind == ChannelKind::Webchat {
         named_by_ids_alone(&wire.from, &wire.to)?;
     }
+    let from = Sender {
+        name: Some(wire.from),
+        kind: Some(kind),
+        or_account: kind == ChannelKind::Messenger,
+    };
     let send = Send {
-        from: Sender {
-            name: Some(wire.from),
-            kind: Some(kind),
-            or_account: kind == ChannelKind::Messenger,
-        },
-        to: Recipient::Address(wire.to),
-        content,
         reply_to: reply_to.or(wire.reply_to),
-        metadata: None,
-        expires_at: None,
-        actor: Actor::Bot,
-        contact_name: None,
-        workspace: None,
+        ..Send::new(from, Recipient::Address(wire.to), content)
     };
     Ok(Wanted { send, places })
 }

@@ -3,12 +3,13 @@
 use crate::api::Call;
 use crate::api::reading::{Name, read};
 use crate::channel::Invalid;
+use crate::gateway::cloove::{delivery_status, phone};
 use crate::gateway::{Accepted, Draft, Error, Recipient, Send, Sender, Word, view};
 use crate::model::channel::ChannelKind;
 use crate::model::content::Content;
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::id::{ChannelId, ConversationId, MessageId, WorkspaceId};
-use crate::model::message::{Actor, DeliveryStatus, Direction, MessageRecord};
+use crate::model::message::{Direction, MessageRecord};
 use crate::model::template::{TemplateDraft, TemplateRef};
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,7 @@ impl<'a> Conversation<'a> {
         Self {
             id: conversation.id,
             business_id: workspace,
-            customer_phone: phone(&conversation.contact.address),
+            customer_phone: phone(conversation.channel_type, &conversation.contact.address),
             customer_name: conversation.contact.name.as_deref(),
             status: conversation.status,
             mode: conversation.mode,
@@ -87,12 +88,6 @@ impl<'a> Conversation<'a> {
             last_outbound_at: conversation.last_outbound_at,
         }
     }
-}
-
-/// The number of a WhatsApp address; people who keep theirs to themselves have none.
-fn phone(address: &str) -> Option<String> {
-    let is_number = !address.is_empty() && address.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| format!("+{address}"))
 }
 
 #[derive(Serialize)]
@@ -143,19 +138,6 @@ impl<'a> Sent<'a> {
                 ..message
             },
         }
-    }
-}
-
-fn delivery_status(status: DeliveryStatus) -> &'static str {
-    match status {
-        DeliveryStatus::Scheduled
-        | DeliveryStatus::Accepted
-        | DeliveryStatus::Sending
-        | DeliveryStatus::Unknown => "pending",
-        DeliveryStatus::Sent => "sent",
-        DeliveryStatus::Received | DeliveryStatus::Delivered => "delivered",
-        DeliveryStatus::Read => "read",
-        DeliveryStatus::Failed | DeliveryStatus::Canceled | DeliveryStatus::Expired => "failed",
     }
 }
 
@@ -242,20 +224,14 @@ fn draft(
     content: Draft,
     contact_name: Option<String>,
 ) -> Send {
+    let from = Sender {
+        name: from,
+        kind: Some(ChannelKind::Whatsapp),
+        or_account: false,
+    };
     Send {
-        from: Sender {
-            name: from,
-            kind: Some(ChannelKind::Whatsapp),
-            or_account: false,
-        },
-        to,
-        content,
-        reply_to: None,
-        metadata: None,
-        expires_at: None,
-        actor: Actor::Bot,
         contact_name,
-        workspace: None,
+        ..Send::new(from, to, content)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::gateway::{Draft, Error, Gateway, Pace, Ports, Recipient, Send, Sender
 use crate::model::channel::ChannelKind;
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, ConversationId, MessageId};
-use crate::model::message::{Actor, DeliveryStatus};
+use crate::model::message::DeliveryStatus;
 use crate::model::template::{TemplateDraft, TemplateRef};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ fn message(mut json: Value, kind: &mut String) -> Result<Send, Error> {
             ));
         }
     };
-    Ok(outgoing(
+    Ok(Send::new(
         Sender::default(),
         Recipient::Conversation(wire.to),
         content,
@@ -159,7 +159,7 @@ fn template_message(mut json: Value, channel: ChannelId) -> Result<Send, Error> 
         kind: Some(ChannelKind::Whatsapp),
         or_account: false,
     };
-    Ok(outgoing(
+    Ok(Send::new(
         from,
         Recipient::Address(wire.to),
         Draft::Template(template),
@@ -168,20 +168,6 @@ fn template_message(mut json: Value, channel: ChannelId) -> Result<Send, Error> 
 
 fn required(value: Option<Value>, pointer: &str) -> Result<Value, Error> {
     value.ok_or_else(|| Error::invalid(pointer, "is required"))
-}
-
-fn outgoing(from: Sender, to: Recipient, content: Draft) -> Send {
-    Send {
-        from,
-        to,
-        content,
-        reply_to: None,
-        metadata: None,
-        expires_at: None,
-        actor: Actor::Bot,
-        contact_name: None,
-        workspace: None,
-    }
 }
 
 /// Reads a template as Meta has it, by name and language with components, or by our key

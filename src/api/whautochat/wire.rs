@@ -9,7 +9,6 @@ use crate::gateway::{Draft, Error, Recipient, Send, Sender};
 use crate::model::channel::ChannelKind;
 use crate::model::content::Content;
 use crate::model::id::{MessageId, WorkspaceId};
-use crate::model::message::Actor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -130,20 +129,14 @@ pub fn send(kind: ChannelKind, form: Form, mut json: Value) -> Result<Wanted, Er
         what: "workspace",
         pointer: Some("/workspace/id".to_owned()),
     })?;
+    let from = Sender {
+        name: None,
+        kind: Some(kind),
+        or_account: false,
+    };
     let send = Send {
-        from: Sender {
-            name: None,
-            kind: Some(kind),
-            or_account: false,
-        },
-        to,
-        content: content?,
-        reply_to: None,
-        metadata: None,
-        expires_at: None,
-        actor: Actor::Bot,
-        contact_name: None,
         workspace: Some(workspace),
+        ..Send::new(from, to, content?)
     };
     let places = Places {
         is_to_contact,

@@ -85,7 +85,7 @@ fn of_message(message: &MessageRecord) -> Message {
 }
 
 /// How far a message has come, in Cloove's words.
-fn delivery_status(status: DeliveryStatus) -> &'static str {
+pub fn delivery_status(status: DeliveryStatus) -> &'static str {
     match status {
         DeliveryStatus::Scheduled
         | DeliveryStatus::Accepted

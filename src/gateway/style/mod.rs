@@ -2,7 +2,7 @@
 //! an event's snapshot and its endpoint's style give the same bytes in every attempt.
 
 mod chatt2me;
-mod cloove;
+pub(super) mod cloove;
 mod standard;
 mod visito;
 
@@ -99,7 +99,7 @@ fn by_kind(content: &Content) -> Option<Map<String, Value>> {
 }
 
 /// The phone number behind an address, as it is dialled; `None` where the address is none.
-fn phone(kind: ChannelKind, address: &str) -> Option<String> {
+pub fn phone(kind: ChannelKind, address: &str) -> Option<String> {
     match kind {
         ChannelKind::Whatsapp => {
             // It also knows people by ids that are no numbers.
