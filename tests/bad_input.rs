@@ -8,6 +8,7 @@ use patchbay::model::access::{Environment, KeySecret};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::World;
+use support::hostile::run;
 use support::world::{ADMIN_TOKEN, CUSTOMER, Reply};
 
 /// Who a route wants to see.
@@ -1480,13 +1481,6 @@ fn config() -> ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
     }
-}
-
-fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime")
-        .block_on(future)
 }
 
 proptest! {

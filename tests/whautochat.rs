@@ -6,6 +6,7 @@ use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::World;
+use support::hostile::{any_json, config, run};
 use support::outgoing::pointer;
 use support::world::{CUSTOMER, PHONE_NUMBER_ID, Reply, START_MS, instagram_text, messenger_text};
 
@@ -823,47 +824,11 @@ const NAMES: [&str; 20] = [
     NOBODY,
 ];
 
-/// Any JSON, made of this surface's own names where it has names.
-fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        any::<String>().prop_map(Value::from),
-        prop::sample::select(NAMES.to_vec()).prop_map(Value::from),
-    ];
-    leaf.prop_recursive(4, 40, 8, |inner| {
-        let name = prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned);
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((name, inner), 0..6)
-                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-        ]
-    })
-}
-
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        cases: 60,
-        max_shrink_iters: 60,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
-fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime")
-        .block_on(future)
-}
-
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn whatever_is_posted_is_answered_in_this_surfaces_shape(value in any_json(), field in 0..7_usize) {
+    fn whatever_is_posted_is_answered_in_this_surfaces_shape(value in any_json(&NAMES), field in 0..7_usize) {
         run(async {
             let world = World::new().await;
             let shop = world.unenforced_whatsapp().await;

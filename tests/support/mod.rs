@@ -8,6 +8,7 @@
     reason = "an answer that never came is no other; `from_meta` says who posts"
 )]
 
+pub mod hostile;
 pub mod outgoing;
 pub mod sqlite;
 pub mod world;
