@@ -271,7 +271,7 @@ fn a_visitor_who_waits_is_answered_as_soon_as_there_is_something() {
         let tenant = Tenant::new().await;
         let (channel, public_key) = tenant.webchat().await;
         let visitor = tenant.visitor(&public_key).await;
-        let started = std::time::Instant::now();
+        let started = tokio::time::Instant::now();
         let (polled, _) = tokio::join!(visitor.reads(0, 20), async {
             tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
             tenant.sends(&channel, &visitor.id, "There you are").await
