@@ -3,13 +3,15 @@
 mod support;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Request};
+use patchbay::api;
 use patchbay::model::access::{Environment, KeySecret};
+use patchbay::model::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::World;
 use support::hostile::run;
-use support::world::{ADMIN_TOKEN, CUSTOMER, Reply};
+use support::world::{ADMIN_TOKEN, CUSTOMER, Reply, START_MS};
 
 /// Who a route wants to see.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -1573,5 +1575,35 @@ proptest! {
                 assert!(reply.status < 500, "{}", reply.body);
             }
         });
+    }
+}
+
+#[test]
+fn a_deployment_that_is_not_configured_says_so_in_each_surfaces_shape() {
+    for (path, code) in [
+        ("/v1/channels", "code"),
+        ("/channels", "error"),
+        ("/m2m/v1/messages", "error"),
+        ("/v1/communication/sms/message", "errorCode"),
+        ("/v1/messages/whatsapp/sendtext", "code"),
+        ("/v1/messaging/conversations", "error"),
+    ] {
+        let request = Request::get(format!("https://patchbay.test{path}"))
+            .body(Bytes::new())
+            .expect("a request");
+        let now = Timestamp::from_ms(START_MS);
+        let response = api::misconfigured(&["x".to_owned()], &request, now, [7; 10]);
+        let body: Value = serde_json::from_slice(response.body()).expect("JSON");
+        assert_eq!(response.status(), 503, "{path}");
+        assert!(response.headers().contains_key("retry-after"), "{path}");
+        assert_eq!(body[code], "unavailable", "{path} {body}");
+        let is_native = path == "/v1/channels";
+        assert_eq!(body.get("detail").is_some(), is_native, "{path} {body}");
+        let request_id = response.headers().get("x-request-id");
+        assert_eq!(
+            body["requestId"].as_str().map(str::as_bytes),
+            request_id.map(|id| id.as_bytes()),
+            "{path}"
+        );
     }
 }

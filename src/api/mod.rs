@@ -306,7 +306,7 @@ fn unhealthy(problems: &[String]) -> Response<Bytes> {
 }
 
 /// Answers while secrets or variables are missing: `/healthz` says which, all else
-/// that it cannot be served.
+/// that it cannot be served, each surface in its own shape.
 #[must_use]
 pub fn misconfigured(
     problems: &[String],
@@ -315,15 +315,16 @@ pub fn misconfigured(
     random: [u8; 10],
 ) -> Response<Bytes> {
     let request_id = EventId::fresh(now, random).to_string();
-    let response = if request.uri().path() == "/healthz" {
+    let path = request.uri().path();
+    let response = if path == "/healthz" {
         unhealthy(problems)
     } else {
-        problem::plain(
+        let told = Told::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
             "This deployment is not configured; see /healthz.",
-            &request_id,
-        )
+        );
+        Surface::of(path).problem(&told, &request_id)
     };
     identified(response, &request_id)
 }
