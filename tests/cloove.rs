@@ -578,6 +578,13 @@ async fn a_repeat_under_one_key_is_answered_as_the_first_time_and_sent_once() {
     let again = send("Hello").await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(again.expect(201), first);
+    // However the path spells the id.
+    let loud = format!("{CONVERSATIONS}/{}/messages", conversation.to_uppercase());
+    let again = world
+        .call_with(Method::POST, &loud, &under, json!({ "text": "Hello" }))
+        .await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.expect(201), first);
     assert_eq!(world.texts_sent(), ["Hello"]);
     assert_eq!(
         refusal(&send("Other").await),

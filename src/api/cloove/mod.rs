@@ -117,10 +117,12 @@ async fn show<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
 }
 
 async fn send_text<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
-    let id = call.parameter("id");
-    let route = format!("POST /v1/messaging/conversations/{id}/messages");
+    // However the id is spelled, it is one path.
+    let id = ConversationId::parse(call.parameter("id"));
+    let named = id.map(|id| id.to_string()).unwrap_or_default();
+    let route = format!("POST /v1/messaging/conversations/{named}/messages");
     send(gateway, call, &route, wire::TEXT, |json| {
-        wire::text(json, id)
+        wire::text(json, named.clone())
     })
     .await
 }

@@ -144,8 +144,8 @@ impl<'a> Sent<'a> {
 /// Most characters of a text, as WhatsApp counts them.
 const MOST_TEXT: usize = 4096;
 
-/// Reads a text to a conversation.
-pub fn text(json: Value, conversation: &str) -> Result<Send, Error> {
+/// Reads a text to a conversation; one without an id is none.
+pub fn text(json: Value, conversation: String) -> Result<Send, Error> {
     #[derive(Deserialize)]
     struct Wire {
         text: String,
@@ -159,7 +159,7 @@ pub fn text(json: Value, conversation: &str) -> Result<Send, Error> {
         text: wire.text,
         preview_url: None,
     };
-    let to = Recipient::Conversation(conversation.to_owned());
+    let to = Recipient::Conversation(conversation);
     Ok(draft(None, to, content.into(), None))
 }
 
