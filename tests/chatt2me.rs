@@ -380,7 +380,10 @@ async fn a_web_chats_visitor_must_have_opened_it() {
                 )
                 .await;
             assert_eq!(reply.header("idempotency-replayed"), None);
+            let request = reply.header("x-request-id").map(str::to_owned);
             let answer = reply.expect(200);
+            assert_eq!(answer["requestId"].as_str(), request.as_deref(), "{to}");
+            assert_eq!(pointer(&answer), "/to");
             assert_eq!(answer["messageId"], Value::Null, "{to}");
             assert_eq!(answer["status"], "error", "{to}");
             assert_eq!(answer["errorCode"], "session_not_found", "{to}");

@@ -5,6 +5,7 @@ mod wire;
 use super::problem::{self, Told};
 use super::sending::{self, Route};
 use super::{Call, Refusal, json_response};
+use crate::channel::Invalid;
 use crate::gateway::{Accepted, Error, Gateway, Pace, Ports, Word};
 use crate::model::channel::ChannelKind;
 use bytes::Bytes;
@@ -103,7 +104,7 @@ async fn send<P: Ports>(
         Err(Refusal::Gateway(Error::NotFound { pointer, .. }))
             if kind == ChannelKind::Webchat && pointer.as_deref() == Some("/to") =>
         {
-            no_session()
+            problem(&no_session(), call.request_id)
         }
         Err(refusal) => problem(
             &told(refusal.repointed(|pointer| places.of(pointer))),
@@ -149,17 +150,13 @@ fn answer<'a>(kind: ChannelKind, accepted: &'a Accepted, to: &'a str) -> Answer<
     }
 }
 
-/// Nobody of that id ever opened the web chat.
-fn no_session() -> Response<Bytes> {
-    let answer = Answer {
-        message_id: None,
-        status: "error",
-        error_message: Some("No visitor of this web chat has this id."),
-        error_code: Some("session_not_found"),
-        recipient_id: None,
-        kind: None,
-    };
-    json_response(StatusCode::OK, &answer)
+/// Nobody of that id ever opened the web chat: an answer, as a provider's refusal is.
+fn no_session() -> Told {
+    let detail = "No visitor of this web chat has this id.";
+    Told {
+        fields: vec![Invalid::new("/to", detail)],
+        ..Told::new(StatusCode::OK, "session_not_found", detail)
+    }
 }
 
 /// What is told of a refusal: wrong fields are a bad request, and a sender that is not
