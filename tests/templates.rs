@@ -1276,6 +1276,65 @@ async fn a_language_that_is_asked_for_is_never_replaced_by_another() {
 }
 
 #[tokio::test]
+async fn without_a_language_it_is_the_first_approved_one_and_stays_it() {
+    let mut world = World::new().await;
+    let shop = world.whatsapp().await;
+    let names = ["one", "two", "three", "four"];
+    let listed = |languages: &[&str]| {
+        let all = names.iter().flat_map(|name| {
+            let of_name = languages.iter();
+            of_name.map(|language| template(name, language, "APPROVED", body(language)))
+        });
+        let pending = names.map(|name| template(name, "de", "PENDING", body("de")));
+        [pending.to_vec(), all.collect()].concat()
+    };
+    world
+        .has_templates(&shop, &listed(&["sw", "en_US", "pt_BR", "ha"]))
+        .await;
+    for later in [false, true] {
+        if later {
+            // Whatever is listed before it from now on.
+            world.advance(1_000);
+            world
+                .has_templates(&shop, &listed(&["ar", "ha", "pt_BR", "en_US", "sw"]))
+                .await;
+            world.forget();
+        }
+        for name in names {
+            let said = world.send_template(json!({ "key": name })).await;
+            assert_eq!(said["content"]["language"], "sw", "{name} {later}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_template_is_found_however_many_channels_have_one_of_its_name() {
+    let mut world = World::new().await;
+    world.open_whatsapp().await;
+    let mut last = String::new();
+    for number in 0..60 {
+        let channel = json!({
+            "type": "whatsapp", "name": "Branch", "identifier": format!("+1555020{number:04}"),
+            "credentials": {
+                "phoneNumberId": format!("7{number}"), "wabaId": "3", "accessToken": "t",
+                "appSecret": "s", "verifyToken": "v",
+            },
+        });
+        last = id(&world.post("/v1/channels", channel).await.expect(201));
+        let languages = ["en", "fr"].map(|it| template("hi", it, "APPROVED", body(it)));
+        world.has_templates(&last, &languages).await;
+        world.advance(1_000);
+    }
+    world.forget();
+    for by in ["key", "name"] {
+        let mut wanted = message(json!({ by: "hi", "language": "fr" }));
+        wanted["from"] = json!(last);
+        let said = world.post("/v1/messages", wanted).await.expect(202);
+        assert_eq!(said["content"]["text"], "fr", "{by}");
+    }
+}
+
+#[tokio::test]
 async fn a_template_that_changed_since_it_was_remembered_is_planned_again() {
     let world = World::new().await;
     let shop = world.open_whatsapp().await;

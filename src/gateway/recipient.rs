@@ -180,10 +180,13 @@ impl<P: Ports> Gateway<P> {
         };
         let found = if found.0.is_empty() { last_used } else { found };
         let resolved = self.choose(&key, send, sender, found, contact, candidates, now)?;
+        let templates = self
+            .learn_templates(wanted, &resolved.channel, send, now)
+            .await?;
         Ok((
             key,
             Resolved {
-                templates: self.learn_templates(wanted, &resolved.channel, send, now)?,
+                templates,
                 ..resolved
             },
         ))

@@ -537,7 +537,8 @@ fn written(
 /// The one template that a reference means on the channel, approved.
 ///
 /// A language that is asked for is never replaced by another. Where none is, it is the
-/// channel's default, else the only one, else one that is approved.
+/// channel's default, else the first that was listed of those that are approved: a further
+/// one does not take its place.
 fn meant(resolved: &Resolved, draft: &TemplateDraft) -> Result<Rc<TemplateRecord>, Error> {
     let (pointer, language) = match &draft.template {
         TemplateRef::Id(_) => ("/content/id", None),

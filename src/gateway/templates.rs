@@ -149,10 +149,13 @@ impl<P: Ports> Gateway<P> {
             let freed: Vec<&str> = changes.freed.iter().map(String::as_str).collect();
             batch.push(templates::free_keys(workspace, channel.id, &freed));
         }
+        // Ids in the provider's order: where nobody chose a language, it is the first.
+        let mut ids: Vec<TemplateId> = changes.put.iter().map(|_| self.fresh(now)).collect();
+        ids.sort_unstable();
         let mut rows = Vec::new();
-        for put in &changes.put {
+        for (put, id) in changes.put.iter().zip(ids) {
             let row = Put {
-                id: self.fresh(now),
+                id,
                 provider_id: &put.listed.provider_id,
                 key: &put.key,
                 name: &put.listed.name,
@@ -251,8 +254,9 @@ impl<P: Ports> Gateway<P> {
         Ok(template)
     }
 
-    /// Takes in the answer to `templates::wanted`: those of the channel.
-    pub(super) fn learn_templates(
+    /// Takes in the answer to `templates::wanted`: those of the channel. Where so many
+    /// channels have the template that its own may not be among them, they are asked for.
+    pub(super) async fn learn_templates(
         &self,
         wanted: Rows,
         channel: &Channel,
@@ -261,6 +265,12 @@ impl<P: Ports> Gateway<P> {
     ) -> Result<Vec<Rc<TemplateRecord>>, DatabaseError> {
         let Some(draft) = send.content.template() else {
             return Ok(vec![]);
+        };
+        let wanted = if wanted.0.len() < templates::MOST_WANTED {
+            wanted
+        } else {
+            let own = templates::wanted_of(channel.workspace_id, channel.id, &draft.template);
+            next(&mut self.batch(vec![own]).await?.into_iter())
         };
         let found: Vec<TemplateRecord> = wanted.records()?;
         let own: Vec<Rc<TemplateRecord>> = found

@@ -11,9 +11,12 @@ const RECORD: &str = "json_object('id', t.id, 'channel_id', t.channel_id, 'key',
     'language', t.language, 'category', t.category, 'status', t.status, 'components', json(t.components),
     'variables', json(t.variables), 'version', t.version, 'created_at', t.created_at) AS record";
 
+/// Most rows of `wanted`.
+pub const MOST_WANTED: usize = 100;
+
 /// The templates of the workspace of a key (by its hash) that a reference may mean, on
-/// whatever channel and in all their languages. (The index is named, here and below, or
-/// SQLite would walk the workspace.)
+/// whatever channel and in all their languages; `MOST_WANTED` at most. (The index is named,
+/// here and below, or SQLite would walk the workspace.)
 pub fn wanted(key_hash: &str, template: &TemplateRef) -> Statement {
     let (index, by, text) = match template {
         TemplateRef::Id(id) => ("", "t.id = ?2", id.to_string()),
@@ -27,9 +30,26 @@ pub fn wanted(key_hash: &str, template: &TemplateRef) -> Statement {
             "SELECT {RECORD} FROM template t {index}
              WHERE t.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
                AND {by} AND t.status <> 'DELETED'
-             ORDER BY t.id LIMIT 500"
+             ORDER BY t.id LIMIT {MOST_WANTED}"
         ),
         values![key_hash, text],
+    )
+}
+
+/// Of those, one channel's.
+pub fn wanted_of(workspace: WorkspaceId, channel: ChannelId, template: &TemplateRef) -> Statement {
+    let (index, by, text) = match template {
+        TemplateRef::Id(id) => ("", "t.id = ?3", id.to_string()),
+        TemplateRef::Key { key, .. } => ("INDEXED BY template_key", "t.key = ?3", key.clone()),
+        TemplateRef::Name { name, .. } => ("INDEXED BY template_name", "t.name = ?3", name.clone()),
+    };
+    Statement::new(
+        format!(
+            "SELECT {RECORD} FROM template t {index}
+             WHERE t.workspace_id = ?1 AND t.channel_id = ?2 AND {by} AND t.status <> 'DELETED'
+             ORDER BY t.id LIMIT 500"
+        ),
+        values![workspace, channel, text],
     )
 }
 
