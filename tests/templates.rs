@@ -1202,6 +1202,62 @@ async fn only_what_is_approved_on_the_channel_is_sent() {
 }
 
 #[tokio::test]
+async fn the_templates_of_a_deleted_channel_go_with_it() {
+    let world = World::new().await;
+    let shop = world.open_whatsapp().await;
+    let second = json!({
+        "type": "whatsapp", "name": "Second", "identifier": "+15550100002",
+        "credentials": {
+            "phoneNumberId": "2", "wabaId": "3", "accessToken": "t", "appSecret": "s", "verifyToken": "v",
+        },
+    });
+    let second = id(&world.post("/v1/channels", second).await.expect(201));
+    for channel in [&shop, &second] {
+        world
+            .has_templates(channel, &[template("hi", "en", "APPROVED", body("Hi"))])
+            .await;
+    }
+    let path = format!("/v1/channels/{second}");
+    let (_, other) = world.new_workspace("Other").await;
+    let bearer = format!("Bearer {other}");
+    world
+        .call_with(
+            Method::DELETE,
+            &path,
+            &[("authorization", &bearer)],
+            Value::Null,
+        )
+        .await
+        .expect(404);
+    let channels = async || {
+        let listed = world.get("/v1/templates").await;
+        let listed = listed["data"].as_array().expect("a list").iter();
+        let mut ids: Vec<String> = listed.map(|it| it["channelId"].to_string()).collect();
+        ids.sort();
+        ids
+    };
+    let quoted = |id: &str| format!("\"{id}\"");
+    let mut both = [quoted(&shop), quoted(&second)];
+    both.sort();
+    assert_eq!(channels().await, both);
+    let listed = world
+        .get(&format!("/v1/templates?channelId={second}"))
+        .await;
+    let template = format!("/v1/templates/{}", id(&listed["data"][0]));
+    world
+        .call(Method::DELETE, &path, Value::Null)
+        .await
+        .expect(204);
+    assert_eq!(channels().await, [quoted(&shop)]);
+    for (method, body) in [
+        (Method::GET, Value::Null),
+        (Method::PATCH, json!({ "key": "x" })),
+    ] {
+        world.call(method, &template, body).await.expect(404);
+    }
+}
+
+#[tokio::test]
 async fn another_channels_template_is_not_this_ones() {
     let world = World::new().await;
     world.open_whatsapp().await;

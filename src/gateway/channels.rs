@@ -10,7 +10,7 @@ use crate::model::channel::{
 use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, Change, NewChannel};
-use crate::store::{Statement, outbox};
+use crate::store::{Statement, outbox, templates};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -297,8 +297,11 @@ impl<P: Ports> Gateway<P> {
     }
 
     pub async fn delete_channel(&self, key: &Key, id: ChannelId) -> Result<(), Error> {
-        let statement = channels::delete(key.workspace_id, id, self.now());
-        let rows = self.batch(vec![statement]).await?;
+        let batch = vec![
+            channels::delete(key.workspace_id, id, self.now()),
+            templates::remove_of_deleted(key.workspace_id, id),
+        ];
+        let rows = self.batch(batch).await?;
         self.forget_channel(id).await;
         if next(&mut rows.into_iter()).0.is_empty() {
             return Err(Error::not_found("channel"));

@@ -124,6 +124,16 @@ pub fn remove(workspace: WorkspaceId, ids: &[TemplateId]) -> Statement {
     )
 }
 
+/// The same of all templates of a channel, once it is deleted.
+pub fn remove_of_deleted(workspace: WorkspaceId, channel: ChannelId) -> Statement {
+    Statement::new(
+        "UPDATE template INDEXED BY template_name SET status = 'DELETED', version = version + 1
+         WHERE channel_id = ?2 AND workspace_id = ?1 AND status <> 'DELETED'
+           AND EXISTS (SELECT 1 FROM channel WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NOT NULL)",
+        values![workspace, channel],
+    )
+}
+
 /// Takes their keys from templates of a channel that are deleted in every language, for
 /// others to have. What is put in the place of a key is none that a client could give.
 pub fn free_keys(workspace: WorkspaceId, channel: ChannelId, keys: &[&str]) -> Statement {
