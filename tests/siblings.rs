@@ -424,3 +424,59 @@ async fn an_account_is_the_channels_of_its_own_product_alone() {
     assert_eq!(world.database().dump(), before);
     assert_eq!(logged(&world, "inbound.other_account").len(), 2);
 }
+
+#[tokio::test]
+async fn a_number_that_moved_to_another_channel_takes_its_entries_with_it() {
+    let mut world = World::new().await;
+    let first = world.whatsapp().await;
+    let second = world.connect(second_number(APP_SECRET)).await;
+    let entry = |id: &str| text_to(OTHER_NUMBER, id);
+    world.from_meta(&first, &entry("wamid.1")).await.expect(200);
+    let third = elsewhere(&mut world, async |world| {
+        let path = format!("/v1/channels/{second}");
+        let patch = json!({ "credentials": { "phoneNumberId": "106540352242777" } });
+        world.call(Method::PATCH, &path, patch).await.expect(200);
+        let mut moved = second_number(APP_SECRET);
+        moved["identifier"] = json!("+15550100003");
+        world.connect(moved).await
+    })
+    .await;
+    // The second channel is known here as it is now; that it had the number is still
+    // remembered.
+    let send = json!({
+        "from": second, "to": CUSTOMER, "content": { "type": "text", "text": "Hello" },
+    });
+    world.post("/v1/messages", send).await.expect(202);
+    world.from_meta(&first, &entry("wamid.2")).await.expect(200);
+    assert_eq!(received(&world, &third).await, ["wamid.2"]);
+}
+
+#[tokio::test]
+async fn of_two_channels_with_one_account_the_one_whose_secret_verifies_gets_its_entries() {
+    for is_first in [true, false] {
+        let world = World::new().await;
+        let first = world.whatsapp().await;
+        let mut made = vec![];
+        for (name, secret) in [
+            ("+15550100002", APP_SECRET),
+            ("+15550100003", "older-secret"),
+        ] {
+            let mut second = second_number(secret);
+            second["identifier"] = json!(name);
+            made.push((name, second));
+        }
+        if !is_first {
+            made.reverse();
+        }
+        let mut right = String::new();
+        for (name, body) in made {
+            let id = world.connect(body).await;
+            if name == "+15550100002" {
+                right = id;
+            }
+        }
+        let text = text_to(OTHER_NUMBER, "wamid.1");
+        world.from_meta(&first, &text).await.expect(200);
+        assert_eq!(received(&world, &right).await, ["wamid.1"]);
+    }
+}

@@ -12,6 +12,7 @@ use crate::model::time::Timestamp;
 use crate::store::channels::{self, Change, NewChannel};
 use crate::store::{Statement, outbox, templates};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 pub struct ConnectChannel {
@@ -431,10 +432,14 @@ impl<P: Ports> Gateway<P> {
             let living: Vec<ChannelId> = ids.collect();
             self.memory.forget_other_accounts(own.workspace_id, &living);
         }
+        let mut connected: HashMap<_, Vec<ChannelId>> = HashMap::new();
         for (sealed, Sibling { account }) in siblings.into_iter().zip(accounts) {
             let channel = self.remember_channel(sealed, now);
-            self.memory
-                .keep_account(channel.workspace_id, channel.kind, account, channel.id, now);
+            let place = (channel.workspace_id, channel.kind, account);
+            connected.entry(place).or_default().push(channel.id);
+        }
+        for ((workspace, kind, account), ids) in connected {
+            self.memory.keep_account(workspace, kind, account, ids, now);
         }
         Ok(found.into_iter().next())
     }

@@ -60,8 +60,9 @@ pub struct Memory {
     /// By workspace, the type asked for, and the form in which identifiers are compared.
     identifiers: Kept<(WorkspaceId, Option<ChannelKind>, String), ChannelId>,
     conversations: Kept<(WorkspaceId, ConversationId), ChannelId>,
-    /// By workspace, type and the provider's name of the account.
-    accounts: Kept<(WorkspaceId, ChannelKind, String), ChannelId>,
+    /// By workspace, type and the provider's name of the account, which may be connected
+    /// more than once.
+    accounts: Kept<(WorkspaceId, ChannelKind, String), Rc<[ChannelId]>>,
     /// What a reference meant on a channel. (The accept batch holds their versions.)
     templates: Kept<(ChannelId, TemplateRef), Vec<Rc<TemplateRecord>>>,
     /// By public key.
@@ -167,7 +168,7 @@ impl Memory {
         kind: ChannelKind,
         account: &str,
         now: Timestamp,
-    ) -> Option<ChannelId> {
+    ) -> Option<Rc<[ChannelId]>> {
         self.accounts
             .get(&(workspace, kind, account.to_owned()), now)
     }
@@ -177,16 +178,18 @@ impl Memory {
         workspace: WorkspaceId,
         kind: ChannelKind,
         account: String,
-        channel: ChannelId,
+        channels: Vec<ChannelId>,
         now: Timestamp,
     ) {
-        self.accounts.put((workspace, kind, account), channel, now);
+        let key = (workspace, kind, account);
+        self.accounts.put(key, channels.into(), now);
     }
 
     /// Forgets the accounts of a workspace that are of other channels than these.
     pub fn forget_other_accounts(&self, workspace: WorkspaceId, channels: &[ChannelId]) {
-        self.accounts
-            .forget_where(|(of, _, _), id| *of == workspace && !channels.contains(id));
+        self.accounts.forget_where(|(of, _, _), ids| {
+            *of == workspace && ids.iter().any(|id| !channels.contains(id))
+        });
     }
 
     pub fn templates(

@@ -5,7 +5,7 @@ use super::{Error, Gateway, Ports};
 use crate::channel::{
     self, Adapter, Entry, Inbound, InboundMessage, Reason, StatusReport, Unverified, adapter,
 };
-use crate::model::channel::Channel;
+use crate::model::channel::{Channel, ChannelKind};
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
 use crate::model::time::Timestamp;
@@ -134,20 +134,36 @@ impl<P: Ports> Gateway<P> {
                 continue;
             }
             let account = account.unwrap_or_default();
-            let sibling = self
-                .memory
-                .account(channel.workspace_id, kind, &account, now)
-                .and_then(|id| self.memory.channel(id, now))
-                .filter(|sibling| {
-                    sibling.kind == kind && sibling.workspace_id == channel.workspace_id
-                })
-                .filter(|sibling| adapter.verify(sibling, &url, request).is_ok());
+            let sibling = self.sibling(channel, kind, &account, now, |sibling| {
+                adapter.verify(sibling, &url, request).is_ok()
+            });
             match sibling {
                 Some(sibling) => sorted.give(&sibling, item),
                 None => *sorted.strangers.entry(account).or_default() += 1,
             }
         }
         Ok(sorted)
+    }
+
+    /// Another channel of the workspace whose account it is, as far as is remembered, and
+    /// whose secret verifies the request as well. (A channel may have changed its account
+    /// since that was remembered.)
+    fn sibling(
+        &self,
+        channel: &Channel,
+        kind: ChannelKind,
+        account: &str,
+        now: Timestamp,
+        is_verified: impl Fn(&Channel) -> bool,
+    ) -> Option<Rc<Channel>> {
+        let workspace = channel.workspace_id;
+        let reader = adapter(kind)?;
+        let ids = self.memory.account(workspace, kind, account, now)?;
+        let known = ids.iter().filter_map(|id| self.memory.channel(*id, now));
+        known
+            .filter(|sibling| sibling.kind == kind && sibling.workspace_id == workspace)
+            .filter(|sibling| reader.account(sibling).as_deref() == Some(account))
+            .find(|sibling| is_verified(sibling))
     }
 
     async fn challenge(
