@@ -604,6 +604,33 @@ async fn new_credentials_replace_those_that_stand_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_channel_stays_the_bot_or_the_page_that_it_is() {
+    let world = World::new().await;
+    for (channel, other, renewed) in [
+        (
+            world.telegram().await,
+            ("botToken", "654321:other"),
+            json!({ "botToken": "123456:renewed" }),
+        ),
+        (
+            world.messenger().await,
+            ("pageId", "104200000000002"),
+            json!({ "accessToken": "renewed" }),
+        ),
+    ] {
+        let path = format!("/v1/channels/{channel}");
+        let before = world.database().dump();
+        let (name, value) = other;
+        let patch = json!({ "credentials": { name: value } });
+        let refused = world.call(Method::PATCH, &path, patch).await.expect(422);
+        assert_eq!(pointers(&refused), [format!("/credentials/{name}")]);
+        assert_eq!(world.database().dump(), before);
+        let patch = json!({ "credentials": renewed });
+        world.call(Method::PATCH, &path, patch).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn another_tenant_finds_nothing_on_any_route() {
     let world = World::new().await;
     let channel = id(&connect(&world, whatsapp(SHOP)).await);

@@ -63,6 +63,12 @@ pub trait Adapter: Sync {
         Ok(())
     }
 
+    /// Whose the credentials are, by the one that says so, where ids mean something to that
+    /// account alone: people and messages of another's would be taken for this one's.
+    fn owner<'a>(&self, _: &'a Credentials) -> Option<(&'static str, &'a str)> {
+        None
+    }
+
     /// The identifier of a channel connected without one; `None` where the credentials
     /// do not say it.
     fn default_identifier(&self, credentials: &Credentials) -> Option<String>;

@@ -216,8 +216,10 @@ impl<P: Ports> Gateway<P> {
         let adapter = built(channel.kind)?;
         let mut credentials = channel.credentials.clone();
         credentials.0.extend(given.0);
+        let credentials = check_credentials(adapter, credentials)?;
+        check_owner(adapter, &channel.credentials, &credentials)?;
         let channel = Channel {
-            credentials: check_credentials(adapter, credentials)?,
+            credentials,
             ..channel.as_ref().clone()
         };
         self.refuse_bad_token(adapter, &channel).await?;
@@ -508,6 +510,18 @@ fn probed_error(probed: &Probed) -> Option<Reason> {
             | SendError::Rejected(reason)
             | SendError::Unclear(reason),
         ) => Some(reason.clone()),
+    }
+}
+
+/// New credentials are of the account that the channel is, as far as that is known.
+fn check_owner(adapter: &dyn Adapter, old: &Credentials, new: &Credentials) -> Result<(), Error> {
+    let was = adapter.owner(old).filter(|(_, owner)| !owner.is_empty());
+    match (was, adapter.owner(new)) {
+        (Some((_, was)), Some((name, is))) if was != is => Err(Error::invalid(
+            format!("/credentials/{name}"),
+            "is of another account; connect that as a channel of its own",
+        )),
+        _ => Ok(()),
     }
 }
 

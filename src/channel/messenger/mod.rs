@@ -35,6 +35,11 @@ impl super::Adapter for Adapter {
         messaging::check_digits("pageId", credentials.get("pageId"))
     }
 
+    /// People have an id of their own with every page.
+    fn owner<'a>(&self, credentials: &'a Credentials) -> Option<(&'static str, &'a str)> {
+        Some(("pageId", credentials.get("pageId")))
+    }
+
     fn default_identifier(&self, credentials: &Credentials) -> Option<String> {
         Some(credentials.get("pageId").to_owned())
     }

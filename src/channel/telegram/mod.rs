@@ -60,9 +60,14 @@ impl super::Adapter for Adapter {
         Ok(())
     }
 
+    /// Chats and messages have numbers of their own with every bot.
+    fn owner<'a>(&self, credentials: &'a Credentials) -> Option<(&'static str, &'a str)> {
+        let bot = credentials.get("botToken").split(':').next()?;
+        Some(("botToken", bot))
+    }
+
     fn default_identifier(&self, credentials: &Credentials) -> Option<String> {
-        let token = credentials.get("botToken");
-        token.split(':').next().map(str::to_owned)
+        self.owner(credentials).map(|(_, bot)| bot.to_owned())
     }
 
     fn identifier(&self, raw: &str) -> Result<String, Invalid> {
