@@ -250,3 +250,54 @@ async fn a_sweep_with_nothing_to_do_takes_a_handful_of_round_trips() {
     let (count, ()) = trips(&world, world.gateway.sweep()).await;
     assert!(count <= 5, "{count}");
 }
+
+#[tokio::test]
+async fn a_list_costs_no_more_for_what_has_ended_or_is_of_another_kind() {
+    let world = World::new().await;
+    world.sms().await;
+    let lists = [
+        "/v1/channels?type=sms",
+        "/channels?type=sms",
+        "/v1/channels?limit=1",
+        "/v1/webhooks?limit=1",
+        "/webhooks",
+        "/v1/api-keys?limit=1",
+    ];
+    let steps = async |path: &str| {
+        let before = world.database().steps.get();
+        world.get(path).await;
+        world.database().steps.get() - before
+    };
+    // The key's own first look-up is no part of it.
+    steps(lists[0]).await;
+    let mut before = Vec::new();
+    for path in lists {
+        before.push(steps(path).await);
+    }
+    let workspace = &world.workspace;
+    for insert in [
+        "channel (workspace_id, id, type, name, identifier, match_key, status, settings, version, created_at, deleted_at)
+         SELECT '{w}', printf('{id}', n), 'sms', 'x', n, 'x' || n, 'disabled', '{}', 1, 1, 1",
+        "channel (workspace_id, id, type, name, identifier, match_key, status, settings, version, created_at)
+         SELECT '{w}', printf('{last}', n), 'telegram', 'x', n, 'y' || n, 'disabled', '{\"enforceWindow\":true}', 1, 1",
+        "api_key (workspace_id, id, hash, name, prefix, scopes, environment, created_at, revoked_at)
+         SELECT '{w}', printf('{id}', n), 'h' || n, 'x', 'p', '[]', 'live', 1, 1",
+        "endpoint (workspace_id, id, url, events, style, headers, status, secret, created_at, deleted_at)
+         SELECT '{w}', printf('{id}', n), '', '[]', 'visito', '{}', 'deleted', '', 1, 1",
+        "endpoint (workspace_id, id, url, events, style, headers, status, secret, created_at)
+         SELECT '{w}', printf('{last}', n), '', '[]', 'standard', '{}', 'disabled', '', 1",
+    ] {
+        let insert = insert
+            .replace("{w}", workspace)
+            .replace("{id}", "00000000-0000-7000-8000-%012d")
+            .replace("{last}", "ffffffff-0000-7000-8000-%012d");
+        world.database().query(&format!(
+            "INSERT INTO {insert} FROM (WITH RECURSIVE n (n) AS (
+               SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000) SELECT n FROM n)"
+        ));
+    }
+    for (path, before) in lists.iter().zip(&before) {
+        let after = steps(path).await;
+        assert!(after <= before + 40, "{path}: {before} then {after}");
+    }
+}

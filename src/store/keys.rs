@@ -99,7 +99,8 @@ pub fn list_keys(workspace: WorkspaceId, after: &str, limit: i64) -> Statement {
     Statement::new(
         "SELECT json_object('id', id, 'name', name, 'prefix', prefix, 'scopes', json(scopes),
            'environment', environment, 'expires_at', expires_at, 'created_at', created_at) AS record
-         FROM api_key WHERE workspace_id = ?1 AND id > ?2 AND revoked_at IS NULL
+         FROM api_key INDEXED BY api_key_living
+         WHERE workspace_id = ?1 AND id > ?2 AND revoked_at IS NULL
          ORDER BY id LIMIT ?3",
         values![workspace, after, limit],
     )
