@@ -763,6 +763,11 @@ fn normal(inbound: &Inbound) -> Value {
                 json!({ "code": reason.code, "providerCode": reason.provider_code, "message": reason.message })
             }),
         } }),
+        Inbound::Watermark(watermark) => json!({ "watermark": {
+            "address": watermark.address.0,
+            "status": watermark.status,
+            "upTo": watermark.up_to.to_rfc3339(),
+        } }),
         Inbound::Ignored(what) => json!({ "ignored": what }),
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use http::Method;
 use serde_json::{Value, json};
 use support::World;
-use support::world::{CUSTOMER, whatsapp_status};
+use support::world::{CUSTOMER, PAGE_ID, START_MS, whatsapp_status};
 
 /// Tables that grow with use.
 const GROWING: [&str; 13] = [
@@ -139,6 +139,18 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
         .call(Method::POST, &format!("{path}/read"), Value::Null)
         .await
         .expect(200);
+
+    // Reports that name no message.
+    let page = world.messenger().await;
+    for of in ["delivery", "read"] {
+        let payload = json!({
+            "object": "page",
+            "entry": [{ "id": PAGE_ID, "messaging": [{
+                "sender": { "id": "6543217890123456" }, of: { "watermark": START_MS },
+            }] }],
+        });
+        world.from_meta(&page, &payload).await.expect(200);
+    }
 
     // By the other surfaces: sent before the answer, sent again, and to a contact.
     world.telegram().await;

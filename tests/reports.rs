@@ -6,7 +6,7 @@ use patchbay::gateway::Queue;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::outgoing::{history, id, report, reports};
-use support::world::CUSTOMER;
+use support::world::{CUSTOMER, PAGE_ID, START_MS, messenger_text};
 use support::{Answer, Fault, World};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -528,4 +528,72 @@ async fn reports_of_messages_nobody_knows_are_kept_for_retention() {
     world.gateway.sweep().await;
     assert_eq!(parked(), 0);
     assert_eq!(id(&said).len(), 36);
+}
+
+/// Somebody's watermark on Messenger, as of so many milliseconds.
+fn watermark(of: &str, person: &str, at_ms: i64) -> Value {
+    json!({
+        "object": "page",
+        "entry": [{ "id": PAGE_ID, "time": at_ms, "messaging": [{
+            "sender": { "id": person }, "recipient": { "id": PAGE_ID },
+            "timestamp": at_ms, of: { "watermark": at_ms },
+        }] }],
+    })
+}
+
+#[tokio::test]
+async fn a_watermark_reaches_what_was_sent_by_then_and_nothing_else() {
+    let world = World::new().await;
+    let page = world.messenger().await;
+    world.subscribe("https://hooks.example.com/x", &["*"]).await;
+    let people = ["6543217890123456", "6543217890123457"];
+    let mut sent = Vec::new();
+    for person in people {
+        let text = messenger_text(person, person, "Hi", START_MS);
+        world.from_meta(&page, &text).await.expect(200);
+    }
+    for person in [people[0], people[1], people[0]] {
+        world.advance(1_000);
+        let body = json!({
+            "from": page, "to": person, "content": { "type": "text", "text": "Hello" },
+        });
+        let message = world.post("/v1/messages", body).await.expect(202);
+        sent.push(message["id"].as_str().expect("an id").to_owned());
+        world.drain().await;
+    }
+    world.advance(1_000);
+    let statuses = async || {
+        let mut statuses = Vec::new();
+        for id in &sent {
+            let shown = world.get(&format!("/v1/messages/{id}")).await;
+            statuses.push(shown["status"].as_str().expect("a status").to_owned());
+        }
+        statuses
+    };
+    let marks = async |of: &str, at_ms: i64| {
+        let payload = watermark(of, people[0], at_ms);
+        world.from_meta(&page, &payload).await.expect(200);
+    };
+    marks("delivery", START_MS + 500).await;
+    assert_eq!(statuses().await, ["sent", "sent", "sent"]);
+    marks("read", START_MS + 2_500).await;
+    assert_eq!(statuses().await, ["read", "sent", "sent"]);
+    // A repeat, and what comes too late, move nothing back and tell nothing anew.
+    marks("read", START_MS + 2_500).await;
+    marks("delivery", START_MS + 9_000).await;
+    assert_eq!(statuses().await, ["read", "sent", "delivered"]);
+    world.advance(9_000);
+    marks("read", START_MS + 9_000).await;
+    assert_eq!(statuses().await, ["read", "sent", "read"]);
+    world.drain().await;
+    let told = world.database().query(
+        "SELECT e.type, COUNT(*) AS count FROM event e JOIN delivery d ON d.event_id = e.id AND d.status = 'delivered'
+         WHERE e.type IN ('message.read', 'message.delivered') GROUP BY e.type ORDER BY e.type",
+    );
+    assert_eq!(
+        json!(told),
+        json!([
+            { "type": "message.delivered", "count": 1 }, { "type": "message.read", "count": 2 },
+        ])
+    );
 }

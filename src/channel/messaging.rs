@@ -2,7 +2,9 @@
 //! webhooks of `messaging` events.
 //! <https://developers.facebook.com/docs/messenger-platform/webhooks>
 
-use super::{Entry, Inbound, InboundMessage, Outbound, Sender, StatusReport, lenient, meta};
+use super::{
+    Entry, Inbound, InboundMessage, Outbound, Sender, StatusReport, Watermark, lenient, meta,
+};
 use super::{Invalid, SendError};
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::Content;
@@ -151,6 +153,14 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
             error: None,
         })
     };
+    // Of somebody who is known by no id, nothing is known to have come anywhere.
+    let watermark = |of: &Value, status| {
+        Some(Inbound::Watermark(Watermark {
+            address: Address(lenient::text(event.pointer("/sender/id"))?),
+            status,
+            up_to: lenient::moment(of.get("watermark"))?,
+        }))
+    };
     if let Some(item) = event.get("message") {
         let read = match message(event, item, kind) {
             Ok(message) => Inbound::Message(InboundMessage {
@@ -168,16 +178,17 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
             .map(|mid| report(mid, DeliveryStatus::Delivered))
             .collect();
         if reports.is_empty() {
-            return vec![named("delivery watermark")];
+            let watermark = watermark(delivery, DeliveryStatus::Delivered);
+            return vec![watermark.unwrap_or_else(|| named("delivery of nothing"))];
         }
         return reports;
     }
     if let Some(read) = event.get("read") {
-        let mid = lenient::text(read.get("mid"));
-        return vec![mid.map_or_else(
-            || named("read watermark"),
-            |mid| report(mid, DeliveryStatus::Read),
-        )];
+        let item = match lenient::text(read.get("mid")) {
+            Some(mid) => Some(report(mid, DeliveryStatus::Read)),
+            None => watermark(read, DeliveryStatus::Read),
+        };
+        return vec![item.unwrap_or_else(|| named("read of nothing"))];
     }
     let fields = event.as_object().into_iter().flatten();
     let mut names = fields.map(|(name, _)| name.as_str());

@@ -383,6 +383,7 @@ pub fn read(adapter: &dyn Adapter, request: &Request<Bytes>) -> (ChannelKind, Ve
 pub enum Inbound {
     Message(InboundMessage),
     Status(StatusReport),
+    Watermark(Watermark),
     /// Understood well enough to leave alone; named for the log.
     Ignored(String),
 }
@@ -417,6 +418,16 @@ pub struct StatusReport {
     pub status: DeliveryStatus,
     pub at: Option<Timestamp>,
     pub error: Option<Reason>,
+}
+
+/// A report that names no message: all that somebody was sent up to a moment has come so
+/// far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watermark {
+    pub address: Address,
+    /// `delivered` or `read`.
+    pub status: DeliveryStatus,
+    pub up_to: Timestamp,
 }
 
 /// Joins an origin and a path, whatever slashes either carries.

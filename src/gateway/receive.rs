@@ -3,13 +3,14 @@
 
 use super::{Error, Gateway, Ports};
 use crate::channel::{
-    self, Adapter, Entry, Inbound, InboundMessage, Reason, StatusReport, Unverified, adapter,
+    self, Adapter, Entry, Inbound, InboundMessage, Reason, StatusReport, Unverified, Watermark,
+    adapter,
 };
 use crate::model::channel::{Channel, ChannelKind};
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
 use crate::model::time::Timestamp;
-use crate::store::inbound::{self, Person, Received, Receiver, Report};
+use crate::store::inbound::{self, LOOKED_AT, Mark, Person, Received, Receiver, Report};
 use crate::store::{Statement, channels};
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -34,6 +35,8 @@ pub enum Reception {
 const CHUNK_ITEMS: usize = 500;
 /// Most bytes of messages or people in one statement.
 const CHUNK_BYTES: usize = 700_000;
+/// Most watermarks in one statement: each brings an event's id for all it may reach.
+const CHUNK_MARKS: usize = 100;
 
 impl<P: Ports> Gateway<P> {
     /// Takes a provider's request to `/inbound/{channel}`.
@@ -243,6 +246,7 @@ impl<P: Ports> Gateway<P> {
         let mut people: Vec<Person> = Vec::new();
         let mut received: Vec<Received> = Vec::new();
         let mut reports: Vec<Report> = Vec::new();
+        let mut marks: Vec<Mark> = Vec::new();
         for item in items {
             match bounded(item) {
                 Inbound::Message(message) => {
@@ -250,6 +254,7 @@ impl<P: Ports> Gateway<P> {
                     received.push(self.received(message, now)?);
                 }
                 Inbound::Status(report) => reports.push(self.report(report, now)),
+                Inbound::Watermark(watermark) => marks.push(self.mark(watermark, now)),
                 Inbound::Ignored(what) => self.ports.log(
                     "inbound.ignored",
                     json!({ "channel": receiver.channel_id, "what": what }),
@@ -267,6 +272,10 @@ impl<P: Ports> Gateway<P> {
         for reports in reports.chunks(CHUNK_ITEMS) {
             let token = self.token();
             let statements = inbound::reports(receiver, reports, &token, now);
+            batch.extend(last_tells(statements));
+        }
+        for marks in marks.chunks(CHUNK_MARKS) {
+            let statements = inbound::watermarks(receiver, marks, &self.token(), now);
             batch.extend(last_tells(statements));
         }
         Ok(batch)
@@ -310,6 +319,16 @@ impl<P: Ports> Gateway<P> {
             at: message.sent_at.map_or(now, |at| at.min(now)).ms(),
             event: self.fresh::<EventId>(now).to_string(),
         })
+    }
+
+    fn mark(&self, watermark: Watermark, now: Timestamp) -> Mark {
+        let events = (0..LOOKED_AT).map(|_| self.fresh::<EventId>(now).to_string());
+        Mark {
+            address: watermark.address.0,
+            status: watermark.status,
+            at: watermark.up_to.min(now).ms(),
+            events: events.collect(),
+        }
     }
 
     fn report(&self, report: StatusReport, now: Timestamp) -> Report {
@@ -433,6 +452,10 @@ fn bounded(item: Inbound) -> Inbound {
             Inbound::Ignored("status with an id too long to be one".to_owned())
         }
         Inbound::Status(report) => Inbound::Status(report),
+        Inbound::Watermark(watermark) if is_long(&watermark.address.0) => {
+            Inbound::Ignored("watermark of an id too long to be one".to_owned())
+        }
+        Inbound::Watermark(watermark) => Inbound::Watermark(watermark),
         Inbound::Ignored(what) => Inbound::Ignored(what),
     }
 }

@@ -321,17 +321,77 @@ pub fn reports(
         (DeliveryStatus::Failed, "failed_at"),
     ] {
         if reports.iter().any(|report| report.status == status) {
-            statements.extend(apply(receiver, (status, column), &json, token, now));
+            statements.extend(apply(
+                receiver,
+                (status, column),
+                REPORTED,
+                &json,
+                token,
+                now,
+            ));
         }
     }
     statements.push(events::fan_out_reported(REPORTED, &json, channel, now));
     statements
 }
 
-/// One status of `reports`.
+/// How many of a conversation's newest messages a watermark may reach: it comes each time
+/// somebody looks.
+pub const LOOKED_AT: i64 = 50;
+
+/// A report on all that an address was sent up to a moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mark {
+    pub address: String,
+    pub status: DeliveryStatus,
+    pub at: i64,
+    /// An event's id for each of the newest messages, the newest first.
+    pub events: Vec<String>,
+}
+
+/// Reads `?1` as watermarks on channel `?2`, each joined to the messages it reaches: those
+/// that were sent, and on their way by then. (When the provider took one, only its own
+/// clock knows.)
+fn reached() -> String {
+    format!(
+        "SELECT m.workspace_id, m.id AS message_id, p.value ->> '$.status' AS status, p.value ->> '$.at' AS at,
+           json_extract(p.value, '$.events[' || (c.last_seq - m.seq) || ']') AS event_id
+         FROM json_each(?1) p
+         CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
+         CROSS JOIN message m ON m.conversation_id = c.id AND m.seq > c.last_seq - {LOOKED_AT}
+         WHERE m.direction = 'outbound' AND m.status IN ('sent', 'delivered', 'read')
+           AND m.sending_at <= p.value ->> '$.at'"
+    )
+}
+
+/// Applies watermarks as `reports` does reports; none is parked.
+pub fn watermarks(
+    receiver: Receiver,
+    marks: &[Mark],
+    token: &str,
+    now: Timestamp,
+) -> Vec<Statement> {
+    let (reached, json) = (reached(), json!(marks));
+    let mut statements = vec![];
+    for (status, column) in [
+        (DeliveryStatus::Delivered, "delivered_at"),
+        (DeliveryStatus::Read, "read_at"),
+    ] {
+        if marks.iter().any(|mark| mark.status == status) {
+            let status = (status, column);
+            statements.extend(apply(receiver, status, &reached, &json, token, now));
+        }
+    }
+    let channel = receiver.channel_id;
+    statements.push(events::fan_out_reported(&reached, &json, channel, now));
+    statements
+}
+
+/// One status of `reports` or `watermarks`, which `reported` reads.
 fn apply(
     receiver: Receiver,
     (status, column): (DeliveryStatus, &str),
+    reported: &str,
     json: &Json,
     token: &str,
     now: Timestamp,
@@ -368,7 +428,7 @@ fn apply(
                    claim = CASE WHEN {moves} THEN ?3 ELSE claim END,
                    {error}
                    status = CASE WHEN {moves} THEN '{name}' ELSE message.status END
-                 FROM ({REPORTED} AND p.value ->> '$.status' = '{name}' AND {is_current} LIMIT 1000000) reported
+                 FROM ({reported} AND p.value ->> '$.status' = '{name}' AND {is_current} LIMIT 1000000) reported
                  WHERE message.workspace_id = reported.workspace_id AND message.id = reported.message_id
                    AND ({moves} OR message.{column} IS NULL)"
             ),
@@ -377,7 +437,7 @@ fn apply(
         events::of_messages(
             &format!(
                 "SELECT r.workspace_id, r.message_id, 'message.{name}' AS type, r.event_id
-                 FROM ({REPORTED} AND p.value ->> '$.status' = '{name}') r
+                 FROM ({reported} AND p.value ->> '$.status' = '{name}') r
                  CROSS JOIN message x ON x.workspace_id = r.workspace_id AND x.id = r.message_id
                  WHERE x.claim = ?3 AND x.status = '{name}'"
             ),
