@@ -480,3 +480,29 @@ async fn of_two_channels_with_one_account_the_one_whose_secret_verifies_gets_its
         assert_eq!(received(&world, &right).await, ["wamid.1"]);
     }
 }
+
+#[tokio::test]
+async fn an_account_among_hundreds_gets_its_entries() {
+    let mut world = World::new().await;
+    let number = world.whatsapp().await;
+    let mut last = String::new();
+    for at in 0..250 {
+        let page = format!("1042{at:011}");
+        let body = json!({
+            "type": "messenger", "name": "Page",
+            "credentials": {
+                "pageId": page, "accessToken": "t", "appSecret": APP_SECRET, "verifyToken": "v",
+            },
+        });
+        last = world.connect(body).await;
+    }
+    let text = |mid: &str| messaging_text("page", "104200000000249", PERSON, mid, "Hi", START_MS);
+    world.from_meta(&number, &text("m_1")).await.expect(200);
+    world.forget();
+    world.from_meta(&number, &text("m_2")).await.expect(200);
+    let (warm, reply) = trips(&world, world.from_meta(&number, &text("m_3"))).await;
+    reply.expect(200);
+    assert_eq!(warm, 1);
+    assert_eq!(received(&world, &last).await, ["m_1", "m_2", "m_3"]);
+    assert!(logged(&world, "inbound.other_account").is_empty());
+}

@@ -10,7 +10,7 @@ use crate::model::channel::{
 use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, Change, NewChannel};
-use crate::store::{Statement, outbox, templates};
+use crate::store::{Rows, Statement, outbox, templates};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -369,7 +369,7 @@ impl<P: Ports> Gateway<P> {
     }
 
     /// Reads the answer of a query for sealed channels.
-    pub(super) fn read_sealed(&self, rows: crate::store::Rows) -> Result<Vec<Sealed>, Error> {
+    pub(super) fn read_sealed(&self, rows: Rows) -> Result<Vec<Sealed>, Error> {
         let mut rows = rows;
         for row in &mut rows.0 {
             unfold(row, "settings");
@@ -418,22 +418,49 @@ impl<P: Ports> Gateway<P> {
     /// Reads a channel and remembers what other channels of its workspace the provider
     /// may post for to the same URL.
     async fn read_channel(&self, id: ChannelId) -> Result<Option<Sealed>, Error> {
+        let batch = vec![channels::sealed(id), channels::sealed_siblings(id)];
+        let mut rows = self.batch(batch).await?.into_iter();
+        let found = self.read_sealed(next(&mut rows))?;
+        let siblings = next(&mut rows);
+        if let Some(own) = found.first() {
+            let are_all = siblings.0.len() < channels::MOST_SIBLINGS;
+            self.memory
+                .keep_whether_all(own.workspace_id, are_all, self.now());
+        }
+        let mut living = self.learn_siblings(siblings)?;
+        if let Some(own) = found.first() {
+            living.push(own.id);
+            self.memory.forget_other_accounts(own.workspace_id, &living);
+        }
+        Ok(found.into_iter().next())
+    }
+
+    /// Reads which channels have these accounts, where there are too many to be read with
+    /// the channel that was posted to. Says whether some are there.
+    pub(super) async fn find_siblings(
+        &self,
+        channel: &Channel,
+        accounts: &[&str],
+    ) -> Result<bool, Error> {
+        if self.memory.has_all(channel.workspace_id, self.now()) {
+            return Ok(false);
+        }
+        let statement = channels::sealed_siblings_of(channel.id, accounts);
+        let rows = self.batch(vec![statement]).await?;
+        let found = self.learn_siblings(next(&mut rows.into_iter()))?;
+        Ok(!found.is_empty())
+    }
+
+    /// Remembers siblings and whose accounts they have; gives back which they are.
+    fn learn_siblings(&self, siblings: Rows) -> Result<Vec<ChannelId>, Error> {
         #[derive(Deserialize)]
         struct Sibling {
             account: String,
         }
         let now = self.now();
-        let batch = vec![channels::sealed(id), channels::sealed_siblings(id)];
-        let mut rows = self.batch(batch).await?.into_iter();
-        let found = self.read_sealed(next(&mut rows))?;
-        let siblings = next(&mut rows);
         let accounts: Vec<Sibling> = siblings.clone().read()?;
         let siblings = self.read_sealed(siblings)?;
-        if let Some(own) = found.first() {
-            let ids = siblings.iter().map(|sibling| sibling.id).chain([own.id]);
-            let living: Vec<ChannelId> = ids.collect();
-            self.memory.forget_other_accounts(own.workspace_id, &living);
-        }
+        let ids = siblings.iter().map(|sibling| sibling.id).collect();
         let mut connected: HashMap<_, Vec<ChannelId>> = HashMap::new();
         for (sealed, Sibling { account }) in siblings.into_iter().zip(accounts) {
             let channel = self.remember_channel(sealed, now);
@@ -443,7 +470,7 @@ impl<P: Ports> Gateway<P> {
         for ((workspace, kind, account), ids) in connected {
             self.memory.keep_account(workspace, kind, account, ids, now);
         }
-        Ok(found.into_iter().next())
+        Ok(ids)
     }
 
     pub(super) async fn forget_channel(&self, id: ChannelId) {

@@ -63,6 +63,8 @@ pub struct Memory {
     /// By workspace, type and the provider's name of the account, which may be connected
     /// more than once.
     accounts: Kept<(WorkspaceId, ChannelKind, String), Rc<[ChannelId]>>,
+    /// Whether all accounts of a workspace were read at once.
+    has_all_accounts: Kept<WorkspaceId, bool>,
     /// What a reference meant on a channel. (The accept batch holds their versions.)
     templates: Kept<(ChannelId, TemplateRef), Vec<Rc<TemplateRecord>>>,
     /// By public key.
@@ -79,6 +81,7 @@ impl Default for Memory {
             identifiers: Kept::new(),
             conversations: Kept::new(),
             accounts: Kept::new(),
+            has_all_accounts: Kept::new(),
             templates: Kept::new(),
             web_chats: Kept::new(),
             visitors: Kept::new(),
@@ -183,6 +186,15 @@ impl Memory {
     ) {
         let key = (workspace, kind, account);
         self.accounts.put(key, channels.into(), now);
+    }
+
+    /// Whether an account that is not remembered is nobody's.
+    pub fn has_all(&self, workspace: WorkspaceId, now: Timestamp) -> bool {
+        self.has_all_accounts.get(&workspace, now).unwrap_or(true)
+    }
+
+    pub fn keep_whether_all(&self, workspace: WorkspaceId, are_all: bool, now: Timestamp) {
+        self.has_all_accounts.put(workspace, are_all, now);
     }
 
     /// Forgets the accounts of a workspace that are of other channels than these.

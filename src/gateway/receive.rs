@@ -65,6 +65,7 @@ impl<P: Ports> Gateway<P> {
         if let Ok(sorted) = self.sort(&channel, adapter, request, now)
             && (is_fresh || sorted.strangers.is_empty())
         {
+            let sorted = self.sort_again(sorted, &channel, adapter, request).await?;
             self.log_strangers(id, &sorted);
             if self.store_inbound(sorted.parts, now).await? {
                 return Ok(Reception::Stored(adapter.acknowledgement()));
@@ -89,6 +90,7 @@ impl<P: Ports> Gateway<P> {
                 .log("inbound.unverified", json!({ "channel": id }));
             return Ok(Reception::Unverified);
         };
+        let sorted = self.sort_again(sorted, &channel, adapter, request).await?;
         self.log_strangers(id, &sorted);
         if self.store_inbound(sorted.parts, now).await? {
             Ok(Reception::Stored(adapter.acknowledgement()))
@@ -146,6 +148,22 @@ impl<P: Ports> Gateway<P> {
             }
         }
         Ok(sorted)
+    }
+
+    /// The same once more, if some of the strangers turn out to be connected.
+    async fn sort_again(
+        &self,
+        sorted: Sorted,
+        channel: &Rc<Channel>,
+        adapter: &dyn Adapter,
+        request: &Request<Bytes>,
+    ) -> Result<Sorted, Error> {
+        let accounts: Vec<&str> = sorted.strangers.keys().map(String::as_str).collect();
+        if accounts.is_empty() || !self.find_siblings(channel, &accounts).await? {
+            return Ok(sorted);
+        }
+        let again = self.sort(channel, adapter, request, self.now());
+        Ok(again.unwrap_or(sorted))
     }
 
     /// Another channel of the workspace whose account it is, as far as is remembered, and

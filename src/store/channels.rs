@@ -104,8 +104,11 @@ pub fn sealed_by_public_key(public_key: &str) -> Statement {
     )
 }
 
+/// Most siblings that are read with a channel.
+pub const MOST_SIBLINGS: usize = 200;
+
 /// The living channels of a channel's workspace that a provider may post for to one and
-/// the same URL, at most two hundred; also `account`.
+/// the same URL, at most `MOST_SIBLINGS`; also `account`.
 pub fn sealed_siblings(id: ChannelId) -> Statement {
     Statement::new(
         format!(
@@ -113,9 +116,23 @@ pub fn sealed_siblings(id: ChannelId) -> Statement {
                SELECT h.* FROM channel o
                CROSS JOIN channel h INDEXED BY channel_account ON h.workspace_id = o.workspace_id
                  AND h.account IS NOT NULL AND h.deleted_at IS NULL AND h.id <> o.id
-               WHERE o.id = ?1 AND o.account IS NOT NULL LIMIT 200)"
+               WHERE o.id = ?1 AND o.account IS NOT NULL LIMIT {MOST_SIBLINGS})"
         ),
         values![id],
+    )
+}
+
+/// Those of them that have one of these accounts.
+pub fn sealed_siblings_of(id: ChannelId, accounts: &[&str]) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {SEALED}, account FROM (
+               SELECT h.* FROM channel o CROSS JOIN json_each(?2) wanted
+               CROSS JOIN channel h INDEXED BY channel_account ON h.workspace_id = o.workspace_id
+                 AND h.account = wanted.value AND h.deleted_at IS NULL AND h.id <> o.id
+               WHERE o.id = ?1 AND o.account IS NOT NULL LIMIT {MOST_SIBLINGS})"
+        ),
+        values![id, serde_json::json!(accounts)],
     )
 }
 
