@@ -196,10 +196,10 @@ fn tell(error: &Error) -> Told {
             "window_closed",
             &match closed_at {
                 Some(at) => format!(
-                    "The 24-hour window closed at {}; only an approved template may be sent until the customer writes again.",
+                    "The 24-hour window closed at {}; until the customer writes again, only an approved template may be sent, where the channel has templates.",
                     at.to_rfc3339()
                 ),
-                None => "The customer has not written yet; only an approved template may be sent until they do.".to_owned(),
+                None => "The customer has not written yet; until they do, only an approved template may be sent, where the channel has templates.".to_owned(),
             },
         ),
         Error::ChannelUnavailable { why } => told(
