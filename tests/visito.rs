@@ -28,7 +28,7 @@ async fn open() -> (World, String, String) {
     (world, channel, conversation)
 }
 
-/// The seed's example of a send.
+/// The documented example of a send.
 fn hello(conversation: &str) -> Value {
     json!({
         "type": "text",
