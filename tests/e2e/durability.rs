@@ -6,8 +6,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use patchbay_sandbox::{Fault, FaultMode};
 
+use reqwest::Method;
+use serde_json::json;
+
 use crate::harness::{
-    Gateway, SOON, Tenant, WORD, eventually, eventually_swept, person, run, statuses,
+    Gateway, Reply, SOON, Tenant, WORD, eventually, eventually_swept, person, run, statuses,
 };
 
 /// Longer than a lease, and some sweeps.
@@ -142,5 +145,62 @@ fn a_send_cut_off_by_a_kill_becomes_unknown_and_lets_the_next_one_go() {
         assert_eq!(tenant.calls(&ana).len(), 2);
         let events = subscriber.receives("message.unknown", 1).await;
         assert_eq!(events[0].data["message"]["id"], cut_off);
+    });
+}
+
+#[test]
+fn a_send_killed_while_its_answer_waits_for_the_provider_is_never_sent_twice() {
+    run(async {
+        let gateway = Gateway::start().await;
+        let tenant = Tenant::of(&gateway).await;
+        let channel = tenant.telegram().await;
+        let chat = person();
+        gateway
+            .sandbox
+            .fault(Fault::new(&chat, FaultMode::HangAccepted).times(1));
+        let path = "/v1/communication/telegram/message";
+        let body = json!({
+            "from": channel.identifier, "to": chat, "content": {"text": format!("first {WORD}")},
+        });
+        let send = || {
+            let request = tenant.request(Method::POST, path).json(&body);
+            Reply::try_of(request.header("idempotency-key", "once"))
+        };
+
+        let first = tokio::spawn(send());
+        eventually(SOON, "the provider is called", async || {
+            (!tenant.calls(&chat).is_empty())
+                .then_some(())
+                .ok_or(String::new())
+        })
+        .await;
+        let meanwhile = send().await.expect("an answer");
+        assert_eq!(meanwhile.status, 409, "{}", meanwhile.text);
+        assert_eq!(meanwhile.body["errorCode"], "request_in_progress");
+        assert!(meanwhile.header("retry-after").is_some());
+        let next = tenant.sends(&channel, &chat, "second").await;
+        gateway.kill_9();
+        gateway.sandbox.clear_faults();
+        let cut_off = first.await.expect("no panic");
+        assert!(cut_off.is_err(), "{cut_off:?}");
+        gateway.restart().await;
+
+        let what = "the next one is sent";
+        eventually_swept(&gateway, PATIENCE, what, async || {
+            let message = tenant.message(&next).await;
+            (message["status"] == "sent")
+                .then_some(())
+                .ok_or(message.to_string())
+        })
+        .await;
+        let again = send().await.expect("an answer");
+        assert!(again.is_replay(), "{}", again.text);
+        let again = again.expect(200);
+        assert_eq!(again["status"], "enqueued");
+        let id = again["messageId"].as_str().expect("an id");
+        let message = tenant.message(id).await;
+        assert_eq!(statuses(&message), ["accepted", "sending", "unknown"]);
+        let sent = [format!("first {WORD}"), format!("second {WORD}")];
+        assert_eq!(tenant.accepted(&chat), sent);
     });
 }
