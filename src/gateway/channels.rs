@@ -1,7 +1,7 @@
 //! Connecting senders, and opening their credentials for use.
 
 use super::keys::unfold;
-use super::{Error, Gateway, Hint, NoAnswer, Page, Ports, Queue, next, view};
+use super::{Error, Gateway, Hint, NoAnswer, Page, Ports, next, view};
 use crate::channel::{ADAPTERS, Adapter, Invalid, Reason, SendError, adapter};
 use crate::model::access::Key;
 use crate::model::channel::{
@@ -190,11 +190,7 @@ impl<P: Ports> Gateway<P> {
         self.forget_channel(id).await;
         let channel = self.show_channel(next(&mut rows).records()?)?;
         let woken: Vec<Hint> = next(&mut rows).read()?;
-        self.push(
-            Queue::Outbound,
-            woken.iter().map(|hint| hint.push(0)).collect(),
-        )
-        .await;
+        self.push_sends(woken).await;
         Ok(channel)
     }
 
@@ -208,11 +204,7 @@ impl<P: Ports> Gateway<P> {
         if given.0.is_empty() {
             return Err(Error::invalid("/credentials", "must name at least one"));
         }
-        let sealed = self.read_channel(id).await?;
-        let channel = sealed
-            .filter(|sealed| sealed.workspace_id == key.workspace_id)
-            .map(|sealed| self.open_channel(sealed))
-            .ok_or(Error::not_found("channel"))?;
+        let channel = self.open_channel(self.own_channel(key, id).await?);
         let adapter = built(channel.kind)?;
         let mut credentials = channel.credentials.clone();
         credentials.0.extend(given.0);
@@ -262,11 +254,7 @@ impl<P: Ports> Gateway<P> {
     /// moves the channel to `needs_reauth`, one that is taken moves it back.
     pub async fn test_channel(&self, key: &Key, id: ChannelId) -> Result<view::ChannelTest, Error> {
         let now = self.now();
-        let sealed = self
-            .read_channel(id)
-            .await?
-            .filter(|sealed| sealed.workspace_id == key.workspace_id)
-            .ok_or(Error::not_found("channel"))?;
+        let sealed = self.own_channel(key, id).await?;
         let status = sealed.status;
         let channel = self.open_channel(sealed);
         let adapter = built(channel.kind)?;
@@ -294,8 +282,7 @@ impl<P: Ports> Gateway<P> {
         }
         let channel = self.show_channel(next(&mut rows).records()?)?;
         let woken: Vec<Hint> = next(&mut rows).read()?;
-        let hints = woken.iter().map(|hint| hint.push(0)).collect();
-        self.push(Queue::Outbound, hints).await;
+        self.push_sends(woken).await;
         Ok(view::ChannelTest::of(channel, &probed_error(&probed)))
     }
 
@@ -413,6 +400,16 @@ impl<P: Ports> Gateway<P> {
             return Ok(None);
         };
         Ok(Some(self.remember_channel(sealed, now)))
+    }
+
+    /// A channel of the key's own workspace, as the database has it.
+    async fn own_channel(&self, key: &Key, id: ChannelId) -> Result<Sealed, Error> {
+        let rows = self.batch(vec![channels::sealed(id)]).await?;
+        let found = self.read_sealed(next(&mut rows.into_iter()))?;
+        found
+            .into_iter()
+            .find(|sealed| sealed.workspace_id == key.workspace_id)
+            .ok_or(Error::not_found("channel"))
     }
 
     /// Reads a channel and remembers what other channels of its workspace the provider

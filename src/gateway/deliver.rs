@@ -181,7 +181,7 @@ impl<P: Ports> Gateway<P> {
             let hint = Hint::Conversation {
                 conversation: message.conversation_id,
             };
-            self.push(Queue::Outbound, vec![hint.push(0)]).await;
+            self.push_sends(vec![hint]).await;
             return Ok((message, None));
         };
         let conversation = job.conversation_id;
@@ -197,7 +197,7 @@ impl<P: Ports> Gateway<P> {
         let sent: Option<Sent> = next(&mut read).first()?;
         if !next(&mut read).0.is_empty() {
             let hint = Hint::Conversation { conversation };
-            self.push(Queue::Outbound, vec![hint.push(0)]).await;
+            self.push_sends(vec![hint]).await;
         }
         match sent {
             Some(sent) => sent.read(),
@@ -224,11 +224,14 @@ impl<P: Ports> Gateway<P> {
             .conversations
             .iter()
             .map(|id| Hint::Conversation { conversation: *id });
-        let hints = conversations
-            .chain(messages)
-            .map(|hint| hint.push(0))
-            .collect();
-        self.push(Queue::Outbound, hints).await;
+        self.push_sends(conversations.chain(messages).collect())
+            .await;
+    }
+
+    /// Hints at sends that are due now.
+    pub(super) async fn push_sends(&self, hints: Vec<Hint>) {
+        let pushes = hints.iter().map(|hint| hint.push(0)).collect();
+        self.push(Queue::Outbound, pushes).await;
     }
 
     async fn attempt(&self, job: Job) -> Done {

@@ -5,7 +5,7 @@ use super::deliver::Hint;
 use super::keys::Freshness;
 use super::recipient::{Recipient, Resolved, Sender, To};
 use super::word::{Sent, Word};
-use super::{Error, Gateway, Ports, Queue, next};
+use super::{Error, Gateway, Ports, next};
 use crate::channel::{Adapter, Invalid, adapter};
 use crate::model::access::{Key, KeySecret, Scope};
 use crate::model::channel::{Channel, ChannelStatus};
@@ -324,7 +324,7 @@ impl<P: Ports> Gateway<P> {
                     workspace,
                     message: accept.id,
                 };
-                self.push(Queue::Outbound, vec![hint.push(0)]).await;
+                self.push_sends(vec![hint]).await;
             }
             return Ok(Decision::Accepted(Accepted {
                 message: Box::new(message),

@@ -3,7 +3,7 @@
 
 use super::deliver::{Done, Hint, read_jobs};
 use super::outcome::{Attempted, no_answer};
-use super::{Gateway, Ports, Push, Queue};
+use super::{Gateway, Ports};
 use crate::model::id::{ChannelId, EventId, WorkspaceId};
 use crate::model::message::DeliveryStatus;
 use crate::model::time::Timestamp;
@@ -38,7 +38,7 @@ impl<P: Ports> Gateway<P> {
         let heads = jobs.iter().map(|job| Hint::Conversation {
             conversation: job.conversation_id,
         });
-        let heads: Vec<Push> = heads.map(|hint| hint.push(0)).collect();
+        let heads: Vec<Hint> = heads.collect();
         let done = jobs
             .into_iter()
             .map(|job| Done {
@@ -48,7 +48,7 @@ impl<P: Ports> Gateway<P> {
             })
             .collect();
         self.record(done, None, vec![]).await?;
-        self.push(Queue::Outbound, heads).await;
+        self.push_sends(heads).await;
         Ok(count)
     }
 

@@ -4,7 +4,7 @@
 use super::deliver::Hint;
 use super::publish::DeliveryHint;
 use super::settle::Parked;
-use super::{Gateway, Ports, Queue, next, search};
+use super::{Gateway, Ports, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::{self, DatabaseError, events, outbox, sweep};
@@ -66,8 +66,7 @@ impl<P: Ports> Gateway<P> {
         let messages: Vec<Hint> = next(&mut rows).read()?;
         let deliveries: Vec<DeliveryHint> = next(&mut rows).read()?;
         let counts = (messages.len(), deliveries.len());
-        let hints = messages.iter().map(|hint| hint.push(0)).collect();
-        self.push(Queue::Outbound, hints).await;
+        self.push_sends(messages).await;
         self.push_deliveries(deliveries).await;
         Ok(counts)
     }
