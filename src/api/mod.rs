@@ -129,26 +129,12 @@ fn routes() -> &'static Routes {
                 ],
             ),
         ];
-        let of_native = native::ROUTES.iter();
-        let of_native = of_native.map(|(method, path, it)| (method, *path, Action::Native(*it)));
-        let of_visito = visito::ROUTES.iter();
-        let of_visito = of_visito.map(|(method, path, it)| (method, *path, Action::Visito(*it)));
-        let of_chatt2me = chatt2me::ROUTES.iter();
-        let of_chatt2me =
-            of_chatt2me.map(|(method, path, it)| (method, *path, Action::Chatt2me(*it)));
-        let of_whautochat = whautochat::ROUTES.iter();
-        let of_whautochat =
-            of_whautochat.map(|(method, path, it)| (method, *path, Action::Whautochat(*it)));
-        let of_cloove = cloove::ROUTES.iter();
-        let of_cloove = of_cloove.map(|(method, path, it)| (method, *path, Action::Cloove(*it)));
-        let of_webchat = webchat::ROUTES.iter();
-        let of_webchat = of_webchat.map(|(method, path, it)| (method, *path, Action::Webchat(*it)));
-        let all = of_native
-            .chain(of_visito)
-            .chain(of_chatt2me)
-            .chain(of_whautochat)
-            .chain(of_cloove)
-            .chain(of_webchat);
+        let all = wrapped(native::ROUTES, Action::Native)
+            .chain(wrapped(visito::ROUTES, Action::Visito))
+            .chain(wrapped(chatt2me::ROUTES, Action::Chatt2me))
+            .chain(wrapped(whautochat::ROUTES, Action::Whautochat))
+            .chain(wrapped(cloove::ROUTES, Action::Cloove))
+            .chain(wrapped(webchat::ROUTES, Action::Webchat));
         for (method, path, action) in all {
             let action = (method.clone(), action);
             match table.iter_mut().find(|(known, _)| *known == path) {
@@ -164,6 +150,15 @@ fn routes() -> &'static Routes {
         }
         router
     })
+}
+
+/// A surface's routes, as the router's.
+fn wrapped<A: Copy>(
+    routes: &'static [(Method, &'static str, A)],
+    wrap: fn(A) -> Action,
+) -> impl Iterator<Item = (&'static Method, &'static str, Action)> {
+    let routes = routes.iter();
+    routes.map(move |(method, path, action)| (method, *path, wrap(*action)))
 }
 
 /// A request on its way through a handler.

@@ -38,7 +38,17 @@ pub fn draft(json: Value, base: &str) -> Result<TemplateDraft, Error> {
             ));
         }
     };
-    if wire.components.is_some() && wire.variables.is_some() {
+    filled(template, wire.components, wire.variables, base)
+}
+
+/// A template with what fills it: components as the provider has them, or variables.
+pub fn filled(
+    template: TemplateRef,
+    components: Option<Vec<Map<String, Value>>>,
+    variables: Option<Map<String, Value>>,
+    base: &str,
+) -> Result<TemplateDraft, Error> {
+    if components.is_some() && variables.is_some() {
         return Err(Error::invalid(
             format!("{base}/variables"),
             "cannot be given together with components",
@@ -46,9 +56,8 @@ pub fn draft(json: Value, base: &str) -> Result<TemplateDraft, Error> {
     }
     Ok(TemplateDraft {
         template,
-        components: wire
-            .components
+        components: components
             .map(|components| components.into_iter().map(Value::Object).collect()),
-        variables: wire.variables,
+        variables,
     })
 }

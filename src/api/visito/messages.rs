@@ -2,6 +2,7 @@
 
 use super::{Answer, Call, json_response, read, take};
 use crate::api::sending::{self, Route};
+use crate::api::template::filled;
 use crate::channel::Invalid;
 use crate::gateway::{Draft, Error, Gateway, Pace, Ports, Recipient, Send, Sender};
 use crate::model::channel::ChannelKind;
@@ -192,17 +193,7 @@ fn template(json: Value) -> Result<TemplateDraft, Error> {
             return Err(Error::invalid("/template/key", detail));
         }
     };
-    if wire.components.is_some() && wire.variables.is_some() {
-        let detail = "cannot be given together with components";
-        return Err(Error::invalid("/template/variables", detail));
-    }
-    Ok(TemplateDraft {
-        template,
-        components: wire
-            .components
-            .map(|components| components.into_iter().map(Value::Object).collect()),
-        variables: wire.variables,
-    })
+    filled(template, wire.components, wire.variables, "/template")
 }
 
 /// A language as it is written when a template is sent, or as it is when one is made.
