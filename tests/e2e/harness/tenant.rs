@@ -137,15 +137,11 @@ impl Tenant {
             "appSecret": account.app_secret,
             "verifyToken": account.verify_token,
         });
-        self.sandbox
-            .register_account(account.clone())
-            .expect("an account");
-        let channel = self
-            .connect("whatsapp", &identifier, phone_number_id, credentials)
-            .await;
-        account.callback_url = Some(channel.inbound_url.clone());
-        self.sandbox.register_account(account).expect("an account");
-        channel
+        let known_as = (identifier.as_str(), phone_number_id);
+        self.connect_account("whatsapp", known_as, credentials, account, |account| {
+            &mut account.callback_url
+        })
+        .await
     }
 
     pub async fn whatsapp(&self) -> Channel {
@@ -167,15 +163,11 @@ impl Tenant {
             "botToken": account.bot_token,
             "secretToken": account.secret_token,
         });
-        self.sandbox
-            .register_account(account.clone())
-            .expect("an account");
-        let channel = self
-            .connect("telegram", &username, username.clone(), credentials)
-            .await;
-        account.callback_url = Some(channel.inbound_url.clone());
-        self.sandbox.register_account(account).expect("an account");
-        channel
+        let known_as = (username.as_str(), username.clone());
+        self.connect_account("telegram", known_as, credentials, account, |account| {
+            &mut account.callback_url
+        })
+        .await
     }
 
     /// A Page that anybody may be written to by within its window.
@@ -200,15 +192,11 @@ impl Tenant {
             "appSecret": account.app_secret,
             "verifyToken": account.verify_token,
         });
-        self.sandbox
-            .register_account(account.clone())
-            .expect("an account");
-        let channel = self
-            .connect("messenger", &page_id, page_id.clone(), credentials)
-            .await;
-        account.callback_url = Some(channel.inbound_url.clone());
-        self.sandbox.register_account(account).expect("an account");
-        channel
+        let known_as = (page_id.as_str(), page_id.clone());
+        self.connect_account("messenger", known_as, credentials, account, |account| {
+            &mut account.callback_url
+        })
+        .await
     }
 
     pub async fn instagram_with(&self, change: impl FnOnce(&mut Instagram)) -> Channel {
@@ -230,15 +218,11 @@ impl Tenant {
             "appSecret": account.app_secret,
             "verifyToken": account.verify_token,
         });
-        self.sandbox
-            .register_account(account.clone())
-            .expect("an account");
-        let channel = self
-            .connect("instagram", &username, account_id, credentials)
-            .await;
-        account.callback_url = Some(channel.inbound_url.clone());
-        self.sandbox.register_account(account).expect("an account");
-        channel
+        let known_as = (username.as_str(), account_id);
+        self.connect_account("instagram", known_as, credentials, account, |account| {
+            &mut account.callback_url
+        })
+        .await
     }
 
     pub async fn sms(&self) -> Channel {
@@ -260,15 +244,11 @@ impl Tenant {
             "accountSid": account.account_sid,
             "authToken": account.auth_token,
         });
-        self.sandbox
-            .register_account(account.clone())
-            .expect("an account");
-        let channel = self
-            .connect("sms", &identifier, identifier.clone(), credentials)
-            .await;
-        account.callback_url = Some(channel.inbound_url.clone());
-        self.sandbox.register_account(account).expect("an account");
-        channel
+        let known_as = (identifier.as_str(), identifier.clone());
+        self.connect_account("sms", known_as, credentials, account, |account| {
+            &mut account.callback_url
+        })
+        .await
     }
 
     /// A web chat for the pages of `SITE`, and the public key that they hold.
@@ -304,6 +284,24 @@ impl Tenant {
             api: self.with_token(string(&opened, "token")),
             base,
         }
+    }
+
+    /// Connects an account on both sides: by its identifier, and by what the sandbox knows it
+    /// by. The provider comes first, for it is asked about the credentials.
+    async fn connect_account<A: Clone + Into<Account>>(
+        &self,
+        kind: &str,
+        (identifier, known_as): (&str, String),
+        credentials: Value,
+        mut account: A,
+        callback_url: fn(&mut A) -> &mut Option<String>,
+    ) -> Channel {
+        let register = |account: A| self.sandbox.register_account(account).expect("an account");
+        register(account.clone());
+        let channel = self.connect(kind, identifier, known_as, credentials).await;
+        *callback_url(&mut account) = Some(channel.inbound_url.clone());
+        register(account);
+        channel
     }
 
     async fn connect(
