@@ -9,7 +9,7 @@ use patchbay::gateway::{Config, Gateway, Memory, NoAnswer, Ports, Push, Queue, Q
 use patchbay::model::access::{Environment, KeySecret};
 use patchbay::model::channel::{Channel, Credentials, Settings};
 use patchbay::model::contact::Address;
-use patchbay::model::content::Content;
+use patchbay::model::content::{Content, Text};
 use patchbay::model::id::{ChannelId, Fresh, MessageId, WorkspaceId};
 use patchbay::model::message::Actor;
 use patchbay::model::time::Timestamp;
@@ -141,17 +141,12 @@ fn moments_are_written_and_read_as_rfc_3339() {
 #[wasm_bindgen_test]
 fn content_survives_the_way_to_json_and_back() {
     for content in [
-        Content::Text {
+        Content::Text(Text {
             text: "Ol\u{e1} \u{1f469}\u{200d}\u{1f52c} \"\\\n\0".to_owned(),
             preview_url: Some(true),
-        },
-        Content::Text {
-            text: String::new(),
-            preview_url: None,
-        },
-        Content::Unsupported {
-            provider_type: "poll".to_owned(),
-        },
+        }),
+        Content::text_of(""),
+        Content::unsupported("poll"),
     ] {
         let json = serde_json::to_string(&content).expect("JSON");
         assert_eq!(
@@ -159,10 +154,7 @@ fn content_survives_the_way_to_json_and_back() {
             content
         );
     }
-    let text = Content::Text {
-        text: "Hi".to_owned(),
-        preview_url: None,
-    };
+    let text = Content::text_of("Hi");
     assert_eq!(
         serde_json::to_value(text).expect("JSON"),
         json!({ "type": "text", "text": "Hi" })
@@ -208,10 +200,7 @@ fn every_adapter_builds_its_request_and_reads_its_answer() {
     {
         let channel = channel(*adapter);
         let to = Address("4503599627370495".to_owned());
-        let content = Content::Text {
-            text: "Hi".to_owned(),
-            preview_url: None,
-        };
+        let content = Content::text_of("Hi");
         let outbound = Outbound {
             message_id: MessageId::fresh(Timestamp::from_s(1), random()),
             channel: &channel,

@@ -4,6 +4,8 @@
 mod auth;
 mod chatt2me;
 mod cloove;
+mod cloud;
+mod content;
 mod inbound;
 mod native;
 mod page;

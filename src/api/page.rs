@@ -62,3 +62,13 @@ impl<T> From<Page<T>> for Listed<T> {
         }
     }
 }
+
+impl<T> Listed<T> {
+    /// A list that is one page for good.
+    pub fn whole(data: Vec<T>) -> Self {
+        Self {
+            data,
+            next_cursor: None,
+        }
+    }
+}

@@ -3,6 +3,7 @@
 
 use super::{Call, Refusal};
 use crate::gateway::Error;
+use crate::model::json;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -41,31 +42,7 @@ pub fn body<T: DeserializeOwned>(call: &Call<'_>) -> Result<T, Refusal> {
 
 /// Reads a JSON value as `T`; an error points at the field, below `base`.
 pub fn read<T: DeserializeOwned>(json: Value, base: &str) -> Result<T, Error> {
-    if !json.is_object() {
-        return Err(Error::invalid(base, "must be an object"));
-    }
-    serde_path_to_error::deserialize(json).map_err(|error| {
-        let mut pointer = base.to_owned();
-        for segment in error.path() {
-            use serde_path_to_error::Segment;
-            match segment {
-                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                Segment::Map { key } => {
-                    pointer.push('/');
-                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                }
-                Segment::Enum { .. } | Segment::Unknown => {}
-            }
-        }
-        let message = error.inner().to_string();
-        if let Some(field) = message
-            .strip_prefix("missing field `")
-            .and_then(|rest| rest.strip_suffix('`'))
-        {
-            return Error::invalid(format!("{pointer}/{field}"), "is required");
-        }
-        Error::invalid(pointer, message)
-    })
+    json::read(json, base).map_err(|(pointer, detail)| Error::invalid(pointer, detail))
 }
 
 /// A name people read: 1 to 200 characters, none of them control characters.

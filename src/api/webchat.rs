@@ -4,12 +4,12 @@
 
 use super::reading::{self, Name};
 use super::sending::marked;
-use super::{Answer, Call, Refusal, auth, json_response, no_content, problem};
+use super::{Answer, Call, Refusal, auth, content, json_response, no_content, problem};
 use crate::channel::Invalid;
 use crate::gateway::{
     Error, Gateway, Idempotency, NewSession, Ports, Post, Posted, Session, Site, Visit,
 };
-use crate::model::content::{Content, NOT_SENDABLE};
+use crate::model::content::Content;
 use crate::model::id::{ConversationId, VisitorId};
 use crate::model::visitor::VisitorToken;
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use http::header::{
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a route does.
 #[derive(Clone, Copy, Debug)]
@@ -266,10 +266,6 @@ fn read_post(mut json: Value) -> Result<Post, Error> {
     struct Wire {
         client_message_id: String,
     }
-    #[derive(Deserialize)]
-    struct Text {
-        text: String,
-    }
     let content = reading::take(&mut json, "content");
     let wire: Wire = reading::read(json, "")?;
     if !is_name(&wire.client_message_id) {
@@ -282,28 +278,24 @@ fn read_post(mut json: Value) -> Result<Post, Error> {
     if !content.is_object() {
         return Err(Error::invalid("/content", "must be an object"));
     }
-    let kind = content
-        .get("type")
-        .ok_or_else(|| Error::invalid("/content/type", "is required"))?;
-    match kind.as_str() {
-        Some("text") => {
-            let Text { text } = reading::read(content, "/content")?;
-            Ok(Post {
-                content: Content::Text {
-                    text,
-                    preview_url: None,
-                },
-                client_message_id: wire.client_message_id,
-            })
-        }
-        Some(kind) if NOT_SENDABLE.contains(&kind) || kind == "template" => {
-            Err(Error::UnsupportedContent(Invalid::new(
-                "/content/type",
-                format!("visitors cannot send {kind}"),
-            )))
-        }
-        Some(_) | None => Err(Error::invalid("/content/type", "is not a content there is")),
+    let kind = content.get("type").and_then(Value::as_str).unwrap_or("");
+    // A kind that there is, and that visitors have no use for.
+    if !matches!(kind, "text" | "reply") && content.get("type").is_some_and(is_kind) {
+        return Err(Error::UnsupportedContent(Invalid::new(
+            "/content/type",
+            format!("visitors cannot send {kind}"),
+        )));
     }
+    Ok(Post {
+        content: content::read(content)?,
+        client_message_id: wire.client_message_id,
+    })
+}
+
+/// Whether there is such a content.
+fn is_kind(kind: &Value) -> bool {
+    let wrong = Content::read(json!({ "type": kind })).err();
+    wrong.is_none_or(|wrong| wrong.pointer != "/type")
 }
 
 async fn poll<P: Ports>(gateway: &Gateway<P>, visit: Visit<'_>, call: &Call<'_>) -> Answer {

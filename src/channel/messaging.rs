@@ -2,67 +2,17 @@
 //! webhooks of `messaging` events.
 //! <https://developers.facebook.com/docs/messenger-platform/webhooks>
 
-use super::{
-    Entry, Inbound, InboundMessage, Outbound, Sender, StatusReport, Watermark, lenient, meta,
-};
+mod send;
+
+use super::{Entry, Inbound, InboundMessage, Sender, StatusReport, Watermark, lenient, meta};
 use super::{Invalid, SendError};
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::Content;
-use crate::model::message::{Actor, DeliveryStatus};
+use crate::model::message::DeliveryStatus;
 use bytes::Bytes;
 use http::Response;
-use serde::Serialize;
+pub use send::{CARDS, CTA_URL, LIST, URL_BUTTONS, body, split};
 use serde_json::Value;
-
-/// `POST /{account}/messages`.
-#[derive(Serialize)]
-pub struct Send<'a> {
-    recipient: Recipient<'a>,
-    messaging_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tag: Option<&'static str>,
-    message: Message<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to: Option<ReplyTo<'a>>,
-}
-
-#[derive(Serialize)]
-struct Recipient<'a> {
-    id: &'a str,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    text: &'a str,
-}
-
-#[derive(Serialize)]
-struct ReplyTo<'a> {
-    mid: &'a str,
-}
-
-impl<'a> Send<'a> {
-    /// What a person writes carries the tag that lets them answer for seven days.
-    pub fn new(send: &'a Outbound<'_>) -> Self {
-        let (messaging_type, tag) = match send.actor {
-            Actor::Bot => ("RESPONSE", None),
-            Actor::Human => ("MESSAGE_TAG", Some("HUMAN_AGENT")),
-        };
-        Self {
-            recipient: Recipient { id: &send.to.0 },
-            messaging_type,
-            tag,
-            message: Message {
-                text: match send.content {
-                    Content::Text { text, .. } => text,
-                    // Refused before it is stored; an empty text is refused by the provider.
-                    Content::Template(_) | Content::Unsupported { .. } => "",
-                },
-            },
-            reply_to: send.reply_to.map(|mid| ReplyTo { mid }),
-        }
-    }
-}
 
 /// Reads the complete answer to a send.
 pub fn accepted(response: &Response<Bytes>) -> Result<Option<String>, SendError> {
@@ -72,6 +22,8 @@ pub fn accepted(response: &Response<Bytes>) -> Result<Option<String>, SendError>
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     match lenient::text(body.get("message_id")) {
         Some(id) => Ok(Some(id)),
+        // A sign, which has no id.
+        None if body.get("recipient_id").is_some() => Ok(None),
         None => Err(meta::error(response)),
     }
 }
@@ -232,10 +184,7 @@ fn message(
 fn content(message: &Value, is_unsupported: bool) -> Content {
     let text = message.get("text").and_then(Value::as_str);
     if let Some(text) = text.filter(|text| !text.is_empty()) {
-        return Content::Text {
-            text: text.to_owned(),
-            preview_url: None,
-        };
+        return Content::text_of(text);
     }
     let attachments: Vec<&Value> = lenient::items(message.get("attachments")).collect();
     // A sticker comes as an image too.
@@ -255,9 +204,7 @@ fn content(message: &Value, is_unsupported: bool) -> Content {
     } else {
         "unknown"
     };
-    Content::Unsupported {
-        provider_type: provider_type.unwrap_or_else(|| unnamed.to_owned()),
-    }
+    Content::unsupported(provider_type.unwrap_or_else(|| unnamed.to_owned()))
 }
 
 /// Left alone, under a name short enough for a log line.

@@ -8,6 +8,7 @@ mod lenient;
 mod messaging;
 mod messenger;
 mod meta;
+mod profile;
 pub mod sign;
 mod sms;
 mod telegram;
@@ -23,6 +24,9 @@ use crate::model::template::{ProviderTemplate, TemplateDraft, TemplateRecord};
 use crate::model::time::Timestamp;
 use bytes::Bytes;
 use http::{Request, Response};
+pub use profile::{Capability, Limit, Profile, Refused};
+use serde::Serialize;
+use serde_json::Value;
 
 /// Every adapter there is.
 pub static ADAPTERS: &[&dyn Adapter] = &[
@@ -93,6 +97,17 @@ pub trait Adapter: Sync {
 
     /// What the provider knows of message templates, where it has them.
     fn templates(&self) -> Option<&'static dyn Templates> {
+        None
+    }
+
+    /// The messages that a content becomes where the provider cannot carry it in one, in
+    /// their order; `None` where it can. What the profile allows and nothing else.
+    fn split(&self, _: &Content) -> Option<Split> {
+        None
+    }
+
+    /// How many segments a content is billed as, where the provider counts so.
+    fn segments(&self, _: &Content) -> Option<Segments> {
         None
     }
 
@@ -183,58 +198,38 @@ pub struct Origins {
     pub twilio: String,
 }
 
-/// What a channel can carry.
-#[derive(Debug)]
-pub struct Profile {
-    /// The longest text.
-    pub text: Limit,
-    /// Whether it takes approved templates.
-    pub templates: bool,
-    /// Whether there is no provider: an accepted message is sent.
-    pub is_local: bool,
+/// What a text is sent and billed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Segments {
+    /// `GSM-7` or `UCS-2`.
+    pub encoding: &'static str,
+    pub count: usize,
 }
 
-impl Profile {
-    /// Checks a content against what the provider takes. Pointers are relative
-    /// to the content.
-    pub fn check(&self, content: &Content) -> Result<(), Invalid> {
-        match content {
-            Content::Text { text, .. } => {
-                if text.trim().is_empty() {
-                    return Err(Invalid::new("/text", "must not be empty"));
-                }
-                self.text.check("/text", text)
-            }
-            Content::Template(_) if self.templates => Ok(()),
-            Content::Template(_) => Err(Invalid::new("/type", "this channel has no templates")),
-            Content::Unsupported { .. } => Err(Invalid::new(
-                "/type",
-                "unsupported is for inbound messages only",
-            )),
+/// A content as several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// Two or more.
+    pub parts: Vec<Content>,
+    /// Where the content had what it could not hold, and what became of it.
+    pub change: Invalid,
+}
+
+impl Split {
+    fn new(parts: Vec<Content>, pointer: &str, detail: &str) -> Self {
+        Self {
+            parts,
+            change: Invalid::new(pointer, detail),
         }
     }
-}
 
-/// A length in the provider's own unit.
-#[derive(Clone, Copy, Debug)]
-pub enum Limit {
-    Characters(usize),
-    /// Of UTF-8.
-    Bytes(usize),
-}
-
-impl Limit {
-    fn check(self, pointer: &'static str, text: &str) -> Result<(), Invalid> {
-        let (length, most, unit) = match self {
-            Limit::Characters(most) => (text.chars().count(), most, "characters"),
-            Limit::Bytes(most) => (text.len(), most, "bytes"),
-        };
-        if length <= most {
-            return Ok(());
-        }
-        Err(Invalid::new(
-            pointer,
-            format!("must be at most {most} {unit}; it has {length}"),
+    /// A file, and its caption behind it.
+    fn caption(content: &Content) -> Option<Self> {
+        let (bare, caption) = content.without_caption()?;
+        Some(Self::new(
+            vec![bare, Content::text_of(caption)],
+            "/caption",
+            "follows as a message of its own",
         ))
     }
 }
@@ -246,7 +241,7 @@ pub struct Outbound<'a> {
     pub channel: &'a Channel,
     pub to: &'a Address,
     pub content: &'a Content,
-    /// The provider's id of the message this one answers.
+    /// The provider's id of the message this one answers, or does something to.
     pub reply_to: Option<&'a str>,
     pub actor: Actor,
     /// Where the provider posts to this channel.
@@ -470,6 +465,37 @@ fn post(
     request.body(body.into()).map_err(|_| {
         misconfigured("The channel's credentials or the provider's origin cannot form a request.")
     })
+}
+
+/// A message that does something to another which the provider does not know.
+fn nothing_to_mark() -> SendError {
+    SendError::Rejected(Reason {
+        code: "provider_rejected",
+        provider_code: None,
+        message: "The provider has no message that this one could refer to.".to_owned(),
+    })
+}
+
+/// A content that the channel's profile refuses: it was stored when that was another.
+fn not_carried(content: &Content) -> SendError {
+    SendError::Rejected(Reason {
+        code: "unsupported_content",
+        provider_code: None,
+        message: format!("The channel does not carry {}.", content.kind()),
+    })
+}
+
+/// Leaves out the fields of an object that have no value, and of the objects in it.
+fn lean(json: Value) -> Value {
+    match json {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, lean(value)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(lean).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => json,
+    }
 }
 
 fn misconfigured(message: &str) -> SendError {

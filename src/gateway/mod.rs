@@ -1,7 +1,9 @@
 //! What Patchbay does, each use case a method of `Gateway`, over ports that the
 //! runtime (or a test) provides. Nothing here knows HTTP routes or Workers.
 
+mod capabilities;
 mod channels;
+mod compose;
 mod contacts;
 mod conversations;
 mod deliver;
@@ -19,11 +21,13 @@ mod settle;
 mod style;
 mod sweep;
 mod templates;
+mod validate;
 mod vault;
 pub mod view;
 mod webchat;
 mod word;
 
+pub use capabilities::capabilities;
 pub use channels::{ChannelPatch, ConnectChannel, is_credential};
 pub use contacts::{ContactPatch, Made, NewContact};
 pub use conversations::{ConversationFilter, ConversationPatch, Counted, MessageFilter, Page};
@@ -37,11 +41,13 @@ pub use receive::Reception;
 pub use recipient::{Recipient, Sender};
 pub use send::{Accepted, Draft, Idempotency, Pace, Send};
 pub use templates::{TemplatePatch, TemplateSync};
+pub use validate::Validation;
 pub use vault::Vault;
 pub use webchat::{NewSession, Post, Posted, Session, Site, Visit};
 pub use word::Word;
 
 use crate::channel::Origins;
+pub use crate::channel::Segments;
 use crate::model::id::{ChannelId, Fresh};
 use crate::model::time::Timestamp;
 use crate::store::{Database, DatabaseError, Rows, Statement};

@@ -459,10 +459,10 @@ fn bounded(item: Inbound) -> Inbound {
                 return Inbound::Ignored("message with an id too long to be one".to_owned());
             }
             message.reply_to = message.reply_to.filter(|id| !is_long(id));
-            match &mut message.content {
-                Content::Text { text, .. } => cut(text, LONGEST_TEXT),
-                Content::Unsupported { provider_type } => cut(provider_type, 100),
-                Content::Template(template) => cut(&mut template.text, LONGEST_TEXT),
+            if let Content::Text(text) = &mut message.content {
+                cut(&mut text.text, LONGEST_TEXT);
+            } else if let Content::Unsupported(what) = &mut message.content {
+                cut(&mut what.provider_type, 100);
             }
             Inbound::Message(message)
         }

@@ -1,24 +1,24 @@
 //! Accepting a message: plan on what this isolate remembers, commit on what is
 //! true. The accept batch carries every guard; its answer explains a refusal.
 
+use super::compose::{Composed, compose};
 use super::deliver::Hint;
 use super::keys::Freshness;
 use super::recipient::{Recipient, Resolved, Sender, To};
 use super::word::{Sent, Word};
 use super::{Error, Gateway, Ports, next};
-use crate::channel::{Adapter, Invalid, adapter};
+use crate::channel::{Adapter, adapter};
 use crate::model::access::{Key, KeySecret, Scope};
 use crate::model::channel::{Channel, ChannelStatus};
-use crate::model::content::{Content, Template};
+use crate::model::content::Content;
 use crate::model::conversation::ServiceWindow;
 use crate::model::id::{ContactId, MessageId, WorkspaceId};
 use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
-use crate::model::template::{APPROVED, TemplateDraft, TemplateRecord, TemplateRef};
+use crate::model::template::TemplateDraft;
 use crate::model::time::{SECOND_MS, Timestamp};
-use crate::store::messages::{Accept, Target};
+use crate::store::messages::{Accept, RefersTo, Target};
 use crate::store::{Rows, messages};
 use serde::Deserialize;
-use std::rc::Rc;
 
 /// A message as a client asks for it, on whatever surface.
 #[derive(Clone, Debug)]
@@ -59,16 +59,15 @@ impl Send {
 #[derive(Clone, Debug)]
 pub enum Draft {
     Content(Content),
+    /// Several that follow each other: a client's own way to ask for what is a message each.
+    Several(Vec<Content>),
     Template(TemplateDraft),
-    /// A content of the contract that cannot be sent yet, and the field that holds it. It is
-    /// refused once everything else about the message is known to be right.
-    Unbuilt(Invalid),
 }
 
 impl Draft {
     pub(super) fn template(&self) -> Option<&TemplateDraft> {
         match self {
-            Draft::Content(_) | Draft::Unbuilt(_) => None,
+            Draft::Content(_) | Draft::Several(_) => None,
             Draft::Template(draft) => Some(draft),
         }
     }
@@ -97,6 +96,17 @@ pub struct Idempotency {
     pub client_message_id: Option<String>,
     /// Of the body, as JSON values.
     pub fingerprint: String,
+}
+
+impl Idempotency {
+    /// Of what is not to be done.
+    pub(super) fn none() -> Self {
+        Self {
+            scope: None,
+            client_message_id: None,
+            fingerprint: String::new(),
+        }
+    }
 }
 
 /// A message accepted now, or by the same request before.
@@ -182,7 +192,7 @@ impl<P: Ports> Gateway<P> {
             let (key, resolved) = self.resolve(secret, &send, is_fresh, now).await?;
             may_send_this(&key, &send)?;
             let adapter = adapter_of(&resolved.channel)?;
-            let (content, template) = match written(adapter, &resolved, &send.content) {
+            let composed = match compose(adapter, &resolved, &send, now) {
                 // What a template is not may be out of date; what it is, the batch guards.
                 Err(Error::TemplateNotApproved(_) | Error::TemplateMismatch(_))
                     if resolved.is_remembered =>
@@ -190,15 +200,9 @@ impl<P: Ports> Gateway<P> {
                     is_fresh = true;
                     continue;
                 }
-                written => written?,
+                composed => composed?,
             };
-            check(adapter, &content, &send, now)?;
-            let mut accept = self.plan(&key, &resolved, adapter, &send, idempotency, now)?;
-            accept.content = serde_json::to_string(&content).map_err(|_| Error::Internal)?;
-            if let Some(template) = template {
-                accept.template = Some((template.id, template.version));
-                accept.window_ms = None;
-            }
+            let accept = self.plan(&key, &resolved, adapter, &send, composed, idempotency, now)?;
             match self.accept(&accept, pace).await? {
                 Decision::Accepted(accepted) => {
                     self.memory.keep_conversation(
@@ -228,20 +232,24 @@ impl<P: Ports> Gateway<P> {
         }
     }
 
-    fn plan(
+    #[expect(clippy::too_many_arguments, reason = "what a plan is made of")]
+    pub(super) fn plan(
         &self,
         key: &Key,
         recipient: &Resolved,
         adapter: &dyn Adapter,
         send: &Send,
+        composed: Composed,
         idempotency: &Idempotency,
         now: Timestamp,
     ) -> Result<Accept, Error> {
         let channel = &recipient.channel;
         let window = ServiceWindow::of(channel.kind, channel.settings.enforce_window)
             .for_actor(channel.kind, send.actor);
+        let window_ms = window.length_ms().filter(|_| !composed.is_always_allowed);
+        let written = composed.written(|| self.fresh(now))?;
         Ok(Accept {
-            id: self.fresh(now),
+            id: written.id,
             workspace_id: key.workspace_id,
             key_id: key.id,
             channel_id: channel.id,
@@ -255,18 +263,21 @@ impl<P: Ports> Gateway<P> {
                     new_contact: self.fresh::<ContactId>(now),
                 },
             },
-            content: String::new(),
-            template: None,
+            content: written.content,
+            parts: written.parts,
+            adapted: written.adapted,
+            template: written.template,
             contact_name: send.contact_name.clone(),
             is_local: adapter.profile().is_local,
             event: self.fresh(now),
             actor: send.actor,
-            reply_to: send.reply_to,
+            refers_to: written.refers_to,
+            refers_by: written.refers_by,
             metadata: send.metadata.clone(),
             client_message_id: idempotency.client_message_id.clone(),
             fingerprint: idempotency.fingerprint.clone(),
             expires_at: send.expires_at,
-            window_ms: window.length_ms(),
+            window_ms,
             scope: idempotency.scope.clone(),
             now,
         })
@@ -339,7 +350,7 @@ impl<P: Ports> Gateway<P> {
         if let Some(decision) = replay(earlier, &accept.fingerprint)? {
             return Ok(decision);
         }
-        explain(accept, &state)
+        refusal(accept, &state).ok_or(Error::Unavailable)
     }
 
     /// What a request accepted before made, if this is the same one again. Checks the
@@ -406,25 +417,25 @@ pub(super) fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, 
     })))
 }
 
-/// What the guards looked at.
+/// What the guards look at.
 #[derive(Deserialize)]
-struct Explained {
+pub(super) struct Explained {
     key_is_live: i64,
     channel_version: Option<i64>,
     channel_status: Option<ChannelStatus>,
     channel_deleted_at: Option<i64>,
     conversation_id: Option<String>,
     last_inbound_at: Option<i64>,
-    reply_is_known: i64,
+    reference_is_known: i64,
     template_is_current: i64,
 }
 
-/// Why the guards refused, in the order a client can act on.
-fn explain(accept: &Accept, state: &Explained) -> Result<Decision, Error> {
-    let refused = |error| Ok(Decision::Refused(error));
+/// Why the guards refuse, in the order a client can act on; `None` where they do not.
+pub(super) fn refusal(accept: &Accept, state: &Explained) -> Option<Decision> {
+    let refused = |error| Some(Decision::Refused(error));
     // A channel that changed is looked up again: its identifier may be another's now.
     if state.channel_version != Some(accept.channel_version) {
-        return Ok(Decision::PlanChanged);
+        return Some(Decision::PlanChanged);
     }
     if state.channel_deleted_at.is_some() {
         return refused(Error::ChannelUnavailable {
@@ -445,7 +456,7 @@ fn explain(accept: &Accept, state: &Explained) -> Result<Decision, Error> {
         Some(ChannelStatus::Connected) | None => {}
     }
     if state.template_is_current == 0 {
-        return Ok(Decision::PlanChanged);
+        return Some(Decision::PlanChanged);
     }
     if state.conversation_id.is_none() {
         match accept.target {
@@ -459,11 +470,8 @@ fn explain(accept: &Accept, state: &Explained) -> Result<Decision, Error> {
             Target::Address { .. } => {}
         }
     }
-    if state.reply_is_known == 0 {
-        return refused(Error::invalid(
-            "/replyTo",
-            "is not a message of this conversation",
-        ));
+    if state.reference_is_known == 0 {
+        return refused(unknown_reference(accept));
     }
     if let Some(window_ms) = accept.window_ms {
         let closed_at = state
@@ -473,7 +481,17 @@ fn explain(accept: &Accept, state: &Explained) -> Result<Decision, Error> {
             return refused(Error::WindowClosed { closed_at });
         }
     }
-    Err(Error::Unavailable)
+    None
+}
+
+/// A message that is about another, which is not there.
+fn unknown_reference(accept: &Accept) -> Error {
+    let detail = if accept.refers_to == RefersTo::LastReceived {
+        "is required: the customer wrote nothing of late"
+    } else {
+        "is not a message of this conversation"
+    };
+    Error::invalid(accept.refers_by, detail)
 }
 
 /// Whether a key may send, and this message.
@@ -497,101 +515,6 @@ fn may_send(key: &Key) -> Result<(), Error> {
 
 pub(super) fn adapter_of(channel: &Channel) -> Result<&'static dyn Adapter, Error> {
     adapter(channel.kind).ok_or(Error::Internal)
-}
-
-/// What is stored: the content as given, or the template that was meant, filled.
-fn written(
-    adapter: &dyn Adapter,
-    resolved: &Resolved,
-    draft: &Draft,
-) -> Result<(Content, Option<Rc<TemplateRecord>>), Error> {
-    let draft = match draft {
-        Draft::Content(content) => return Ok((content.clone(), None)),
-        Draft::Unbuilt(field) => return Err(Error::UnsupportedContent(field.clone())),
-        Draft::Template(draft) => draft,
-    };
-    let Some(templates) = adapter.templates() else {
-        return Err(Error::UnsupportedContent(Invalid::new(
-            "/content/type",
-            "this channel has no templates",
-        )));
-    };
-    let template = meant(resolved, draft)?;
-    let filled = templates.fill(&template, draft).map_err(|invalid| {
-        Error::TemplateMismatch(Invalid::new(
-            format!("/content{}", invalid.pointer),
-            invalid.detail,
-        ))
-    })?;
-    let content = Content::Template(Template {
-        id: template.id,
-        key: template.key.clone(),
-        name: template.name.clone(),
-        language: template.language.clone(),
-        components: filled.components,
-        text: filled.text,
-    });
-    Ok((content, Some(template)))
-}
-
-/// The one template that a reference means on the channel, approved.
-///
-/// A language that is asked for is never replaced by another. Where none is, it is the
-/// channel's default, else the first that was listed of those that are approved: a further
-/// one does not take its place.
-fn meant(resolved: &Resolved, draft: &TemplateDraft) -> Result<Rc<TemplateRecord>, Error> {
-    let (pointer, language) = match &draft.template {
-        TemplateRef::Id(_) => ("/content/id", None),
-        TemplateRef::Key { language, .. } => ("/content/key", language.as_deref()),
-        TemplateRef::Name { language, .. } => ("/content/name", language.as_deref()),
-    };
-    let refused = |pointer: &str, detail: String| {
-        Err(Error::TemplateNotApproved(Invalid::new(pointer, detail)))
-    };
-    let candidates = &resolved.templates;
-    let in_language = |language: &str| candidates.iter().find(|it| it.language == language);
-    let default = resolved.channel.settings.default_language.as_deref();
-    let template = match (language, candidates.as_slice()) {
-        (_, []) => {
-            let detail = "is no template of this channel; sync its templates if it is new";
-            return refused(pointer, detail.to_owned());
-        }
-        (Some(language), candidates) => {
-            let Some(template) = in_language(language) else {
-                let there: Vec<&str> = candidates.iter().map(|it| it.language.as_str()).collect();
-                let detail = format!("is none of its languages: {}", there.join(", "));
-                return refused("/content/language", detail);
-            };
-            template
-        }
-        (None, [first, ..]) => default
-            .and_then(in_language)
-            .or_else(|| candidates.iter().find(|it| it.status == APPROVED))
-            .unwrap_or(first),
-    };
-    if template.status == APPROVED {
-        return Ok(Rc::clone(template));
-    }
-    let status = template.status.to_lowercase();
-    refused(
-        pointer,
-        format!("is {status} in {} and may not be sent", template.language),
-    )
-}
-
-fn check(
-    adapter: &dyn Adapter,
-    content: &Content,
-    send: &Send,
-    now: Timestamp,
-) -> Result<(), Error> {
-    adapter.profile().check(content).map_err(|invalid| {
-        Error::invalid(format!("/content{}", invalid.pointer), invalid.detail)
-    })?;
-    if send.expires_at.is_some_and(|at| at <= now) {
-        return Err(Error::invalid("/expiresAt", "must lie in the future"));
-    }
-    Ok(())
 }
 
 pub(super) fn not_found(what: &'static str, pointer: &str) -> Error {

@@ -7,7 +7,7 @@ use crate::model::content::Content;
 use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
 use crate::model::id::{ChannelId, ContactId, ConversationId, MessageId};
 use crate::model::message::{
-    AttemptRecord, DeliveryStatus, Direction, MessageError, MessageRecord,
+    Adapted, AttemptRecord, DeliveryStatus, Direction, MessageError, MessageRecord,
 };
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct Message {
     pub scheduled_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapted: Option<Adapted>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<Attempt>>,
 }
@@ -83,13 +85,15 @@ impl From<MessageRecord> for Message {
                 .into_iter()
                 .map(|(status, at)| StatusAt { status, at })
                 .collect(),
+            // A sign names the message it is about in its content.
+            reply_to: record.reply_to.filter(|_| !record.content.is_sign()),
             content: record.content,
-            reply_to: record.reply_to,
             provider_message_id: record.provider_message_id,
             metadata: record.metadata,
             scheduled_at: record.times.scheduled_at,
             expires_at: record.times.expires_at,
             created_at: record.times.created_at,
+            adapted: record.adapted,
             attempts: None,
         }
     }

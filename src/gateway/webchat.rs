@@ -2,6 +2,7 @@
 //! and back. A visitor is a provider of one: what they write is received, what they fetch
 //! is delivered, what they read is reported, all by the same statements.
 
+use super::compose::refused;
 use super::keys::Freshness;
 use super::send::{Decision, adapter_of, replay};
 use super::{DeliveryHint, Error, Gateway, Idempotency, Ports, next};
@@ -574,8 +575,15 @@ fn check(chat: &WebChat, content: &Content) -> Result<String, Error> {
         return Err(refusal);
     }
     let profile = adapter_of(&chat.channel)?.profile();
-    profile.check(content).map_err(|invalid| {
-        Error::invalid(format!("/content{}", invalid.pointer), invalid.detail)
-    })?;
+    // What a visitor presses is an answer, which nobody else sends.
+    if let Content::Reply(_) = content {
+        content
+            .check()
+            .map_err(|wrong| Error::invalid(format!("/content{}", wrong.pointer), wrong.detail))?;
+    } else {
+        profile
+            .check(content)
+            .map_err(|refusal| refused(refusal, "/content"))?;
+    }
     serde_json::to_string(content).map_err(|_| Error::Internal)
 }

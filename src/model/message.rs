@@ -112,6 +112,22 @@ pub struct MessageError {
     pub provider_code: Option<String>,
 }
 
+/// What was changed about a content so that its channel could carry it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adapted {
+    pub changes: Vec<Change>,
+    /// The messages that it became, in their order.
+    pub parts: Vec<MessageId>,
+}
+
+/// One thing that was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Of the request.
+    pub pointer: String,
+    pub detail: String,
+}
+
 /// A message as stored. Row of the view `message_record`, which is also what
 /// an event keeps of it.
 #[derive(Clone, Debug, Deserialize)]
@@ -129,6 +145,8 @@ pub struct MessageRecord {
     pub error: RecordedError,
     pub metadata: Option<Box<RawValue>>,
     pub seq: i64,
+    /// The same for each of its parts.
+    pub adapted: Option<Adapted>,
     pub times: Times,
 }
 

@@ -8,6 +8,7 @@ pub mod content;
 pub mod conversation;
 pub mod event;
 pub mod id;
+pub mod json;
 pub mod message;
 pub mod template;
 pub mod time;

@@ -10,6 +10,7 @@ use crate::model::id::{
 };
 use crate::model::message::{Actor, DeliveryStatus};
 use crate::model::time::{DAY_MS, Timestamp};
+use serde::Serialize;
 
 /// Where a message goes.
 #[derive(Clone, Debug)]
@@ -25,6 +26,34 @@ pub enum Target {
     },
 }
 
+/// Which other message a message is about: it answers it, or does something to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefersTo {
+    Nothing,
+    /// One of the conversation.
+    Message(MessageId),
+    /// The customer's last, if it is among the newest of the conversation.
+    LastReceived,
+}
+
+/// How many of a conversation's newest messages the customer's last is looked for in.
+const NEWEST: i64 = 100;
+
+/// The id of the customer's last message in a conversation `c`.
+fn last_received() -> String {
+    format!(
+        "(SELECT l.id FROM message l WHERE l.conversation_id = c.id AND l.seq > c.last_seq - {NEWEST}
+           AND l.direction = 'inbound' ORDER BY l.seq DESC LIMIT 1)"
+    )
+}
+
+/// A further message that a content became, behind the first.
+#[derive(Clone, Debug, Serialize)]
+pub struct Part {
+    pub id: MessageId,
+    pub content: String,
+}
+
 /// A message as planned, with what must hold for it to be accepted.
 #[derive(Clone, Debug)]
 pub struct Accept {
@@ -36,6 +65,10 @@ pub struct Accept {
     pub channel_version: i64,
     pub target: Target,
     pub content: String,
+    /// Messages that follow it at once, made with it or not at all.
+    pub parts: Vec<Part>,
+    /// What was changed about the content, as JSON.
+    pub adapted: Option<String>,
     /// The template it is and the version that was filled.
     pub template: Option<(TemplateId, i64)>,
     /// The name of the contact, if it is made for this message.
@@ -45,7 +78,9 @@ pub struct Accept {
     /// The id of the event that tells of it where it is sent at once.
     pub event: EventId,
     pub actor: Actor,
-    pub reply_to: Option<MessageId>,
+    pub refers_to: RefersTo,
+    /// The field of the request that names that message.
+    pub refers_by: &'static str,
     pub metadata: Option<String>,
     pub client_message_id: Option<String>,
     pub fingerprint: String,
@@ -58,6 +93,13 @@ pub struct Accept {
 }
 
 impl Accept {
+    fn named_message(&self) -> Option<MessageId> {
+        match self.refers_to {
+            RefersTo::Message(id) => Some(id),
+            RefersTo::Nothing | RefersTo::LastReceived => None,
+        }
+    }
+
     fn address(&self) -> Option<(&Address, IdentityKind, ConversationId, ContactId)> {
         match &self.target {
             Target::Conversation(_) => None,
@@ -90,6 +132,17 @@ pub fn insert(accept: &Accept) -> Statement {
         ("'accepted'", "COALESCE(c.last_seq, 0) + 1, ?11, ?11", "")
     };
     let mut guards = String::new();
+    let refers_to = if accept.refers_to == RefersTo::LastReceived {
+        guards.push_str(&format!(" AND {} IS NOT NULL", last_received()));
+        last_received()
+    } else {
+        "?7".to_owned()
+    };
+    let adapted = if accept.adapted.is_some() {
+        "?22"
+    } else {
+        "NULL"
+    };
     if accept.is_local {
         guards.push_str(" AND c.id IS NOT NULL");
     }
@@ -109,10 +162,10 @@ pub fn insert(accept: &Accept) -> Statement {
     let sql = format!(
         "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
            content, actor, reply_to, metadata, client_message_id, fingerprint, seq, turn, due_at, pushed_at,
-           {sent_at}expires_at, created_at)
+           {sent_at}expires_at, created_at, adapted)
          SELECT h.workspace_id, ?1, COALESCE(c.id, ?16), h.id, {contact},
-           'outbound', {state}, ?5, ?6, ?7, ?8, ?9, ?10,
-           COALESCE(c.last_seq, 0) + 1, {unsent}, ?12, ?11
+           'outbound', {state}, ?5, ?6, {refers_to}, ?8, ?9, ?10,
+           COALESCE(c.last_seq, 0) + 1, {unsent}, ?12, ?11, {adapted}
          FROM channel h
          JOIN api_key k ON k.id = ?3 AND k.workspace_id = h.workspace_id
          {source}
@@ -140,7 +193,7 @@ pub fn insert(accept: &Accept) -> Statement {
                 Actor::Bot => "bot",
                 Actor::Human => "human",
             },
-            accept.reply_to,
+            accept.named_message(),
             accept.metadata.as_deref(),
             accept.client_message_id.as_deref(),
             accept.fingerprint.as_str(),
@@ -154,14 +207,37 @@ pub fn insert(accept: &Accept) -> Statement {
             found_by,
         ],
     );
-    // No more values than the statement has parameters.
-    if kind.is_some() || accept.template.is_some() {
+    // As many values as the statement has parameters.
+    if kind.is_some() || accept.template.is_some() || accept.adapted.is_some() {
         statement.values.push(kind.into());
     }
-    if let Some((template, version)) = accept.template {
+    if accept.template.is_some() || accept.adapted.is_some() {
+        let (template, version) = accept.template.unzip();
         statement.values.extend(values![template, version]);
     }
+    if let Some(adapted) = &accept.adapted {
+        statement.values.push(Value::from(adapted.as_str()));
+    }
     statement
+}
+
+/// The messages that follow the first at once, each with the next turn.
+fn parts(accept: &Accept) -> Statement {
+    Statement::new(
+        "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
+           content, actor, metadata, seq, turn, due_at, pushed_at, expires_at, created_at, adapted)
+         SELECT m.workspace_id, p.value ->> '$.id', m.conversation_id, m.channel_id, m.contact_id, 'outbound',
+           'accepted', p.value ->> '$.content', m.actor, m.metadata, m.seq + p.key + 1, m.seq + p.key + 1,
+           m.created_at, m.created_at, m.expires_at, m.created_at, m.adapted
+         FROM message m CROSS JOIN json_each(?3) p
+         WHERE m.workspace_id = ?1 AND m.id = ?2
+         ON CONFLICT DO NOTHING",
+        values![
+            accept.workspace_id,
+            accept.id,
+            serde_json::json!(accept.parts),
+        ],
+    )
 }
 
 /// Tells of a message that was sent by being accepted. The second statement gives back
@@ -185,6 +261,9 @@ pub fn tell_sent(accept: &Accept) -> Vec<Statement> {
 /// What hangs on the message row: contact, identity, conversation, idempotency.
 pub fn follow(accept: &Accept) -> Vec<Statement> {
     let mut statements = Vec::new();
+    if !accept.parts.is_empty() {
+        statements.push(parts(accept));
+    }
     if let Some((address, kind, conversation, contact)) = accept.address() {
         let name = accept.contact_name.as_deref();
         let known_as = [(kind.name(), address.0.as_str())];
@@ -227,16 +306,17 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         statements.push(search::found_by(accept.workspace_id, contact, &line));
     }
     // The highest seq, not one more: the batch may run twice.
+    let parts = i64::try_from(accept.parts.len()).unwrap_or(0);
     statements.push(Statement::new(
         "UPDATE conversation SET
-           last_seq = MAX(last_seq, m.seq),
+           last_seq = MAX(last_seq, m.seq + ?3),
            last_outbound_at = MAX(COALESCE(last_outbound_at, 0), m.created_at),
            last_activity_at = MAX(last_activity_at, m.created_at)
          FROM (SELECT workspace_id, conversation_id, seq, created_at FROM message
                WHERE workspace_id = ?1 AND id = ?2) m
          WHERE conversation.workspace_id = m.workspace_id AND conversation.id = m.conversation_id
-           AND conversation.last_seq < m.seq",
-        values![accept.workspace_id, accept.id],
+           AND conversation.last_seq < m.seq + ?3",
+        values![accept.workspace_id, accept.id, parts],
     ));
     if let Some(scope) = &accept.scope {
         statements.push(Statement::new(
@@ -317,6 +397,13 @@ pub fn explain(accept: &Accept) -> Statement {
             ("c.channel_id = h.id AND c.address = ?4", address.0.clone())
         }
     };
+    let is_known = if accept.refers_to == RefersTo::LastReceived {
+        format!("{} IS NOT NULL", last_received())
+    } else {
+        "?5 IS NULL OR EXISTS (SELECT 1 FROM message r
+                 WHERE r.workspace_id = ?1 AND r.id = ?5 AND r.conversation_id = c.id)"
+            .to_owned()
+    };
     Statement::new(
         format!(
             "SELECT
@@ -324,8 +411,7 @@ pub fn explain(accept: &Accept) -> Statement {
                  AND (k.expires_at IS NULL OR k.expires_at > ?6)) AS key_is_live,
                h.version AS channel_version, h.status AS channel_status, h.deleted_at AS channel_deleted_at,
                c.id AS conversation_id, c.last_inbound_at,
-               (?5 IS NULL OR EXISTS (SELECT 1 FROM message r
-                 WHERE r.workspace_id = ?1 AND r.id = ?5 AND r.conversation_id = c.id)) AS reply_is_known,
+               ({is_known}) AS reference_is_known,
                (?7 IS NULL OR EXISTS (SELECT 1 FROM template t WHERE t.workspace_id = ?1 AND t.id = ?7
                  AND t.channel_id = ?2 AND t.version = ?8 AND t.status = 'APPROVED')) AS template_is_current
              FROM (SELECT 1)
@@ -337,7 +423,7 @@ pub fn explain(accept: &Accept) -> Statement {
             accept.channel_id,
             accept.key_id,
             by,
-            accept.reply_to,
+            accept.named_message(),
             accept.now,
             accept.template.map(|(id, _)| id),
             accept.template.map(|(_, version)| version),

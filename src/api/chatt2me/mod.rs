@@ -1,5 +1,7 @@
 //! Chatt2.me's API: `/v1/communication/…` and `/v1/organization/…`.
 
+mod content;
+mod older;
 mod wire;
 
 use super::problem::{self, Told};
@@ -89,16 +91,18 @@ async fn send<P: Ports>(
     };
     let mut to = String::new();
     let mut places = Places::default();
+    let mut said = None;
     let read = |json: Value| {
         to = text(&json, "to");
         let wanted = wire::send(kind, json)?;
         places = wanted.places;
+        said = wanted.kind;
         Ok(wanted.send)
     };
     let sent = sending::send(gateway, call, &route, read).await;
     match sent {
         Ok(accepted) => {
-            let response = json_response(StatusCode::OK, &answer(kind, &accepted, to.trim()));
+            let response = json_response(StatusCode::OK, &answer(kind, &accepted, to.trim(), said));
             sending::marked(response, accepted.is_replay)
         }
         Err(Refusal::Gateway(Error::NotFound { pointer, .. }))
@@ -120,7 +124,12 @@ fn text(json: &Value, field: &str) -> String {
 }
 
 /// What is said of a message that was taken; the same in every replay.
-fn answer<'a>(kind: ChannelKind, accepted: &'a Accepted, to: &'a str) -> Answer<'a> {
+fn answer<'a>(
+    kind: ChannelKind,
+    accepted: &'a Accepted,
+    to: &'a str,
+    said: Option<&'static str>,
+) -> Answer<'a> {
     let message = &accepted.message;
     let is_described = matches!(kind, ChannelKind::Messenger | ChannelKind::Instagram);
     let answer = Answer {
@@ -129,7 +138,7 @@ fn answer<'a>(kind: ChannelKind, accepted: &'a Accepted, to: &'a str) -> Answer<
         error_message: None,
         error_code: None,
         recipient_id: is_described.then_some(to),
-        kind: wire::kind_of(&message.content).filter(|_| is_described),
+        kind: said.filter(|_| is_described),
     };
     match &accepted.word {
         None | Some(Word::Unsettled) => answer,

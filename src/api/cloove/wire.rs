@@ -155,10 +155,7 @@ pub fn text(json: Value, conversation: String) -> Result<Send, Error> {
         let detail = format!("must be 1 to {MOST_TEXT} characters, not all of them blank");
         return Err(Error::invalid("/text", detail));
     }
-    let content = Content::Text {
-        text: wire.text,
-        preview_url: None,
-    };
+    let content = Content::text_of(wire.text);
     let to = Recipient::Conversation(conversation);
     Ok(draft(None, to, content.into(), None))
 }

@@ -1,9 +1,9 @@
 //! `/v1/messages`, and the messages of a conversation.
 
 use super::super::page::{Listed, Paging};
-use super::{Answer, Call, choice, id, json_response, wire};
+use super::{Answer, Call, auth, choice, id, json_response, parse, wire};
 use crate::api::sending::{self, Route};
-use crate::gateway::{Gateway, MessageFilter, Pace, Ports, view};
+use crate::gateway::{Freshness, Gateway, MessageFilter, Pace, Ports, view};
 use crate::model::access::Key;
 use crate::model::id::{ChannelId, ConversationId, MessageId};
 use crate::model::message::DeliveryStatus;
@@ -57,4 +57,21 @@ pub async fn send<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
     let message = view::Message::from(accepted.message.as_accepted());
     let response = json_response(StatusCode::ACCEPTED, &message);
     Ok(sending::marked(response, is_replay))
+}
+
+/// Says what would become of a message, and sends nothing.
+pub async fn validate<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
+    let secret = auth::secret(gateway, call.request.headers()).await?;
+    let json = match parse(call) {
+        Ok(json) => json,
+        Err(refusal) => {
+            gateway.authenticate(&secret, Freshness::Now).await?;
+            return Err(refusal);
+        }
+    };
+    let validation = gateway.validate(&secret, wire::send(json)).await?;
+    Ok(json_response(
+        StatusCode::OK,
+        &wire::Validated::from(validation),
+    ))
 }

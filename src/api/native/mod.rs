@@ -4,16 +4,16 @@ mod administer;
 mod api_keys;
 mod channels;
 mod contacts;
-mod content;
 mod conversations;
 mod messages;
 mod templates;
 mod webhooks;
 mod wire;
 
+use super::page::Listed;
 use super::reading::{body, choice, id, parse};
 use super::{Answer, Call, auth, json_response, problem};
-use crate::gateway::{Error, Gateway, Ports};
+use crate::gateway::{Error, Gateway, Ports, capabilities};
 use crate::model::access::Scope;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
@@ -25,7 +25,9 @@ pub enum Action {
     ShowWorkspace,
     ApiKeys(api_keys::Action),
     Channels(channels::Action),
+    ShowCapabilities,
     SendMessage,
+    ValidateMessage,
     Messages(messages::Action),
     Contacts(contacts::Action),
     Conversations(conversations::Action),
@@ -34,8 +36,8 @@ pub enum Action {
 }
 
 use Action::{
-    Administer, ApiKeys, Channels, Contacts, Conversations, Messages, SendMessage, ShowWorkspace,
-    Templates, Webhooks,
+    Administer, ApiKeys, Channels, Contacts, Conversations, Messages, SendMessage,
+    ShowCapabilities, ShowWorkspace, Templates, ValidateMessage, Webhooks,
 };
 
 pub static ROUTES: &[(Method, &str, Action)] = &[
@@ -101,7 +103,9 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         "/v1/channels/{id}/test",
         Channels(channels::Action::Test),
     ),
+    (Method::GET, "/v1/capabilities", ShowCapabilities),
     (Method::POST, "/v1/messages", SendMessage),
+    (Method::POST, "/v1/messages/validate", ValidateMessage),
     (
         Method::GET,
         "/v1/messages",
@@ -208,6 +212,12 @@ pub async fn handle<P: Ports>(
         Administer(action) => administer::handle(gateway, action, call).await,
         // The send itself checks the key, together with everything else.
         SendMessage => messages::send(gateway, call).await,
+        ValidateMessage => messages::validate(gateway, call).await,
+        // It is no secret what providers carry.
+        ShowCapabilities => Ok(json_response(
+            StatusCode::OK,
+            &Listed::whole(capabilities()),
+        )),
         ShowWorkspace => with_key(gateway, action, call, None).await,
         ApiKeys(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Channels(of) => with_key(gateway, action, call, Some(of.scope())).await,
@@ -239,6 +249,8 @@ async fn with_key<P: Ports>(
             let workspace = gateway.workspace(&key).await?;
             Ok(json_response(StatusCode::OK, &workspace))
         }
-        Administer(_) | SendMessage => Err(Error::Internal.into()),
+        Administer(_) | SendMessage | ShowCapabilities | ValidateMessage => {
+            Err(Error::Internal.into())
+        }
     }
 }

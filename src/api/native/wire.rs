@@ -1,21 +1,23 @@
 //! The native surface's JSON, as clients write it.
 
-use super::content::content;
 use crate::api::reading::{Name, Named, given, read, refuse_unbuilt, take};
+use crate::api::{content, problem};
 use crate::channel::Invalid;
 use crate::gateway::{
     ChannelPatch, ConnectChannel, ContactPatch, ConversationPatch, Error, IssuedKey as Issued,
-    NewApiKey, NewContact, NewSubscriber, Recipient, Send, Sender, TemplatePatch, is_credential,
+    NewApiKey, NewContact, NewSubscriber, Recipient, Segments, Send, Sender, TemplatePatch,
+    Validation, is_credential,
 };
 use crate::model::access::{Environment, Scope};
 use crate::model::channel::{
     ChannelKind, ChannelStatus, Credentials, InstagramLogin, OnUnknownOutcome, Settings,
 };
 use crate::model::contact::{Identity, IdentityKind};
+use crate::model::content::Content;
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::event::{EventType, NOT_EMITTED, Style};
 use crate::model::id::{ChannelId, KeyId, MessageId};
-use crate::model::message::Actor;
+use crate::model::message::{Actor, Change};
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -445,7 +447,7 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
     let given = take(&mut json, "content");
     refuse_unbuilt(&json, "", &["scheduledAt"])?;
     let wire: Wire = read(json, "")?;
-    let content = content(given)?;
+    let content = content::draft(given)?;
     match wire.on_unsupported.as_deref() {
         None | Some("reject") => {}
         Some("adapt") => {
@@ -487,4 +489,63 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         contact_name: None,
         workspace: None,
     })
+}
+
+/// What would become of a message.
+#[derive(Serialize)]
+pub struct Validated {
+    valid: bool,
+    problems: Vec<ValidationProblem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adapted: Option<Adapted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segments: Option<Segments>,
+}
+
+#[derive(Serialize)]
+struct ValidationProblem {
+    code: &'static str,
+    /// Of the field that is to blame, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    detail: String,
+}
+
+/// As what the message would be sent.
+#[derive(Serialize)]
+struct Adapted {
+    changes: Vec<Change>,
+    parts: Vec<Content>,
+}
+
+impl From<Validation> for Validated {
+    fn from(validation: Validation) -> Self {
+        let mut problems = Vec::new();
+        for error in validation.problems {
+            let told = problem::told(&error.into());
+            if told.fields.is_empty() {
+                problems.push(ValidationProblem {
+                    code: told.code,
+                    pointer: None,
+                    detail: told.detail,
+                });
+                continue;
+            }
+            problems.extend(told.fields.into_iter().map(|field| ValidationProblem {
+                code: told.code,
+                pointer: Some(field.pointer),
+                detail: field.detail,
+            }));
+        }
+        let adapted = (!validation.changes.is_empty()).then_some(Adapted {
+            changes: validation.changes,
+            parts: validation.parts,
+        });
+        Self {
+            valid: problems.is_empty(),
+            problems,
+            adapted,
+            segments: validation.segments,
+        }
+    }
 }

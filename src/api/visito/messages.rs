@@ -3,7 +3,7 @@
 use super::{Answer, Call, json_response, read, take};
 use crate::api::sending::{self, Route};
 use crate::api::template::filled;
-use crate::channel::Invalid;
+use crate::api::{cloud, content};
 use crate::gateway::{Draft, Error, Gateway, Pace, Ports, Recipient, Send, Sender};
 use crate::model::channel::ChannelKind;
 use crate::model::content::Content;
@@ -14,8 +14,9 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Kinds of the documented list that cannot be sent yet; they are refused by name.
-const NOT_SENDABLE: [&str; 6] = [
+/// The kinds of the documented list, but for templates.
+const KINDS: [&str; 7] = [
+    "text",
     "image",
     "video",
     "audio",
@@ -23,6 +24,30 @@ const NOT_SENDABLE: [&str; 6] = [
     "location",
     "interactive",
 ];
+
+/// Where the parts of a message stand in the body it was read from.
+#[derive(Default)]
+struct Places {
+    kind: String,
+    /// A file's address is in `link`.
+    is_linked: bool,
+    /// An interactive message in the Cloud API's form.
+    cloud: Option<Value>,
+}
+
+impl Places {
+    /// Where a content's field stands here: `/content/text` of a text is `/text/text`.
+    fn of(&self, pointer: &str) -> String {
+        let kind = &self.kind;
+        match (pointer.strip_prefix("/content"), &self.cloud) {
+            (Some("/type"), _) => "/type".to_owned(),
+            (Some("/url"), _) if self.is_linked => format!("/{kind}/link"),
+            (Some(rest), Some(cloud)) => format!("/{kind}{}", cloud::pointer(cloud, rest)),
+            (Some(rest), None) => format!("/{kind}{rest}"),
+            (None, _) => pointer.to_owned(),
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct Sent {
@@ -40,10 +65,9 @@ pub async fn send<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
         pace: Pace::Queued,
         client_message_id: None,
     };
-    let mut kind = String::new();
-    let accepted = sending::send(gateway, call, &route, |json| message(json, &mut kind)).await;
-    let accepted =
-        accepted.map_err(|refusal| refusal.repointed(|pointer| of_content(pointer, &kind)))?;
+    let mut places = Places::default();
+    let accepted = sending::send(gateway, call, &route, |json| message(json, &mut places)).await;
+    let accepted = accepted.map_err(|refusal| refusal.repointed(|pointer| places.of(pointer)))?;
     let is_replay = accepted.is_replay;
     let message = accepted.message.as_accepted();
     let sent = Sent {
@@ -85,7 +109,11 @@ pub async fn send_template<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> A
         {
             return Error::not_found("WhatsApp channel").into();
         }
-        refusal.repointed(|pointer| of_content(pointer, "template"))
+        let places = Places {
+            kind: "template".to_owned(),
+            ..Places::default()
+        };
+        refusal.repointed(|pointer| places.of(pointer))
     })?;
     let sent = TemplateSent {
         accepted: true,
@@ -95,55 +123,62 @@ pub async fn send_template<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> A
     Ok(sending::marked(response, accepted.is_replay))
 }
 
-/// Where a content's field stands here: `/content/text` of a text is `/text/text`.
-fn of_content(pointer: &str, kind: &str) -> String {
-    match pointer.strip_prefix("/content") {
-        Some("/type") => "/type".to_owned(),
-        Some(rest) => format!("/{kind}{rest}"),
-        None => pointer.to_owned(),
-    }
-}
-
-/// Reads `{type,to,<type>:{…}}`, and leaves its type in `kind`.
-fn message(mut json: Value, kind: &mut String) -> Result<Send, Error> {
+/// Reads `{type,to,<type>:{…}}`, and leaves in `places` where its parts stand.
+fn message(mut json: Value, places: &mut Places) -> Result<Send, Error> {
     #[derive(Deserialize)]
     struct Wire {
         #[serde(rename = "type")]
         kind: String,
         to: String,
     }
-    #[derive(Deserialize)]
-    struct Text {
-        text: String,
-    }
-    let [text, given_template] = ["text", "template"].map(|field| take(&mut json, field));
+    let given = json.get("type").and_then(Value::as_str).map(str::to_owned);
+    let given = given.and_then(|kind| take(&mut json, &kind));
     let wire: Wire = read(json, "")?;
-    kind.clone_from(&wire.kind);
-    let content = match wire.kind.as_str() {
-        "text" => {
-            let text: Text = read(required(text, "/text")?, "/text")?;
-            Draft::Content(Content::Text {
-                text: text.text,
-                preview_url: None,
-            })
-        }
-        "template" => Draft::Template(template(required(given_template, "/template")?)?),
-        kind if NOT_SENDABLE.contains(&kind) => {
-            let detail = format!("{kind} cannot be sent yet");
-            return Err(Error::UnsupportedContent(Invalid::new("/type", detail)));
-        }
-        _ => {
-            return Err(Error::invalid(
-                "/type",
-                "must be one of text, image, video, audio, document, location, interactive and template",
-            ));
-        }
+    places.kind.clone_from(&wire.kind);
+    let kind = wire.kind.as_str();
+    let pointer = format!("/{kind}");
+    let content = if kind == "template" {
+        Draft::Template(template(required(given, &pointer)?)?)
+    } else if KINDS.contains(&kind) {
+        let given = required(given, &pointer)?;
+        content(kind, given, places)?.into()
+    } else {
+        return Err(Error::invalid(
+            "/type",
+            "must be one of text, image, video, audio, document, location, interactive and template",
+        ));
     };
     Ok(Send::new(
         Sender::default(),
         Recipient::Conversation(wire.to),
         content,
     ))
+}
+
+/// Reads a content's own object: in our fields, a file's address also in `link`, an
+/// interactive message also as the Cloud API has it. (A pointer below `/content` is brought
+/// into this form where the answer is made.)
+fn content(kind: &str, mut given: Value, places: &mut Places) -> Result<Content, Error> {
+    if !given.is_object() {
+        return Err(Error::invalid(format!("/{kind}"), "must be an object"));
+    }
+    let json = if kind == "interactive" && cloud::is(&given) {
+        let ours = cloud::interactive(&given)
+            .map_err(|error| error.repointed(|pointer| format!("/interactive{pointer}")))?;
+        places.cloud = Some(given);
+        ours
+    } else {
+        places.is_linked = given.get("url").is_none() && given.get("link").is_some();
+        let link = take(&mut given, "link");
+        if let Some(fields) = given.as_object_mut() {
+            if let Some(link) = link {
+                fields.entry("url").or_insert(link);
+            }
+            fields.insert("type".to_owned(), Value::from(kind));
+        }
+        given
+    };
+    content::read(json)
 }
 
 /// Reads `{to,template}` for a channel.

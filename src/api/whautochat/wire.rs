@@ -1,16 +1,16 @@
 //! WhautoChat's JSON: who is written to, in which workspace, and what is said.
 
 use super::Form;
+use crate::api::content::{self, of};
 use crate::api::problem::FieldError;
 use crate::api::reading::{read, refuse_unbuilt, take};
 use crate::api::template;
-use crate::channel::Invalid;
 use crate::gateway::{Draft, Error, Recipient, Send, Sender};
 use crate::model::channel::ChannelKind;
-use crate::model::content::Content;
+use crate::model::content::{Content, Media};
 use crate::model::id::{MessageId, WorkspaceId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What fills a template.
 const FILLING: [&str; 2] = ["components", "variables"];
@@ -20,6 +20,7 @@ const FILLING: [&str; 2] = ["components", "variables"];
 pub struct Places {
     is_to_contact: bool,
     template: TemplatePlaces,
+    form: Option<(ChannelKind, Form)>,
 }
 
 /// Where a template and what fills it stand.
@@ -38,12 +39,39 @@ impl Places {
             "/to" if self.is_to_contact => "/contact/id".to_owned(),
             "/to" => "/recepient/phoneNumber".to_owned(),
             "/content/text" => "/textMessage".to_owned(),
-            "/content/type" => "/template".to_owned(),
-            _ => match pointer.strip_prefix("/content") {
-                Some(rest) => self.template.of(&format!("/template{rest}")),
-                None => pointer.to_owned(),
+            _ => match (pointer.strip_prefix("/content"), self.form) {
+                (None, _) => pointer.to_owned(),
+                (Some("/type"), Some((_, Form::Text))) => "/textMessage".to_owned(),
+                (Some("/mimeType"), Some((_, Form::Media))) => "/mimeType".to_owned(),
+                (Some(_), Some((_, Form::Media))) => "/mediaUrl".to_owned(),
+                (Some("/type"), Some((ChannelKind::Whatsapp, Form::Template))) => {
+                    "/template".to_owned()
+                }
+                (Some(rest), Some((ChannelKind::Telegram, Form::Template))) => of_buttons(rest),
+                (
+                    Some(rest),
+                    Some((ChannelKind::Messenger | ChannelKind::Instagram, Form::Template)),
+                ) => of_elements(rest),
+                (Some(rest), _) => self.template.of(&format!("/template{rest}")),
             },
         }
+    }
+}
+
+/// A field of a message with buttons.
+fn of_buttons(rest: &str) -> String {
+    match rest {
+        "/body" => "/textMessage".to_owned(),
+        _ if rest.starts_with("/buttons") => rest.replace("/id", "/payload"),
+        _ => "/buttons".to_owned(),
+    }
+}
+
+/// A field of cards.
+fn of_elements(rest: &str) -> String {
+    match rest.strip_prefix("/cards") {
+        Some(rest) => format!("/elements{}", rest.replace("/id", "/payload")),
+        None => "/elements".to_owned(),
     }
 }
 
@@ -96,11 +124,9 @@ pub fn send(kind: ChannelKind, form: Form, mut json: Value) -> Result<Wanted, Er
     let (content, template) = match form {
         Form::Text => (text(&mut json), TemplatePlaces::default()),
         Form::Template if kind == ChannelKind::Whatsapp => templated(&mut json),
-        Form::Template if kind == ChannelKind::Telegram => {
-            (unbuilt("/buttons"), Default::default())
-        }
-        Form::Template => (unbuilt("/elements"), Default::default()),
-        Form::Media => (unbuilt("/mediaUrl"), Default::default()),
+        Form::Template if kind == ChannelKind::Telegram => (buttons(&mut json), Default::default()),
+        Form::Template => (elements(&mut json), Default::default()),
+        Form::Media => (media(kind, &mut json), Default::default()),
     };
     let wire: Wire = read(json, "")?;
     let takes_numbers = kind == ChannelKind::Whatsapp;
@@ -141,25 +167,119 @@ pub fn send(kind: ChannelKind, form: Form, mut json: Value) -> Result<Wanted, Er
     let places = Places {
         is_to_contact,
         template,
+        form: Some((kind, form)),
     };
     Ok(Wanted { send, places })
 }
 
 /// Reads a text.
 fn text(json: &mut Value) -> Result<Draft, Error> {
-    match take(json, "textMessage") {
-        Some(Value::String(text)) => Ok(Draft::Content(Content::Text {
-            text,
-            preview_url: None,
-        })),
-        Some(Value::Null) | None => Err(Error::invalid("/textMessage", "is required")),
-        Some(_) => Err(Error::invalid("/textMessage", "must be text")),
+    Ok(Content::text_of(string(json, "textMessage")?).into())
+}
+
+/// A field that must be text.
+fn string(json: &mut Value, field: &str) -> Result<String, Error> {
+    match take(json, field) {
+        Some(Value::String(text)) => Ok(text),
+        Some(Value::Null) | None => Err(Error::invalid(format!("/{field}"), "is required")),
+        Some(_) => Err(Error::invalid(format!("/{field}"), "must be text")),
     }
 }
 
-/// A form that is documented and not built; it names the field that makes it.
-fn unbuilt(pointer: &str) -> Result<Draft, Error> {
-    Ok(Draft::Unbuilt(Invalid::new(pointer, "cannot be sent yet")))
+/// A field that must be an array.
+fn array(json: &mut Value, field: &str) -> Result<Vec<Value>, Error> {
+    match take(json, field) {
+        Some(Value::Array(items)) => Ok(items),
+        Some(Value::Null) | None => Err(Error::invalid(format!("/{field}"), "is required")),
+        Some(_) => Err(Error::invalid(format!("/{field}"), "must be an array")),
+    }
+}
+
+/// Reads a file: what it is to be shown as is told by its type.
+fn media(kind: ChannelKind, json: &mut Value) -> Result<Draft, Error> {
+    let url = string(json, "mediaUrl")?;
+    let mime_type = string(json, "mimeType")?;
+    if !mime_type.contains('/') {
+        return Err(Error::invalid("/mimeType", "must be such as image/jpeg"));
+    }
+    let media = Media {
+        url,
+        mime_type: Some(mime_type.clone()),
+        ..Media::default()
+    };
+    let family = mime_type
+        .split('/')
+        .next()
+        .unwrap_or("")
+        .to_ascii_lowercase();
+    let content = match family.as_str() {
+        // WhatsApp shows these as stickers and nothing else.
+        "image" if kind == ChannelKind::Whatsapp && mime_type == "image/webp" => {
+            Content::Sticker(media)
+        }
+        "image" => Content::Image(media),
+        "video" => Content::Video(media),
+        "audio" => Content::Audio(media),
+        _ => Content::Document(media),
+    };
+    Ok(content.into())
+}
+
+/// What a button answers, where it opens no page: its payload, else its title.
+fn answer(button: &Value) -> Option<Value> {
+    let field = |name: &str| button.get(name).filter(|value| !value.is_null());
+    match (field("url"), field("payload")) {
+        (Some(_), payload) => payload.cloned(),
+        (None, payload) => payload.or(field("title")).cloned(),
+    }
+}
+
+/// Reads a text with buttons.
+fn buttons(json: &mut Value) -> Result<Draft, Error> {
+    let text = string(json, "textMessage")?;
+    let buttons = array(json, "buttons")?;
+    let buttons = buttons.iter().map(|button| {
+        json!({ "title": button.get("title"), "id": answer(button), "url": button.get("url") })
+    });
+    drafted(
+        of(
+            "interactive",
+            [
+                ("kind", Some(json!("buttons"))),
+                ("body", Some(Value::from(text))),
+                ("buttons", Some(buttons.collect())),
+            ],
+        ),
+        of_buttons,
+    )
+}
+
+/// Reads cards.
+fn elements(json: &mut Value) -> Result<Draft, Error> {
+    let elements = array(json, "elements")?;
+    let cards = elements.iter().map(|element| {
+        let buttons = element.get("buttons").and_then(Value::as_array);
+        let buttons = buttons.into_iter().flatten().map(|button| {
+            let is_page = button.get("url").is_some_and(|url| !url.is_null());
+            json!({
+                "kind": if is_page { "url" } else { "reply" }, "title": button.get("title"),
+                "id": answer(button), "url": button.get("url"),
+            })
+        });
+        json!({
+            "title": element.get("title"), "subtitle": element.get("subtitle"),
+            "imageUrl": element.get("imageUrl").or(element.get("image_url")),
+            "buttons": buttons.collect::<Vec<_>>(),
+        })
+    });
+    drafted(of("cards", [("cards", Some(cards.collect()))]), of_elements)
+}
+
+fn drafted(json: Value, places: fn(&str) -> String) -> Result<Draft, Error> {
+    let content = content::read(json).map_err(|error| {
+        error.repointed(|pointer| places(pointer.strip_prefix("/content").unwrap_or(pointer)))
+    })?;
+    Ok(content.into())
 }
 
 /// Reads a template: its key as a text, or an object that names it; what fills it stands

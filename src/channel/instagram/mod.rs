@@ -1,22 +1,19 @@
 //! Instagram's direct messages, by either of Meta's two logins.
 //! <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>
 
+mod profile;
+
 use super::{
-    Entry, Invalid, Limit, Origins, Outbound, Profile, SendError, Unverified, join, messaging,
+    Entry, Invalid, Origins, Outbound, Profile, SendError, Split, Unverified, join, messaging,
     meta, post_json,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials, InstagramLogin};
 use crate::model::contact::{Address, IdentityKind};
+use crate::model::content::Content;
 use bytes::Bytes;
 use http::{Request, Response};
 
 pub struct Adapter;
-
-static PROFILE: Profile = Profile {
-    text: Limit::Bytes(1000),
-    templates: false,
-    is_local: false,
-};
 
 impl super::Adapter for Adapter {
     fn kind(&self) -> ChannelKind {
@@ -24,7 +21,7 @@ impl super::Adapter for Adapter {
     }
 
     fn profile(&self) -> &'static Profile {
-        &PROFILE
+        &profile::PROFILE
     }
 
     fn credential_names(&self) -> &'static [&'static str] {
@@ -65,13 +62,17 @@ impl super::Adapter for Adapter {
         IdentityKind::Instagram
     }
 
+    fn split(&self, content: &Content) -> Option<Split> {
+        messaging::split(content)
+    }
+
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
         let credentials = &send.channel.credentials;
         let path = format!("{}/messages", credentials.get("accountId"));
         post_json(
             &join(origin(origins, send.channel), &path),
             Some(credentials.get("accessToken")),
-            &messaging::Send::new(send),
+            &messaging::body(send)?,
         )
     }
 

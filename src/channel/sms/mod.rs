@@ -1,13 +1,16 @@
 //! SMS through Twilio. <https://www.twilio.com/docs/messaging/api>
 
+mod profile;
+mod segments;
 mod wire;
 
 use super::{
-    Entry, Invalid, Limit, Origins, Outbound, Profile, Reason, SendError, Unverified, join,
+    Entry, Invalid, Origins, Outbound, Profile, Reason, Segments, SendError, Unverified, join,
     lenient, post_form, retry_after_ms, sign,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, IdentityKind};
+use crate::model::content::Content;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -16,19 +19,13 @@ use serde_json::Value;
 
 pub struct Adapter;
 
-static PROFILE: Profile = Profile {
-    text: Limit::Characters(1600),
-    templates: false,
-    is_local: false,
-};
-
 impl super::Adapter for Adapter {
     fn kind(&self) -> ChannelKind {
         ChannelKind::Sms
     }
 
     fn profile(&self) -> &'static Profile {
-        &PROFILE
+        &profile::PROFILE
     }
 
     fn credential_names(&self) -> &'static [&'static str] {
@@ -86,13 +83,21 @@ impl super::Adapter for Adapter {
         IdentityKind::Phone
     }
 
+    /// A file goes as one MMS, whatever its caption.
+    fn segments(&self, content: &Content) -> Option<Segments> {
+        let Content::Text(text) = content else {
+            return None;
+        };
+        Some(segments::of(&text.text))
+    }
+
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
         let account = send.channel.credentials.get("accountSid");
         let path = format!("2010-04-01/Accounts/{account}/Messages.json");
         post_form(
             &join(&origins.twilio, &path),
             &basic(&send.channel.credentials),
-            wire::body(send),
+            wire::body(send)?,
         )
     }
 

@@ -1,6 +1,8 @@
 //! Twilio's forms: the body of a send, inbound messages and status callbacks.
 
-use super::super::{Inbound, InboundMessage, Outbound, Reason, Sender, StatusReport};
+use super::super::{
+    Inbound, InboundMessage, Outbound, Reason, SendError, Sender, StatusReport, not_carried,
+};
 use super::number;
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::Content;
@@ -12,20 +14,27 @@ use std::collections::HashMap;
 /// send settles itself.
 const MESSAGE: &str = "message";
 
+/// The body of a send: a text, or a file with its caption.
 /// <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message>
-pub fn body(send: &Outbound<'_>) -> String {
-    let text = match send.content {
-        Content::Text { text, .. } => text.as_str(),
-        // Refused before it is stored; an empty text is refused by the provider.
-        Content::Template(_) | Content::Unsupported { .. } => "",
+pub fn body(send: &Outbound<'_>) -> Result<String, SendError> {
+    let media = send.content.media();
+    let text = match (send.content, media) {
+        (Content::Text(text), _) => Some(text.text.as_str()),
+        (_, Some(media)) => media.caption.as_deref(),
+        (content, None) => return Err(not_carried(content)),
     };
     let callback = format!("{}?{MESSAGE}={}", send.inbound_url, send.message_id);
-    url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("To", &send.to.0)
-        .append_pair("From", &send.channel.identifier)
-        .append_pair("Body", text)
-        .append_pair("StatusCallback", &callback)
-        .finish()
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("To", &send.to.0);
+    form.append_pair("From", &send.channel.identifier);
+    if let Some(text) = text {
+        form.append_pair("Body", text);
+    }
+    if let Some(media) = media {
+        form.append_pair("MediaUrl", &media.url);
+    }
+    form.append_pair("StatusCallback", &callback);
+    Ok(form.finish())
 }
 
 /// What a code of Twilio's means, in an answer or in a status.
@@ -112,14 +121,9 @@ fn content(form: &Form) -> Content {
     let text = form.get("Body").unwrap_or("").replace('\0', "");
     let media = form.get("NumMedia").and_then(|count| count.parse().ok());
     if !text.is_empty() || media.unwrap_or(0_u32) == 0 {
-        return Content::Text {
-            text,
-            preview_url: None,
-        };
+        return Content::text_of(text);
     }
-    Content::Unsupported {
-        provider_type: "media".to_owned(),
-    }
+    Content::unsupported("media")
 }
 
 /// <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>

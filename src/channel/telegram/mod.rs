@@ -1,24 +1,22 @@
 //! Telegram through the Bot API. <https://core.telegram.org/bots/api>
 
+mod profile;
+mod send;
+mod vcard;
 mod wire;
 
 use super::{
-    Entry, Invalid, Limit, Origins, Outbound, Profile, Reason, SendError, Unverified, join,
+    Entry, Invalid, Origins, Outbound, Profile, Reason, SendError, Split, Unverified, join,
     lenient, post_json, retry_after_ms, sign,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, IdentityKind};
+use crate::model::content::Content;
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
 
 pub struct Adapter;
-
-static PROFILE: Profile = Profile {
-    text: Limit::Characters(4096),
-    templates: false,
-    is_local: false,
-};
 
 impl super::Adapter for Adapter {
     fn kind(&self) -> ChannelKind {
@@ -26,7 +24,7 @@ impl super::Adapter for Adapter {
     }
 
     fn profile(&self) -> &'static Profile {
-        &PROFILE
+        &profile::PROFILE
     }
 
     fn credential_names(&self) -> &'static [&'static str] {
@@ -102,11 +100,15 @@ impl super::Adapter for Adapter {
         IdentityKind::Telegram
     }
 
+    fn split(&self, content: &Content) -> Option<Split> {
+        send::split(content)
+    }
+
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
-        let body = wire::SendMessage::new(send);
+        let method = send::method(send)?;
         let token = send.channel.credentials.get("botToken");
-        let path = format!("bot{token}/{}", wire::SendMessage::METHOD);
-        post_json(&join(&origins.telegram, &path), None, &body)
+        let path = format!("bot{token}/{}", method.name);
+        post_json(&join(&origins.telegram, &path), None, &method.parameters)
     }
 
     fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {

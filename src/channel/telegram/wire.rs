@@ -1,69 +1,9 @@
-//! The Bot API's JSON: `sendMessage`, and updates.
+//! The Bot API's updates.
 
-use super::super::{Inbound, InboundMessage, Outbound, Sender, lenient};
+use super::super::{Inbound, InboundMessage, Sender, lenient};
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::Content;
-use serde::Serialize;
 use serde_json::Value;
-
-/// <https://core.telegram.org/bots/api#sendmessage>
-#[derive(Serialize)]
-pub struct SendMessage<'a> {
-    chat_id: ChatId<'a>,
-    text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link_preview_options: Option<LinkPreview>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_parameters: Option<Reply>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum ChatId<'a> {
-    Number(i64),
-    Name(&'a str),
-}
-
-#[derive(Serialize)]
-struct LinkPreview {
-    is_disabled: bool,
-}
-
-#[derive(Serialize)]
-struct Reply {
-    message_id: i64,
-    /// The answer is worth more than the reference to what it answers.
-    allow_sending_without_reply: bool,
-}
-
-impl<'a> SendMessage<'a> {
-    pub const METHOD: &'static str = "sendMessage";
-
-    pub fn new(send: &'a Outbound<'_>) -> Self {
-        let address = send.to.0.as_str();
-        let (text, preview_url) = match send.content {
-            Content::Text { text, preview_url } => (text.as_str(), *preview_url),
-            // Refused before it is stored; an empty text is refused by the provider.
-            Content::Template(_) | Content::Unsupported { .. } => ("", None),
-        };
-        Self {
-            chat_id: address
-                .parse()
-                .map_or(ChatId::Name(address), ChatId::Number),
-            text,
-            link_preview_options: preview_url.map(|is_wanted| LinkPreview {
-                is_disabled: !is_wanted,
-            }),
-            reply_parameters: send
-                .reply_to
-                .and_then(|id| id.rsplit(':').next()?.parse().ok())
-                .map(|message_id| Reply {
-                    message_id,
-                    allow_sending_without_reply: true,
-                }),
-        }
-    }
-}
 
 /// The id of a Message object, unique per bot: Telegram counts per chat, so the
 /// chat is part of it.
@@ -129,10 +69,7 @@ fn message(item: &Value) -> Inbound {
         return Inbound::Ignored("message without id".to_owned());
     };
     let content = match item.get("text").and_then(Value::as_str) {
-        Some(text) => Content::Text {
-            text: text.to_owned(),
-            preview_url: None,
-        },
+        Some(text) => Content::text_of(text),
         None => {
             let field = CONTENT_FIELDS
                 .iter()
@@ -140,9 +77,7 @@ fn message(item: &Value) -> Inbound {
             let Some(field) = field else {
                 return Inbound::Ignored("service message".to_owned());
             };
-            Content::Unsupported {
-                provider_type: (*field).to_owned(),
-            }
+            Content::unsupported(*field)
         }
     };
     let Some(from) = sender(item) else {

@@ -1,9 +1,9 @@
 //! Web chat: our own, with no provider behind it. A message is sent as soon as it is
 //! accepted; visitors fetch it.
 
-use super::{
-    Entry, Inbound, Invalid, Limit, Origins, Outbound, Profile, Reason, SendError, Unverified,
-};
+mod profile;
+
+use super::{Entry, Inbound, Invalid, Origins, Outbound, Profile, Reason, SendError, Unverified};
 use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, IdentityKind};
 use bytes::Bytes;
@@ -12,19 +12,13 @@ use uuid::Uuid;
 
 pub struct Adapter;
 
-static PROFILE: Profile = Profile {
-    text: Limit::Characters(4096),
-    templates: false,
-    is_local: true,
-};
-
 impl super::Adapter for Adapter {
     fn kind(&self) -> ChannelKind {
         ChannelKind::Webchat
     }
 
     fn profile(&self) -> &'static Profile {
-        &PROFILE
+        &profile::PROFILE
     }
 
     fn credential_names(&self) -> &'static [&'static str] {

@@ -1,27 +1,24 @@
 //! WhatsApp through Meta's Cloud API.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api>
 
+mod body;
 mod fill;
+mod profile;
 mod template;
 mod wire;
 
 use super::{
-    Entry, Invalid, Limit, Origins, Outbound, Profile, SendError, Unverified, join, lenient, meta,
+    Entry, Invalid, Origins, Outbound, Profile, SendError, Split, Unverified, join, lenient, meta,
     post_json,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, IdentityKind};
+use crate::model::content::Content;
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
 
 pub struct Adapter;
-
-static PROFILE: Profile = Profile {
-    text: Limit::Characters(4096),
-    templates: true,
-    is_local: false,
-};
 
 impl super::Adapter for Adapter {
     fn kind(&self) -> ChannelKind {
@@ -29,7 +26,7 @@ impl super::Adapter for Adapter {
     }
 
     fn profile(&self) -> &'static Profile {
-        &PROFILE
+        &profile::PROFILE
     }
 
     fn credential_names(&self) -> &'static [&'static str] {
@@ -93,10 +90,18 @@ impl super::Adapter for Adapter {
         IdentityKind::Whatsapp
     }
 
+    fn split(&self, content: &Content) -> Option<Split> {
+        if matches!(content, Content::Audio(_)) {
+            Split::caption(content)
+        } else {
+            None
+        }
+    }
+
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
         let credentials = &send.channel.credentials;
         let path = format!("{}/messages", credentials.get("phoneNumberId"));
-        let body = wire::Send::new(send);
+        let body = body::of(send)?;
         post_json(
             &join(&origins.graph, &path),
             Some(credentials.get("accessToken")),
@@ -111,6 +116,8 @@ impl super::Adapter for Adapter {
         let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         match lenient::text(body.pointer("/messages/0/id")) {
             Some(id) => Ok(Some(id)),
+            // A mark, which has no id.
+            None if body.get("success") == Some(&Value::Bool(true)) => Ok(None),
             None => Err(meta::error(response)),
         }
     }

@@ -1,106 +1,11 @@
-//! The Cloud API's JSON: the body of a send, and webhooks.
+//! The Cloud API's webhooks.
 
-use super::super::{Entry, Inbound, InboundMessage, Outbound, Sender, StatusReport, lenient, meta};
-use super::is_user_id;
+use super::super::{Entry, Inbound, InboundMessage, Sender, StatusReport, lenient, meta};
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::Content;
 use crate::model::id::MessageId;
 use crate::model::message::DeliveryStatus;
-use serde::Serialize;
 use serde_json::Value;
-
-/// `POST /{phone number id}/messages`.
-#[derive(Serialize)]
-pub struct Send<'a> {
-    messaging_product: &'static str,
-    recipient_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<&'a str>,
-    /// A business-scoped user id, for people without a phone number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recipient: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    context: Option<Context<'a>>,
-    /// Comes back in every status, so that an unclear send settles itself.
-    biz_opaque_callback_data: MessageId,
-    #[serde(flatten)]
-    body: Body<'a>,
-}
-
-#[derive(Serialize)]
-struct Context<'a> {
-    message_id: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Body<'a> {
-    Text { text: Text<'a> },
-    Template { template: Template<'a> },
-}
-
-#[derive(Serialize)]
-struct Template<'a> {
-    name: &'a str,
-    language: Language<'a>,
-    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
-    components: &'a [Value],
-}
-
-#[derive(Serialize)]
-struct Language<'a> {
-    code: &'a str,
-}
-
-#[derive(Serialize)]
-struct Text<'a> {
-    body: &'a str,
-    preview_url: bool,
-}
-
-impl<'a> Send<'a> {
-    pub fn new(send: &'a Outbound<'_>) -> Self {
-        let address = send.to.0.as_str();
-        let is_person = is_user_id(address);
-        let is_phone = address.bytes().all(|byte| byte.is_ascii_digit());
-        Self {
-            messaging_product: "whatsapp",
-            recipient_type: if is_person || is_phone {
-                "individual"
-            } else {
-                "group"
-            },
-            to: (!is_person).then_some(address),
-            recipient: is_person.then_some(address),
-            context: send.reply_to.map(|message_id| Context { message_id }),
-            biz_opaque_callback_data: send.message_id,
-            body: match send.content {
-                Content::Text { text, preview_url } => Body::Text {
-                    text: Text {
-                        body: text,
-                        preview_url: preview_url.unwrap_or(false),
-                    },
-                },
-                Content::Template(template) => Body::Template {
-                    template: Template {
-                        name: &template.name,
-                        language: Language {
-                            code: &template.language,
-                        },
-                        components: &template.components,
-                    },
-                },
-                // Refused before it is stored; an empty text is refused by the provider.
-                Content::Unsupported { .. } => Body::Text {
-                    text: Text {
-                        body: "",
-                        preview_url: false,
-                    },
-                },
-            },
-        }
-    }
-}
 
 /// Reads a webhook: every entry, change, message and status on its own, so that
 /// one that is not understood hides none of the others. One Meta app has one
@@ -152,13 +57,10 @@ fn message(value: &Value, item: &Value) -> Inbound {
         return Inbound::Ignored("message without sender".to_owned());
     };
     let content = match item.pointer("/text/body").and_then(Value::as_str) {
-        Some(text) if kind == "text" => Content::Text {
-            text: text.to_owned(),
-            preview_url: None,
-        },
-        Some(_) | None => Content::Unsupported {
-            provider_type: lenient::text(item.pointer("/unsupported/type")).unwrap_or(kind),
-        },
+        Some(text) if kind == "text" => Content::text_of(text),
+        Some(_) | None => {
+            Content::unsupported(lenient::text(item.pointer("/unsupported/type")).unwrap_or(kind))
+        }
     };
     Inbound::Message(InboundMessage {
         provider_message_id,

@@ -88,8 +88,8 @@ pub(super) fn headers(
 /// A content under the name of its kind, as the compatible products write it: a text is a
 /// plain string, every other kind `"<kind>": {…}`.
 fn by_kind(content: &Content) -> Option<Map<String, Value>> {
-    let said = if let Content::Text { text, .. } = content {
-        Value::from(text.as_str())
+    let said = if let Content::Text(text) = content {
+        Value::from(text.text.as_str())
     } else {
         let mut fields = serde_json::to_value(content).ok()?;
         fields.as_object_mut()?.remove("type");

@@ -1,0 +1,67 @@
+//! What Instagram carries.
+//! <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>
+
+use super::super::messaging::{CARDS, CTA_URL, LIST, URL_BUTTONS};
+use super::super::profile::Limit::{Absent, Apart, Bytes, Characters, File, Items, OneOf};
+use super::super::profile::{Capability, Limit, Profile};
+
+const MB: u64 = 1024 * 1024;
+
+pub static PROFILE: Profile = Profile {
+    capabilities: &[
+        Capability::new("text", &[("text", Bytes(1000))]),
+        Capability::new("image", &[("url", IMAGE), ("caption", Apart)]),
+        Capability::new("video", &[("url", VIDEO), ("caption", Apart)]),
+        Capability::new("audio", &[("url", AUDIO), ("caption", Apart)]),
+        Capability::new("document", &[("url", DOCUMENT), ("caption", Apart)]),
+        // The heart, or a picture.
+        Capability::new("sticker", &[("url", IMAGE), ("caption", Absent)]),
+        Capability::new(
+            "interactive.buttons",
+            &[
+                ("header.text", Absent),
+                ("header.image", Absent),
+                ("header.video", Absent),
+                ("header.document", Absent),
+                ("body", Bytes(1000)),
+                ("footer", Absent),
+                ("buttons", Items(13)),
+                ("buttons.title", Characters(20)),
+                ("buttons.id", Characters(1000)),
+            ],
+        ),
+        URL_BUTTONS,
+        LIST,
+        CTA_URL,
+        CARDS,
+        Capability::new("reaction", &[("emoji", OneOf(&["❤️", "❤"]))]),
+        Capability::new("markSeen", &[]),
+        Capability::new("typing", &[]),
+    ],
+    replies: true,
+    marks_name_a_message: false,
+    is_local: false,
+};
+
+const IMAGE: Limit = File {
+    mime_types: &["image/jpeg", "image/png", "image/gif"],
+    most_bytes: 8 * MB,
+};
+const VIDEO: Limit = File {
+    mime_types: &[
+        "video/mp4",
+        "video/ogg",
+        "video/x-msvideo",
+        "video/quicktime",
+        "video/webm",
+    ],
+    most_bytes: 25 * MB,
+};
+const AUDIO: Limit = File {
+    mime_types: &["audio/aac", "audio/mp4", "audio/wav"],
+    most_bytes: 25 * MB,
+};
+const DOCUMENT: Limit = File {
+    mime_types: &["application/pdf"],
+    most_bytes: 25 * MB,
+};

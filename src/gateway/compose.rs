@@ -1,0 +1,266 @@
+//! What is stored of what a client asks for: the content, filled where it is a template,
+//! held against what the channel carries, and split where the provider needs several.
+
+use super::Error;
+use super::recipient::Resolved;
+use super::send::{Draft, Send};
+use crate::channel::{Adapter, Invalid, Profile, Refused};
+use crate::model::content::{Content, Template};
+use crate::model::id::MessageId;
+use crate::model::message::{Adapted, Change};
+use crate::model::template::{APPROVED, TemplateDraft, TemplateRecord, TemplateRef};
+use crate::model::time::Timestamp;
+use crate::store::messages::{Part, RefersTo};
+use std::rc::Rc;
+
+/// A message as it is to be stored.
+pub(super) struct Composed {
+    /// One, or several that follow each other.
+    pub contents: Vec<Content>,
+    pub changes: Vec<Change>,
+    template: Option<Rc<TemplateRecord>>,
+    refers_to: RefersTo,
+    refers_by: &'static str,
+    pub is_always_allowed: bool,
+}
+
+/// The same in the forms of the database.
+pub(super) struct Written {
+    pub id: MessageId,
+    pub content: String,
+    pub parts: Vec<Part>,
+    pub adapted: Option<String>,
+    pub template: Option<(crate::model::id::TemplateId, i64)>,
+    pub refers_to: RefersTo,
+    pub refers_by: &'static str,
+}
+
+/// Fills, checks and splits.
+pub(super) fn compose(
+    adapter: &dyn Adapter,
+    resolved: &Resolved,
+    send: &Send,
+    now: Timestamp,
+) -> Result<Composed, Error> {
+    let profile = adapter.profile();
+    let (given, template) = filled(adapter, resolved, &send.content)?;
+    if send.expires_at.is_some_and(|at| at <= now) {
+        return Err(Error::invalid("/expiresAt", "must lie in the future"));
+    }
+    let mut changes = Vec::new();
+    let mut contents = Vec::new();
+    let mut refers = (RefersTo::Nothing, "/replyTo");
+    let is_always_allowed = given.iter().all(Content::is_always_allowed);
+    let several = given.len() > 1;
+    if several {
+        changes.push(Change {
+            pointer: "/content".to_owned(),
+            detail: "are several messages".to_owned(),
+        });
+    }
+    for (at, content) in given.into_iter().enumerate() {
+        let base = if several {
+            format!("/content/{at}")
+        } else {
+            "/content".to_owned()
+        };
+        profile
+            .check(&content)
+            .map_err(|refusal| refused(refusal, &base))?;
+        // What answers a message is the first of them.
+        if at == 0 {
+            refers = reference(profile, &content, send)?;
+        }
+        let Some(split) = adapter.split(&content) else {
+            contents.push(content);
+            continue;
+        };
+        changes.push(Change {
+            pointer: format!("{base}{}", split.change.pointer),
+            detail: split.change.detail,
+        });
+        contents.extend(split.parts);
+    }
+    let (refers_to, refers_by) = refers;
+    Ok(Composed {
+        contents,
+        changes,
+        template,
+        refers_to,
+        refers_by,
+        is_always_allowed,
+    })
+}
+
+/// A channel's refusal of what stands at `base`.
+pub(super) fn refused(refused: Refused, base: &str) -> Error {
+    let field = |field: Invalid| Invalid::new(format!("{base}{}", field.pointer), field.detail);
+    match refused {
+        Refused::Unsupported(of) => Error::UnsupportedContent(field(of)),
+        Refused::Invalid(of) => Error::Invalid(vec![field(of)]),
+    }
+}
+
+impl Composed {
+    /// Nothing, for what else there is to say of a message whose content is wrong.
+    pub fn nothing() -> Self {
+        Self {
+            contents: vec![],
+            changes: vec![],
+            template: None,
+            refers_to: RefersTo::Nothing,
+            refers_by: "/replyTo",
+            is_always_allowed: false,
+        }
+    }
+
+    pub fn written(&self, mut fresh: impl FnMut() -> MessageId) -> Result<Written, Error> {
+        let mut ids: Vec<MessageId> = self.contents.iter().map(|_| fresh()).collect();
+        // Lists go by ids: in the order of their turns.
+        ids.sort_unstable();
+        let adapted = (!self.changes.is_empty()).then(|| Adapted {
+            changes: self.changes.clone(),
+            parts: ids.clone(),
+        });
+        let json = |value: &Content| serde_json::to_string(value).map_err(|_| Error::Internal);
+        let mut parts = Vec::new();
+        for (id, content) in ids.into_iter().zip(&self.contents) {
+            parts.push(Part {
+                id,
+                content: json(content)?,
+            });
+        }
+        let first = if parts.is_empty() {
+            Part {
+                id: fresh(),
+                content: String::new(),
+            }
+        } else {
+            parts.remove(0)
+        };
+        Ok(Written {
+            id: first.id,
+            content: first.content,
+            parts,
+            adapted: adapted
+                .map(|adapted| serde_json::to_string(&adapted))
+                .transpose()
+                .map_err(|_| Error::Internal)?,
+            template: self.template.as_ref().map(|it| (it.id, it.version)),
+            refers_to: self.refers_to,
+            refers_by: self.refers_by,
+        })
+    }
+}
+
+/// The message that this one is about, and the field that names it.
+fn reference(
+    profile: &Profile,
+    content: &Content,
+    send: &Send,
+) -> Result<(RefersTo, &'static str), Error> {
+    if content.is_sign() && send.reply_to.is_some() {
+        let detail = format!("cannot be given with {}", content.kind());
+        return Err(Error::invalid("/replyTo", detail));
+    }
+    if content.is_sign() {
+        let named = content.marks();
+        let unnamed = if profile.marks_name_a_message {
+            RefersTo::LastReceived
+        } else {
+            RefersTo::Nothing
+        };
+        return Ok((
+            named.map_or(unnamed, RefersTo::Message),
+            "/content/messageId",
+        ));
+    }
+    match send.reply_to {
+        None => Ok((RefersTo::Nothing, "/replyTo")),
+        Some(id) if profile.replies => Ok((RefersTo::Message(id), "/replyTo")),
+        Some(_) => Err(Error::UnsupportedContent(Invalid::new(
+            "/replyTo",
+            "is not carried by this channel: its messages name no other",
+        ))),
+    }
+}
+
+/// The content as given, or the template that was meant, filled.
+fn filled(
+    adapter: &dyn Adapter,
+    resolved: &Resolved,
+    draft: &Draft,
+) -> Result<(Vec<Content>, Option<Rc<TemplateRecord>>), Error> {
+    let draft = match draft {
+        Draft::Content(content) => return Ok((vec![content.clone()], None)),
+        Draft::Several(contents) => return Ok((contents.clone(), None)),
+        Draft::Template(draft) => draft,
+    };
+    let Some(templates) = adapter.templates() else {
+        return Err(Error::UnsupportedContent(Invalid::new(
+            "/content/type",
+            "this channel has no templates",
+        )));
+    };
+    let template = meant(resolved, draft)?;
+    let filled = templates.fill(&template, draft).map_err(|invalid| {
+        Error::TemplateMismatch(Invalid::new(
+            format!("/content{}", invalid.pointer),
+            invalid.detail,
+        ))
+    })?;
+    let content = Content::Template(Template {
+        id: template.id,
+        key: template.key.clone(),
+        name: template.name.clone(),
+        language: template.language.clone(),
+        components: filled.components,
+        text: filled.text,
+    });
+    Ok((vec![content], Some(template)))
+}
+
+/// The one template that a reference means on the channel, approved.
+///
+/// A language that is asked for is never replaced by another. Where none is, it is the
+/// channel's default, else the first that was listed of those that are approved: a further
+/// one does not take its place.
+fn meant(resolved: &Resolved, draft: &TemplateDraft) -> Result<Rc<TemplateRecord>, Error> {
+    let (pointer, language) = match &draft.template {
+        TemplateRef::Id(_) => ("/content/id", None),
+        TemplateRef::Key { language, .. } => ("/content/key", language.as_deref()),
+        TemplateRef::Name { language, .. } => ("/content/name", language.as_deref()),
+    };
+    let refused = |pointer: &str, detail: String| {
+        Err(Error::TemplateNotApproved(Invalid::new(pointer, detail)))
+    };
+    let candidates = &resolved.templates;
+    let in_language = |language: &str| candidates.iter().find(|it| it.language == language);
+    let default = resolved.channel.settings.default_language.as_deref();
+    let template = match (language, candidates.as_slice()) {
+        (_, []) => {
+            let detail = "is no template of this channel; sync its templates if it is new";
+            return refused(pointer, detail.to_owned());
+        }
+        (Some(language), candidates) => {
+            let Some(template) = in_language(language) else {
+                let there: Vec<&str> = candidates.iter().map(|it| it.language.as_str()).collect();
+                let detail = format!("is none of its languages: {}", there.join(", "));
+                return refused("/content/language", detail);
+            };
+            template
+        }
+        (None, [first, ..]) => default
+            .and_then(in_language)
+            .or_else(|| candidates.iter().find(|it| it.status == APPROVED))
+            .unwrap_or(first),
+    };
+    if template.status == APPROVED {
+        return Ok(Rc::clone(template));
+    }
+    let status = template.status.to_lowercase();
+    refused(
+        pointer,
+        format!("is {status} in {} and may not be sent", template.language),
+    )
+}

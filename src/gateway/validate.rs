@@ -1,0 +1,98 @@
+//! What would become of a message, without sending it.
+
+use super::compose::{Composed, compose};
+use super::keys::Freshness;
+use super::send::{Decision, Explained, Idempotency, Send, adapter_of, may_send_this, refusal};
+use super::{Error, Gateway, Ports, next};
+use crate::channel::Segments;
+use crate::model::access::{KeySecret, Scope};
+use crate::model::content::Content;
+use crate::model::message::Change;
+use crate::store::messages;
+
+/// What would become of a message.
+pub struct Validation {
+    /// Why it would be refused; none where it would be accepted.
+    pub problems: Vec<Error>,
+    /// The messages it would become, where they are several.
+    pub parts: Vec<Content>,
+    pub changes: Vec<Change>,
+    /// Where the provider counts a text in segments.
+    pub segments: Option<Segments>,
+}
+
+impl<P: Ports> Gateway<P> {
+    /// Looks at everything a send would: the recipient, the content and its limits, the
+    /// template, the channel, the window. Nothing is written and nobody is called.
+    ///
+    /// Only a key that may not send is an error; all else is a problem that is told.
+    pub async fn validate(
+        &self,
+        secret: &KeySecret,
+        send: Result<Send, Error>,
+    ) -> Result<Validation, Error> {
+        let now = self.now();
+        let key = self.authenticate(secret, Freshness::Remembered).await?;
+        if !key.may(Scope::MessagesSend) {
+            return Err(Error::MissingScope(Scope::MessagesSend));
+        }
+        let send = match send {
+            Ok(send) => send,
+            Err(problem) => return Ok(Validation::refused(problem)),
+        };
+        let (key, resolved) = match self.resolve(secret, &send, true, now).await {
+            Ok(found) => found,
+            Err(error @ (Error::InvalidKey | Error::ExpiredKey | Error::Unavailable)) => {
+                return Err(error);
+            }
+            Err(problem) => return Ok(Validation::refused(problem)),
+        };
+        may_send_this(&key, &send)?;
+        let adapter = adapter_of(&resolved.channel)?;
+        let mut validation = Validation::default();
+        let composed = compose(adapter, &resolved, &send, now).unwrap_or_else(|problem| {
+            validation.problems.push(problem);
+            Composed::nothing()
+        });
+        let told = (composed.contents.clone(), composed.changes.clone());
+        let none = Idempotency::none();
+        let accept = self.plan(&key, &resolved, adapter, &send, composed, &none, now)?;
+        let mut rows = self.read(&key, vec![messages::explain(&accept)]).await?;
+        let state: Explained = next(&mut rows).first()?.ok_or(Error::Internal)?;
+        match refusal(&accept, &state) {
+            Some(Decision::Refused(problem)) => validation.problems.push(problem),
+            Some(Decision::PlanChanged) => return Err(Error::Unavailable),
+            Some(Decision::Accepted(_)) | None => {}
+        }
+        let (contents, changes) = told;
+        validation.segments = match contents.as_slice() {
+            [only] => adapter.segments(only),
+            _ => None,
+        };
+        if !changes.is_empty() {
+            validation.parts = contents;
+            validation.changes = changes;
+        }
+        Ok(validation)
+    }
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Self {
+            problems: vec![],
+            parts: vec![],
+            changes: vec![],
+            segments: None,
+        }
+    }
+}
+
+impl Validation {
+    fn refused(problem: Error) -> Self {
+        Self {
+            problems: vec![problem],
+            ..Self::default()
+        }
+    }
+}
