@@ -145,7 +145,8 @@ fn routes() -> Vec<Route> {
             Some("template"),
             Some(json!({ "key": "welcome", "variables": ["customer"] })),
         ),
-        route(Method::POST, "/v1/messages", Key, None, Some(text)),
+        route(Method::POST, "/v1/messages", Key, None, Some(text.clone())),
+        route(Method::POST, "/v1/messages/validate", Key, None, Some(text)),
         route(Method::GET, "/v1/messages", Key, None, None),
         route(Method::GET, "/v1/messages/{id}", Key, Some("message"), None),
         route(
@@ -362,6 +363,8 @@ fn every_route_of_the_native_surface_is_tried_here() {
         .iter()
         .map(|route| format!("{} {}", route.method, route.template))
         .collect();
+    // What needs no key and reads no body.
+    there.retain(|route| route != "GET /v1/capabilities");
     there.sort();
     tried.sort();
     assert!(!there.is_empty());
@@ -843,19 +846,6 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
     }
     assert_eq!(wrong, Vec::<String>::new());
     assert_eq!(stage.stored(), before);
-}
-
-#[tokio::test]
-async fn content_that_is_not_built_is_refused_by_name() {
-    let stage = Stage::new().await;
-    for kind in ["image", "video", "interactive", "cards", "paymentRequest"] {
-        let body = json!({ "from": stage.channel, "to": CUSTOMER, "content": { "type": kind } });
-        let reply = stage.world.post("/v1/messages", body).await;
-        assert_eq!(
-            problem(&reply, 422, "unsupported_content"),
-            ["/content/type"]
-        );
-    }
 }
 
 #[tokio::test]

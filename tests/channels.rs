@@ -836,9 +836,23 @@ fn whoever_wrote_in_a_fixture_can_be_answered() {
     assert!(answered > 20);
 }
 
+/// A request as golden files hold it.
+fn written(request: &Request<Bytes>) -> Value {
+    let headers: Map<String, Value> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), json!(value.to_str().expect("text"))))
+        .collect();
+    json!({
+        "method": request.method().as_str(), "url": request.uri().to_string(),
+        "headers": headers, "body": fields(request),
+    })
+}
+
 #[test]
 fn every_send_fixture_becomes_the_request_its_golden_file_says() {
     let mut wrong = Vec::new();
+    let mut kinds = Vec::new();
     for (adapter, folder) in folders() {
         for (path, body) in fixtures(&folder.join("outbound")) {
             let given: Value = serde_json::from_slice(&body).expect("JSON");
@@ -851,33 +865,45 @@ fn every_send_fixture_becomes_the_request_its_golden_file_says() {
             let content: Content =
                 serde_json::from_value(given["content"].clone()).expect("a content");
             assert_eq!(adapter.profile().check(&content), Ok(()));
-            let outbound = Outbound {
-                message_id: message_id(),
-                channel: &channel,
-                to: &to,
-                content: &content,
-                reply_to: given["replyTo"].as_str(),
-                actor: match given["actor"].as_str() {
-                    Some("human") => Actor::Human,
-                    _ => Actor::Bot,
-                },
-                inbound_url: URL,
-            };
-            let request = adapter.request(&origins(), &outbound).expect("a request");
-            let headers: Map<String, Value> = request
-                .headers()
+            kinds.push((adapter.kind(), content.capability()));
+            let parts = adapter.split(&content).map(|split| split.parts);
+            let requests: Vec<Value> = parts
+                .as_deref()
+                .unwrap_or(std::slice::from_ref(&content))
                 .iter()
-                .map(|(name, value)| (name.to_string(), json!(value.to_str().expect("text"))))
+                .enumerate()
+                .map(|(at, content)| {
+                    assert_eq!(adapter.profile().check(content), Ok(()));
+                    assert_eq!(adapter.split(content), None, "a part is whole");
+                    let outbound = Outbound {
+                        message_id: message_id(),
+                        channel: &channel,
+                        to: &to,
+                        content,
+                        reply_to: given["replyTo"].as_str().filter(|_| at == 0),
+                        actor: match given["actor"].as_str() {
+                            Some("human") => Actor::Human,
+                            _ => Actor::Bot,
+                        },
+                        inbound_url: URL,
+                    };
+                    written(&adapter.request(&origins(), &outbound).expect("a request"))
+                })
                 .collect();
-            let body = fields(&request);
-            let value = json!({
-                "method": request.method().as_str(), "url": request.uri().to_string(),
-                "headers": headers, "body": body,
-            });
+            let value = match requests.as_slice() {
+                [only] => only.clone(),
+                several => json!(several),
+            };
             hold(&path, &value, &mut wrong);
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for adapter in with_provider() {
+        for capability in adapter.profile().capabilities {
+            let kind = (adapter.kind(), capability.kind);
+            assert!(kinds.contains(&kind), "no fixture of {kind:?}");
+        }
+    }
 }
 
 #[test]

@@ -477,31 +477,6 @@ fn main_fields() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn contents_that_cannot_be_sent_yet_are_refused_by_name_on_every_channel() {
-    let world = World::new().await;
-    for (channel, from) in all(&world).await {
-        for (field, value) in main_fields() {
-            if field == "template" && channel == "whatsapp" {
-                continue;
-            }
-            let content = json!({ field: value });
-            let told = refusal(&world, channel, body(&from, person(channel), content)).await;
-            let expected = (
-                400,
-                "unsupported_content".to_owned(),
-                format!("/content/{field}"),
-            );
-            assert_eq!(told, expected, "{channel}");
-        }
-        for field in ["imageUrl", "videoUrl", "audioUrl", "documentUrl"] {
-            let content = json!({ field: "https://shop.example/a", "text": "a caption" });
-            let told = refusal(&world, channel, body(&from, person(channel), content)).await;
-            assert_eq!(told.1, "unsupported_content", "{channel} {field}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_content_has_exactly_one_main_field() {
     let world = World::new().await;
     world.telegram().await;
@@ -554,35 +529,6 @@ async fn a_content_has_exactly_one_main_field() {
     post(&world, "telegram", body("patchbay_bot", PERSON, content))
         .await
         .expect(200);
-}
-
-#[tokio::test]
-async fn the_older_fields_are_refused_by_name_where_they_were() {
-    let world = World::new().await;
-    for (channel, from) in all(&world).await {
-        for field in [
-            "attachment",
-            "attachments",
-            "quick_replies",
-            "sender_action",
-            "payload",
-        ] {
-            let content = json!({ "text": "Hi", field: [] });
-            let body = body(&from, person(channel), content);
-            if ["messenger", "instagram"].contains(&channel) {
-                let told = refusal(&world, channel, body).await;
-                let expected = (
-                    400,
-                    "unsupported_content".to_owned(),
-                    format!("/content/{field}"),
-                );
-                assert_eq!(told, expected, "{channel}");
-            } else {
-                // There they are fields nobody knows.
-                post(&world, channel, body).await.expect(200);
-            }
-        }
-    }
 }
 
 #[tokio::test]

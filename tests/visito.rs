@@ -568,26 +568,6 @@ async fn a_message_that_cannot_be_sent_points_at_the_field_as_this_surface_names
 }
 
 #[tokio::test]
-async fn documented_kinds_that_cannot_be_sent_yet_are_refused_by_name() {
-    let (world, _, conversation) = open().await;
-    for kind in [
-        "image",
-        "video",
-        "audio",
-        "document",
-        "location",
-        "interactive",
-    ] {
-        let body =
-            json!({ "type": kind, "to": conversation, kind: { "url": "https://a.example/x" } });
-        let refused = world.post("/messages", body).await;
-        is_told(&refused, 422, "unsupported_content");
-        assert_eq!(pointer(&refused.body), "/type");
-        assert!(text(&refused.body["message"]).contains(kind));
-    }
-}
-
-#[tokio::test]
 async fn only_a_conversation_is_written_to_not_a_contact_or_an_address() {
     let (world, _, conversation) = open().await;
     let shown = world

@@ -266,6 +266,8 @@ async fn the_workspace_must_be_the_keys() {
                     let body = json!({
                         "contact": { "id": contact }, "workspace": { "id": workspace },
                         "textMessage": "Hello", "template": "order",
+                        "mediaUrl": "https://shop.example/a.png", "mimeType": "image/png",
+                        "elements": [{ "title": "Shirt" }], "buttons": [{ "title": "Yes" }],
                     });
                     let told = told(&world, route, body).await;
                     assert_eq!(told, not_found, "{route} {workspace} {contact}");
@@ -486,80 +488,6 @@ async fn what_is_to_be_sent_later_is_not_sent_now() {
         let sentence = told["error"].as_str().expect("a sentence");
         assert!(sentence.contains("scheduleDateTime"), "{sentence}");
     }
-}
-
-#[tokio::test]
-async fn paths_that_are_documented_and_not_built_say_so_after_everything_else() {
-    let world = World::new().await;
-    let shop = world.open_whatsapp().await;
-    let on_whatsapp = contact(&world).await;
-    let page = world.messenger().await;
-    let account = world.instagram().await;
-    let bot = world.telegram().await;
-    let at = world.ports().now_ms.get();
-    let mut contacts = vec![("whatsapp", on_whatsapp)];
-    world.advance(1_000);
-    let hello = messenger_text(PSID, "mid.page", "Hi", at);
-    world.from_meta(&page, &hello).await.expect(200);
-    contacts.push(("messenger", contact(&world).await));
-    world.advance(1_000);
-    let hello = instagram_text(IGSID, "mid.account", "Hi", at);
-    world.from_meta(&account, &hello).await.expect(200);
-    contacts.push(("instagram", contact(&world).await));
-    world.advance(1_000);
-    let hello = json!({ "update_id": 1, "message": {
-        "message_id": 1, "date": at / 1_000, "chat": { "id": 77, "type": "private" },
-        "from": { "id": 77, "is_bot": false, "first_name": "Ada" }, "text": "Hi",
-    } });
-    world.from_telegram(&bot, &hello).await.expect(200);
-    contacts.push(("telegram", contact(&world).await));
-    let element = json!([{ "title": "string", "buttons": [] }]);
-    for (route, field, value) in [
-        ("whatsapp/sendmedia", "mediaUrl", json!("string")),
-        ("messenger/sendmedia", "mediaUrl", json!("string")),
-        ("messenger/sendtemplate", "elements", element.clone()),
-        ("instagram/sendtemplate", "elements", element),
-        ("telegram/sendtemplate", "buttons", json!([])),
-    ] {
-        let channel = route.split('/').next().unwrap_or("");
-        let (_, contact) = contacts
-            .iter()
-            .find(|(name, _)| *name == channel)
-            .expect("a contact");
-        let body = json!({
-            "contact": { "id": contact }, "workspace": { "id": world.workspace },
-            field: value, "mimeType": "image/png", "textMessage": "string",
-        });
-        let reply = refused(&world, route, body.clone()).await;
-        let said = (
-            reply.status,
-            reply.body["code"].as_str().unwrap_or(""),
-            pointer(&reply.body),
-        );
-        assert_eq!(
-            said,
-            (400, "unsupported_content", format!("/{field}").as_str()),
-            "{route}"
-        );
-
-        let mut other = body.clone();
-        other["contact"]["id"] = json!(NOBODY);
-        let told_of_contact = told(&world, route, other).await;
-        assert_eq!(
-            told_of_contact,
-            expected(404, "not_found", "/contact/id"),
-            "{route}"
-        );
-        let path = format!("/v1/messages/{route}");
-        let headers = [("authorization", "Bearer nothing")];
-        let reply = world.call_with(Method::POST, &path, &headers, body).await;
-        is_problem(&reply);
-        assert_eq!(reply.status, 401, "{route}");
-        let reply = world.with_body(Method::POST, &path, "{").await;
-        is_problem(&reply);
-        assert_eq!(reply.expect(400)["code"], "invalid_request", "{route}");
-    }
-    assert!(world.texts_sent().is_empty(), "{shop}");
 }
 
 #[tokio::test]

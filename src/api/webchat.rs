@@ -280,11 +280,18 @@ fn read_post(mut json: Value) -> Result<Post, Error> {
     }
     let kind = content.get("type").and_then(Value::as_str).unwrap_or("");
     // A kind that there is, and that visitors have no use for.
-    if !matches!(kind, "text" | "reply") && content.get("type").is_some_and(is_kind) {
+    if !matches!(kind, "text" | "reply" | "unsupported") && content.get("type").is_some_and(is_kind)
+    {
         return Err(Error::UnsupportedContent(Invalid::new(
             "/content/type",
             format!("visitors cannot send {kind}"),
         )));
+    }
+    if kind == "unsupported" {
+        return Err(Error::invalid(
+            "/content/type",
+            "is for inbound messages only",
+        ));
     }
     Ok(Post {
         content: content::read(content)?,

@@ -2,8 +2,6 @@
 //! webhooks of `messaging` events.
 //! <https://developers.facebook.com/docs/messenger-platform/webhooks>
 
-mod send;
-
 use super::{Entry, Inbound, InboundMessage, Sender, StatusReport, Watermark, lenient, meta};
 use super::{Invalid, SendError};
 use crate::model::contact::{Address, Identity, IdentityKind};
@@ -11,7 +9,6 @@ use crate::model::content::Content;
 use crate::model::message::DeliveryStatus;
 use bytes::Bytes;
 use http::Response;
-pub use send::{CARDS, CTA_URL, LIST, URL_BUTTONS, body, split};
 use serde_json::Value;
 
 /// Reads the complete answer to a send.
@@ -22,9 +19,17 @@ pub fn accepted(response: &Response<Bytes>) -> Result<Option<String>, SendError>
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     match lenient::text(body.get("message_id")) {
         Some(id) => Ok(Some(id)),
-        // A sign, which has no id.
-        None if body.get("recipient_id").is_some() => Ok(None),
         None => Err(meta::error(response)),
+    }
+}
+
+/// Reads the complete answer to a sign, which has no id.
+pub fn noted(response: &Response<Bytes>) -> Result<Option<String>, SendError> {
+    let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    if response.status().is_success() && body.get("recipient_id").is_some() {
+        Ok(None)
+    } else {
+        accepted(response)
     }
 }
 

@@ -9,6 +9,7 @@ mod messaging;
 mod messenger;
 mod meta;
 mod profile;
+mod send_api;
 pub mod sign;
 mod sms;
 mod telegram;
@@ -117,6 +118,12 @@ pub trait Adapter: Sync {
     /// Reads the provider's complete answer to `request`: the provider's id of
     /// the message, or what went wrong.
     fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError>;
+
+    /// Reads the provider's complete answer to a reaction, a mark or a sign of typing, which
+    /// may give no id.
+    fn noted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {
+        self.accepted(response)
+    }
 
     /// Checks that a webhook comes from the provider, on its raw bytes; `url` is the
     /// one the provider was given. Fails closed where the channel's secret is empty.

@@ -284,7 +284,12 @@ impl<P: Ports> Gateway<P> {
         let Ok(response) = self.ports.fetch(request, deadline).await else {
             return Attempted::Refused(no_answer());
         };
-        match adapter.accepted(&response) {
+        let answer = if content.is_sign() {
+            adapter.noted(&response)
+        } else {
+            adapter.accepted(&response)
+        };
+        match answer {
             Ok(provider_message_id) => Attempted::Accepted {
                 provider_message_id,
             },

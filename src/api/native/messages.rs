@@ -3,7 +3,7 @@
 use super::super::page::{Listed, Paging};
 use super::{Answer, Call, auth, choice, id, json_response, parse, wire};
 use crate::api::sending::{self, Route};
-use crate::gateway::{Freshness, Gateway, MessageFilter, Pace, Ports, view};
+use crate::gateway::{Error, Freshness, Gateway, MessageFilter, Pace, Ports, view};
 use crate::model::access::Key;
 use crate::model::id::{ChannelId, ConversationId, MessageId};
 use crate::model::message::DeliveryStatus;
@@ -69,7 +69,11 @@ pub async fn validate<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer
             return Err(refusal);
         }
     };
+    let is_object = json.is_object();
     let validation = gateway.validate(&secret, wire::send(json)).await?;
+    if !is_object {
+        return Err(Error::invalid("", "must be an object").into());
+    }
     Ok(json_response(
         StatusCode::OK,
         &wire::Validated::from(validation),

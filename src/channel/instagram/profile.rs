@@ -1,9 +1,9 @@
 //! What Instagram carries.
 //! <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>
 
-use super::super::messaging::{CARDS, CTA_URL, LIST, URL_BUTTONS};
 use super::super::profile::Limit::{Absent, Apart, Bytes, Characters, File, Items, OneOf};
 use super::super::profile::{Capability, Limit, Profile};
+use super::super::send_api::{CARDS, CTA_URL, LIST, URL_BUTTONS};
 
 const MB: u64 = 1024 * 1024;
 

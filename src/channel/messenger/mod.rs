@@ -5,7 +5,7 @@ mod profile;
 
 use super::{
     Entry, Invalid, Origins, Outbound, Profile, SendError, Split, Unverified, join, messaging,
-    meta, post_json,
+    meta, post_json, send_api,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, IdentityKind};
@@ -62,7 +62,7 @@ impl super::Adapter for Adapter {
     }
 
     fn split(&self, content: &Content) -> Option<Split> {
-        messaging::split(content)
+        send_api::split(content)
     }
 
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
@@ -71,12 +71,16 @@ impl super::Adapter for Adapter {
         post_json(
             &join(&origins.graph, &path),
             Some(credentials.get("accessToken")),
-            &messaging::body(send)?,
+            &send_api::body(send)?,
         )
     }
 
     fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {
         messaging::accepted(response)
+    }
+
+    fn noted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {
+        messaging::noted(response)
     }
 
     fn verify(

@@ -1,9 +1,9 @@
 //! What Messenger carries.
 //! <https://developers.facebook.com/docs/messenger-platform/reference/send-api>
 
-use super::super::messaging::{CARDS, CTA_URL, LIST, URL_BUTTONS};
 use super::super::profile::Limit::{Absent, Apart, Characters, File, Items, OneOf};
 use super::super::profile::{Capability, Limit, Profile};
+use super::super::send_api::{CARDS, CTA_URL, LIST, URL_BUTTONS};
 
 const MB: u64 = 1024 * 1024;
 
@@ -41,7 +41,7 @@ pub static PROFILE: Profile = Profile {
     is_local: false,
 };
 
-/// Those that have a name there; see `messaging::reaction_name`.
+/// Those that have a name there; see `send_api::reaction_name`.
 const REACTIONS: &[&str] = &["❤️", "❤", "😆", "😮", "😢", "😠", "👍", "👎"];
 
 const IMAGE: Limit = File {

@@ -32,7 +32,7 @@ pub fn of(card: &ContactCard) -> Option<String> {
         lines.push(property("EMAIL", email.kind.as_deref(), &email.email));
     }
     lines.push("END:VCARD".to_owned());
-    let text = lines.join("\r\n");
+    let text = lines.join("\r\n") + "\r\n";
     (text.len() <= LARGEST).then_some(text)
 }
 

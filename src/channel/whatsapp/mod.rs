@@ -116,9 +116,17 @@ impl super::Adapter for Adapter {
         let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         match lenient::text(body.pointer("/messages/0/id")) {
             Some(id) => Ok(Some(id)),
-            // A mark, which has no id.
-            None if body.get("success") == Some(&Value::Bool(true)) => Ok(None),
             None => Err(meta::error(response)),
+        }
+    }
+
+    fn noted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {
+        let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        let is_done = body.get("success") == Some(&Value::Bool(true));
+        if response.status().is_success() && is_done {
+            Ok(None)
+        } else {
+            self.accepted(response)
         }
     }
 

@@ -9,6 +9,7 @@ const BODY: Limit = Characters(1024);
 const CAPTION: Limit = Characters(1024);
 const LINE: Limit = Characters(60);
 const TITLE: Limit = Characters(20);
+const REFERENCE: Limit = Characters(35);
 
 pub static PROFILE: Profile = Profile {
     capabilities: &[
@@ -76,8 +77,14 @@ pub static PROFILE: Profile = Profile {
         Capability::new("reaction", &[]),
         Capability::new("markSeen", &[]),
         Capability::new("typing", &[("off", Absent)]),
-        Capability::new("paymentRequest", &[("bodyText", BODY)]),
-        Capability::new("orderStatus", &[("bodyText", BODY)]),
+        Capability::new(
+            "paymentRequest",
+            &[("bodyText", BODY), ("referenceId", REFERENCE)],
+        ),
+        Capability::new(
+            "orderStatus",
+            &[("bodyText", BODY), ("referenceId", REFERENCE)],
+        ),
     ],
     replies: true,
     marks_name_a_message: true,

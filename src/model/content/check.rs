@@ -122,6 +122,7 @@ impl Content {
                     .try_for_each(|(at, card)| check_card(card, &format!("/cards/{at}"), &mut ids))
             }
             Content::PaymentRequest(request) => check_payment(request),
+            Content::OrderStatus(status) => check_reference(&status.reference_id),
             Content::Text(_)
             | Content::Image(_)
             | Content::Video(_)
@@ -133,7 +134,6 @@ impl Content {
             | Content::Reaction(_)
             | Content::MarkSeen(_)
             | Content::Typing(_)
-            | Content::OrderStatus(_)
             | Content::Reply(_)
             | Content::Unsupported(_) => Ok(()),
         }
@@ -471,6 +471,19 @@ fn only<'a>(id: &'a str, pointer: &str, ids: &mut HashSet<&'a str>) -> Result<()
     }
 }
 
+/// What Meta takes as an order's number.
+fn check_reference(id: &str) -> Result<(), Unreadable> {
+    let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if id.bytes().all(is_right) {
+        Ok(())
+    } else {
+        Err(wrong(
+            "/referenceId",
+            "must be letters, digits, underscores, dots and dashes",
+        ))
+    }
+}
+
 fn check_payment(request: &PaymentRequest) -> Result<(), Unreadable> {
     let (field, is_given) = match request.payment_method {
         PaymentMethod::Pix => ("/pix", request.pix.is_some()),
@@ -480,6 +493,7 @@ fn check_payment(request: &PaymentRequest) -> Result<(), Unreadable> {
     if !is_given {
         return Err(wrong(field, "is required by the payment method"));
     }
+    check_reference(&request.reference_id)?;
     let currency = request.currency.as_deref().unwrap_or("BRL");
     if currency != "BRL" {
         return Err(wrong("/currency", "must be BRL"));
@@ -511,6 +525,13 @@ fn check_payment(request: &PaymentRequest) -> Result<(), Unreadable> {
     }
     if let Some(given) = request.subtotal_cents {
         cents(given, 0, "/subtotalCents")?;
+    }
+    let of_items = request.items_sum();
+    if request.subtotal_cents.is_some()
+        && !request.items.is_empty()
+        && of_items != request.subtotal_cents
+    {
+        return Err(wrong("/subtotalCents", "must be what the items come to"));
     }
     let summed = request.subtotal();
     let total =

@@ -103,6 +103,10 @@ impl PaymentRequest {
             let tax = self.tax.as_ref().map_or(0, |tax| tax.value_cents);
             return self.total_amount_cents.checked_sub(tax);
         }
+        self.items_sum()
+    }
+
+    pub(super) fn items_sum(&self) -> Option<i64> {
         self.items.iter().try_fold(0_i64, |sum, item| {
             sum.checked_add(item.amount_cents.checked_mul(item.quantity)?)
         })

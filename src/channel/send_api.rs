@@ -1,9 +1,9 @@
-//! The body of `POST /{account}/messages`, on Messenger and on Instagram.
+//! Meta's Send API, on Messenger and on Instagram: the body of `POST /{account}/messages`.
 //! <https://developers.facebook.com/docs/messenger-platform/reference/send-api>
 
-use super::super::profile::Limit::{Absent, Apart, Characters, Items};
-use super::super::profile::{Capability, Limit};
-use super::super::{Outbound, SendError, Split, lean, not_carried, nothing_to_mark};
+use super::profile::Limit::{Absent, Apart, Characters, Items};
+use super::profile::{Capability, Limit};
+use super::{Outbound, SendError, Split, lean, not_carried, nothing_to_mark};
 use crate::model::content::{
     Button, Card, CardButton, CardButtonKind, Cards, Content, Interactive, InteractiveKind,
     LIKE_HEART, List, Media,
