@@ -11,6 +11,7 @@ use crate::account::{Account, digits};
 use crate::callback::Callback;
 use crate::messaging::{Inbox, Pressed};
 use crate::phones::{PhoneMessage, Side};
+use crate::shown::Shown;
 use crate::state::{Shared, lock, now};
 use crate::twilio::Keyword;
 use crate::{messaging, telegram, twilio, whatsapp};
@@ -484,8 +485,10 @@ fn arrive(
     }
     let name = phone.name.clone();
     let id = message_id(phone.next_message_id());
-    let message = PhoneMessage::new(id, Side::Customer, "text", inbound.text.clone())
-        .replying_to(inbound.reply_to.clone());
+    let shown = Shown::new("text", inbound.text.clone());
+    let message =
+        PhoneMessage::new(id, Side::Customer, shown).replying_to(inbound.reply_to.clone());
+    lock(&shared.received).note(account.key(), &message.id);
     phones.push(account.key(), person, message);
     name
 }

@@ -10,11 +10,13 @@ mod callback;
 mod control;
 mod faults;
 mod graph;
+mod link;
 mod messaging;
 mod page;
 mod phones;
 mod routes;
 mod server;
+mod shown;
 mod state;
 mod subscriber;
 mod telegram;
@@ -37,6 +39,7 @@ pub use account::{Account, AccountView, Instagram, Messenger, Sms, Telegram, Wha
 pub use control::{Error, Handshake, Inbound, Played, Raw, StatusUpdate};
 pub use faults::{Fault, FaultMode};
 pub use phones::{Phone, PhoneMessage, Side};
+pub use shown::{Choice, ChoiceSort};
 pub use state::{Call, CallFilter};
 pub use subscriber::{Behaviour, Event};
 

@@ -21,6 +21,7 @@ use crate::callback::Callback;
 use crate::faults::Ending;
 use crate::graph::{Refusal, ok, refuse};
 use crate::phones::{PhoneMessage, Side};
+use crate::shown::Shown;
 use crate::state::{Call, Shared, lock, now};
 use check::{Action, Outbound, Request};
 pub(crate) use event::{Inbound, Pressed, delivery, inbound, read};
@@ -169,8 +170,12 @@ fn may_write(shared: &Shared, inbox: &Inbox<'_>, outbound: &Outbound) -> Result<
 
 fn show(shared: &Shared, inbox: &Inbox<'_>, outbound: &Outbound, id: &str) {
     let shown = outbound.text.clone().unwrap_or_default();
-    let mut message = PhoneMessage::new(id.to_owned(), Side::Business, &outbound.kind, shown)
-        .replying_to(outbound.reply_to.clone());
+    let mut message = PhoneMessage::new(
+        id.to_owned(),
+        Side::Business,
+        Shown::new(&outbound.kind, shown),
+    )
+    .replying_to(outbound.reply_to.clone());
     // There is no report of it: what is accepted is sent.
     "sent".clone_into(&mut message.status);
     let mut phones = lock(&shared.phones);

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::account::Telegram;
 use crate::faults::{Answer, Ending, Fault, FaultMode};
 use crate::phones::{Phone, PhoneMessage, Side};
+use crate::shown::Shown;
 use crate::state::{Call, Shared, lock, now};
 use method::Method;
 use params::Params;
@@ -258,8 +259,12 @@ fn send(
         });
     }
     let shown = content.shown.unwrap_or_default();
-    let mut bubble = PhoneMessage::new(message_id.to_string(), Side::Business, kind, shown)
-        .replying_to(reply_to.map(|reply| reply.message_id.to_string()));
+    let mut bubble = PhoneMessage::new(
+        message_id.to_string(),
+        Side::Business,
+        Shown::new(kind, shown),
+    )
+    .replying_to(reply_to.map(|reply| reply.message_id.to_string()));
     // Telegram reports no more than this.
     "sent".clone_into(&mut bubble.status);
     phones.push(&bot.username, &person, bubble);

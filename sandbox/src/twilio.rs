@@ -23,6 +23,7 @@ use crate::account::{Account, Sms};
 use crate::callback::Callback;
 use crate::faults::{Answer, Ending, Fault, FaultMode};
 use crate::phones::{PhoneMessage, Side};
+use crate::shown::Shown;
 use crate::state::{Call, Shared, lock, now};
 use check::{Form, Outbound};
 pub(crate) use event::{Inbound, Keyword, Status, inbound, status};
@@ -155,7 +156,7 @@ fn send(
         "media"
     };
     let shown = outbound.body.clone().unwrap_or_default();
-    let mut message = PhoneMessage::new(sid.clone(), Side::Business, kind, shown);
+    let mut message = PhoneMessage::new(sid.clone(), Side::Business, Shown::new(kind, shown));
     "queued".clone_into(&mut message.status);
     message
         .status_callback

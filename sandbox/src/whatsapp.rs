@@ -21,6 +21,7 @@ use crate::callback::Callback;
 use crate::faults::{Ending, Fault, FaultMode};
 use crate::graph::{Refusal, ok, refuse};
 use crate::phones::{PhoneMessage, Phones, Side};
+use crate::shown::Shown;
 use crate::state::{Call, Shared, lock, now};
 use check::{Outbound, Request};
 pub(crate) use event::{Inbound, Status, inbound, status};
@@ -100,8 +101,12 @@ fn is_window_open(shared: &Shared, number: &WhatsApp, outbound: &Outbound) -> bo
 
 fn show(shared: &Shared, number: &WhatsApp, outbound: &Outbound, id: &str) {
     let shown = outbound.text.clone().unwrap_or_default();
-    let message = PhoneMessage::new(id.to_owned(), Side::Business, &outbound.kind, shown)
-        .replying_to(outbound.reply_to.clone());
+    let message = PhoneMessage::new(
+        id.to_owned(),
+        Side::Business,
+        Shown::new(&outbound.kind, shown),
+    )
+    .replying_to(outbound.reply_to.clone());
     let mut phones = lock(&shared.phones);
     phones.open(PROVIDER, &number.phone_number_id, &outbound.person);
     phones.push(&number.phone_number_id, &outbound.person, message);
