@@ -437,9 +437,35 @@ fn status_callback_of(
 
 pub(crate) async fn raw(shared: &Shared, raw: Raw) -> Result<Played, Error> {
     let account = find(shared, &raw.account)?;
+    note(shared, &account, &raw.payload);
     let url = raw.url.as_deref().or(account.callback_url());
     let callback = Callback::to(&account, url, raw.secret.as_deref(), &raw.payload);
     Ok(play(shared, callback, u32::from(raw.deliver), raw.retry).await)
+}
+
+/// Remembers what of a payload may be answered by its id.
+fn note(shared: &Shared, account: &Account, payload: &Value) {
+    let mut received = lock(&shared.received);
+    let mut note = |id: &Value| {
+        if let Some(id) = id.as_str() {
+            received.note(account.key(), id);
+        }
+    };
+    match account {
+        Account::Whatsapp(_) => {
+            let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+            for change in items(&payload["entry"])
+                .iter()
+                .flat_map(|entry| items(&entry["changes"]))
+            {
+                for message in items(&change["value"]["messages"]) {
+                    note(&message["id"]);
+                }
+            }
+        }
+        Account::Telegram(_) => note(&payload["callback_query"]["id"]),
+        Account::Messenger(_) | Account::Instagram(_) | Account::Sms(_) => {}
+    }
 }
 
 /// Sends Meta's subscription handshake, with the account's verify token or another one.
