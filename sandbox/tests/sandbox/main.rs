@@ -2,6 +2,7 @@ mod common;
 mod control;
 mod faults;
 mod instagram;
+mod messaging_content;
 mod messenger;
 mod payments;
 mod sms;
