@@ -314,7 +314,7 @@ fn compose(
                 message_id,
                 chat,
                 name,
-                text: inbound.text.clone(),
+                said: telegram::Said::Text(inbound.text.clone()),
                 at,
                 reply_to: inbound.reply_to.as_ref().and_then(|id| id.parse().ok()),
             };

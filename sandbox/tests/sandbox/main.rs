@@ -7,6 +7,7 @@ mod messenger;
 mod payments;
 mod sms;
 mod telegram;
+mod telegram_content;
 mod templates;
 mod whatsapp;
 mod whatsapp_content;
