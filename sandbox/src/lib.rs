@@ -36,7 +36,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use account::{Account, AccountView, Instagram, Messenger, Sms, Telegram, WhatsApp};
-pub use control::{Error, Handshake, Inbound, Played, Raw, StatusUpdate};
+pub use control::{Error, Handshake, Inbound, Played, Press, Raw, StatusUpdate};
 pub use faults::{Fault, FaultMode};
 pub use phones::{Phone, PhoneMessage, Side};
 pub use shown::{Choice, ChoiceSort};
@@ -132,6 +132,11 @@ impl Sandbox {
     /// Plays a customer's text.
     pub async fn inbound(&self, inbound: Inbound) -> Result<Played, Error> {
         control::inbound(&self.shared, inbound).await
+    }
+
+    /// Plays a customer who presses something on a message they were sent.
+    pub async fn press(&self, press: Press) -> Result<Played, Error> {
+        control::press(&self.shared, press).await
     }
 
     /// Posts a status by hand, if the account's provider has such a report.

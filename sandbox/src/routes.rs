@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::control::{Error, Handshake, Inbound, Raw, StatusUpdate};
-use crate::control::{handshake, inbound, raw, register, set_templates, status};
+use crate::control::{Error, Handshake, Inbound, Press, Raw, StatusUpdate};
+use crate::control::{handshake, inbound, press, raw, register, set_templates, status};
 use crate::faults::Fault;
 use crate::state::{Call, CallFilter, Shared, lock};
 use crate::subscriber::Behaviour;
@@ -43,6 +43,12 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
             "/sandbox/inbound",
             post(async |State(shared): S, Json(message): Json<Inbound>| {
                 inbound(&shared, message).await.map(Json)
+            }),
+        )
+        .route(
+            "/sandbox/press",
+            post(async |State(shared): S, Json(pressed): Json<Press>| {
+                press(&shared, pressed).await.map(Json)
             }),
         )
         .route(
@@ -130,7 +136,9 @@ async fn set_subscriber(
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = match self {
-            Error::UnknownAccount(_) | Error::UnknownRecipient => StatusCode::NOT_FOUND,
+            Error::UnknownAccount(_) | Error::UnknownRecipient | Error::NoSuchChoice => {
+                StatusCode::NOT_FOUND
+            }
             Error::NotWithThisProvider | Error::NoCallbackUrl | Error::Invalid(_) => {
                 StatusCode::BAD_REQUEST
             }

@@ -5,6 +5,7 @@ mod instagram;
 mod messaging_content;
 mod messenger;
 mod payments;
+mod press;
 mod sms;
 mod telegram;
 mod telegram_content;
