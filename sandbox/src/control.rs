@@ -3,6 +3,7 @@
 mod inbound;
 mod press;
 mod status;
+mod template;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,8 @@ pub use press::Press;
 pub(crate) use press::press;
 pub use status::StatusUpdate;
 pub(crate) use status::status;
+pub use template::TemplateStatus;
+pub(crate) use template::template_status;
 
 /// Any payload, signed and posted as the provider.
 #[derive(Clone, Debug, Deserialize)]
@@ -88,6 +91,7 @@ pub enum Error {
     UnknownRecipient,
     /// No message on the person's phone offers it.
     NoSuchChoice,
+    UnknownTemplate,
     Invalid(String),
     Unreachable(String),
 }
@@ -102,6 +106,9 @@ impl fmt::Display for Error {
                 f.write_str("the message is not on any phone; say who the recipient is")
             }
             Error::NoSuchChoice => f.write_str("there is nothing of that name to press"),
+            Error::UnknownTemplate => {
+                f.write_str("the business account has no template of that name in that language")
+            }
             Error::Invalid(why) => f.write_str(why),
             Error::Unreachable(why) => write!(f, "the webhook did not answer: {why}"),
         }

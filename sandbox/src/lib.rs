@@ -36,7 +36,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use account::{Account, AccountView, Instagram, Messenger, Sms, Telegram, WhatsApp};
-pub use control::{Error, Handshake, Inbound, Played, Press, Raw, StatusUpdate};
+pub use control::{Error, Handshake, Inbound, Played, Press, Raw, StatusUpdate, TemplateStatus};
 pub use faults::{Fault, FaultMode};
 pub use phones::{Phone, PhoneMessage, Side};
 pub use shown::{Choice, ChoiceSort};
@@ -157,6 +157,15 @@ impl Sandbox {
     /// Replaces the message templates of a WhatsApp business account.
     pub fn set_templates(&self, waba_id: &str, templates: Vec<Value>) -> Result<(), Error> {
         control::set_templates(&self.shared, waba_id, templates)
+    }
+
+    /// Gives a message template another status and tells the business account's webhook.
+    pub async fn template_status(
+        &self,
+        waba_id: &str,
+        update: TemplateStatus,
+    ) -> Result<Played, Error> {
+        control::template_status(&self.shared, waba_id, update).await
     }
 
     /// The message templates of a WhatsApp business account, oldest first.

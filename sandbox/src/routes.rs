@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::control::{Error, Handshake, Inbound, Press, Raw, StatusUpdate};
+use crate::control::template_status;
+use crate::control::{Error, Handshake, Inbound, Press, Raw, StatusUpdate, TemplateStatus};
 use crate::control::{handshake, inbound, press, raw, register, set_templates, status};
 use crate::faults::Fault;
 use crate::state::{Call, CallFilter, Shared, lock};
@@ -73,6 +74,16 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
             .get(async |State(shared): S, Path(waba): Path<String>| {
                 Json(json!({"data": *shared.templates.of(&waba)}))
             }),
+        )
+        .route(
+            "/sandbox/templates/{waba}/status",
+            post(
+                async |State(shared): S,
+                       Path(waba): Path<String>,
+                       Json(update): Json<TemplateStatus>| {
+                    template_status(&shared, &waba, update).await.map(Json)
+                },
+            ),
         )
         .route("/sandbox/handshake", post(shake_hands))
         .route("/sandbox/calls", get(calls).delete(clear_calls))
@@ -136,9 +147,10 @@ async fn set_subscriber(
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = match self {
-            Error::UnknownAccount(_) | Error::UnknownRecipient | Error::NoSuchChoice => {
-                StatusCode::NOT_FOUND
-            }
+            Error::UnknownAccount(_)
+            | Error::UnknownRecipient
+            | Error::NoSuchChoice
+            | Error::UnknownTemplate => StatusCode::NOT_FOUND,
             Error::NotWithThisProvider | Error::NoCallbackUrl | Error::Invalid(_) => {
                 StatusCode::BAD_REQUEST
             }

@@ -4,6 +4,7 @@
 
 mod check;
 mod content;
+mod draft;
 mod event;
 mod field;
 mod interactive;
@@ -27,7 +28,7 @@ use crate::graph::{Refusal, ok, refuse};
 use crate::phones::{PhoneMessage, Phones, Side};
 use crate::state::{Call, Shared, lock, now};
 use check::{Outbound, Request};
-pub(crate) use event::{Inbound, Said, Status, inbound, status};
+pub(crate) use event::{Inbound, Said, Status, inbound, status, template_status};
 pub(crate) use templates::{Templates, router};
 
 pub(crate) const PROVIDER: &str = "whatsapp";

@@ -9,6 +9,7 @@ mod press;
 mod sms;
 mod telegram;
 mod telegram_content;
+mod template_review;
 mod templates;
 mod whatsapp;
 mod whatsapp_content;
