@@ -10,11 +10,13 @@ mod callback;
 mod control;
 mod faults;
 mod graph;
+mod link;
 mod messaging;
 mod page;
 mod phones;
 mod routes;
 mod server;
+mod shown;
 mod state;
 mod subscriber;
 mod telegram;
@@ -34,9 +36,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use account::{Account, AccountView, Instagram, Messenger, Sms, Telegram, WhatsApp};
-pub use control::{Error, Handshake, Inbound, Played, Raw, StatusUpdate};
+pub use control::{Error, Handshake, Inbound, Played, Press, Raw, StatusUpdate, TemplateStatus};
 pub use faults::{Fault, FaultMode};
 pub use phones::{Phone, PhoneMessage, Side};
+pub use shown::{Choice, ChoiceSort};
 pub use state::{Call, CallFilter};
 pub use subscriber::{Behaviour, Event};
 
@@ -131,6 +134,11 @@ impl Sandbox {
         control::inbound(&self.shared, inbound).await
     }
 
+    /// Plays a customer who presses something on a message they were sent.
+    pub async fn press(&self, press: Press) -> Result<Played, Error> {
+        control::press(&self.shared, press).await
+    }
+
     /// Posts a status by hand, if the account's provider has such a report.
     pub async fn status(&self, update: StatusUpdate) -> Result<Played, Error> {
         control::status(&self.shared, update).await
@@ -149,6 +157,15 @@ impl Sandbox {
     /// Replaces the message templates of a WhatsApp business account.
     pub fn set_templates(&self, waba_id: &str, templates: Vec<Value>) -> Result<(), Error> {
         control::set_templates(&self.shared, waba_id, templates)
+    }
+
+    /// Gives a message template another status and tells the business account's webhook.
+    pub async fn template_status(
+        &self,
+        waba_id: &str,
+        update: TemplateStatus,
+    ) -> Result<Played, Error> {
+        control::template_status(&self.shared, waba_id, update).await
     }
 
     /// The message templates of a WhatsApp business account, oldest first.

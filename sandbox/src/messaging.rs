@@ -7,7 +7,10 @@
 
 mod check;
 mod event;
+mod field;
+mod message;
 mod refusal;
+mod template;
 
 use std::sync::Arc;
 
@@ -90,13 +93,15 @@ pub(crate) fn send(
         Request::Send(outbound) => outbound,
         Request::Act { person, action } => {
             call.recipient = Some(person.clone());
+            call.kind = call.request["sender_action"].as_str().map(str::to_owned);
             act(shared, inbox, &person, &action)?;
             call.outcome = "done";
             return Ok(Ending::Answer(ok(shared, &json!({"recipient_id": person}))));
         }
     };
     call.recipient = Some(outbound.person.clone());
-    call.text = outbound.text.clone();
+    call.kind = Some(outbound.shown.kind.clone());
+    call.text = Some(outbound.shown.text.clone());
 
     // 2.
     let fault = shared.faults.take(&outbound.person);
@@ -136,10 +141,14 @@ fn act(shared: &Shared, inbox: &Inbox<'_>, person: &str, action: &Action) -> Res
     match action {
         Action::Typing => {}
         Action::MarkSeen => phones.set_read(inbox.id, person, Side::Customer),
-        Action::React { message_id } => {
+        Action::React {
+            message_id,
+            reaction,
+        } => {
             if phone.is_none_or(|phone| phone.message(message_id).is_none()) {
                 return Err(refusal::unknown_message("payload[message_id]"));
             }
+            phones.react(inbox.id, person, message_id, reaction.as_deref());
         }
     }
     Ok(())
@@ -168,8 +177,7 @@ fn may_write(shared: &Shared, inbox: &Inbox<'_>, outbound: &Outbound) -> Result<
 }
 
 fn show(shared: &Shared, inbox: &Inbox<'_>, outbound: &Outbound, id: &str) {
-    let shown = outbound.text.clone().unwrap_or_default();
-    let mut message = PhoneMessage::new(id.to_owned(), Side::Business, &outbound.kind, shown)
+    let mut message = PhoneMessage::new(id.to_owned(), Side::Business, outbound.shown.clone())
         .replying_to(outbound.reply_to.clone());
     // There is no report of it: what is accepted is sent.
     "sent".clone_into(&mut message.status);

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::shown::{Choice, Shown};
 use crate::state::{now, timestamp};
 
 /// Messages kept per chat before the oldest are forgotten.
@@ -43,9 +45,16 @@ pub struct PhoneMessage {
     /// `accepted`, `sent`, `delivered`, `read` or `failed`; an SMS has Twilio's words.
     pub status: String,
     pub reply_to: Option<String>,
+    /// What the person can press.
+    pub choices: Vec<Choice>,
+    /// The emoji, or its name, that the business put on the message.
+    pub reaction: Option<String>,
     /// The `StatusCallback` an SMS was sent with.
     #[serde(skip)]
     pub(crate) status_callback: Option<String>,
+    /// Telegram's own object of the message.
+    #[serde(skip)]
+    pub(crate) object: Value,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -56,7 +65,7 @@ pub enum Side {
 }
 
 impl PhoneMessage {
-    pub(crate) fn new(id: String, from: Side, kind: &str, text: String) -> Self {
+    pub(crate) fn new(id: String, from: Side, shown: Shown) -> Self {
         let status = match from {
             Side::Business => "accepted",
             Side::Customer => "sent",
@@ -64,12 +73,15 @@ impl PhoneMessage {
         Self {
             id,
             from,
-            kind: kind.to_owned(),
-            text,
+            kind: shown.kind,
+            text: shown.text,
             at: timestamp(now()),
             status: status.to_owned(),
             reply_to: None,
+            choices: shown.choices,
+            reaction: None,
             status_callback: None,
+            object: Value::Null,
         }
     }
 
@@ -165,17 +177,22 @@ impl Phones {
     }
 
     pub(crate) fn set_status(&mut self, account: &str, person: &str, id: &str, status: &str) {
-        let key = (account.to_owned(), person.to_owned());
-        let chat = self.chats.get_mut(&key);
-        let message = chat.and_then(|chat| {
-            chat.messages
-                .iter_mut()
-                .rev()
-                .find(|message| message.id == id)
-        });
-        if let Some(message) = message {
+        if let Some(message) = self.message(account, person, id) {
             message.status = status.to_owned();
         }
+    }
+
+    /// Puts a reaction on a message, or takes it back.
+    pub(crate) fn react(&mut self, account: &str, person: &str, id: &str, reaction: Option<&str>) {
+        if let Some(message) = self.message(account, person, id) {
+            message.reaction = reaction.map(str::to_owned);
+        }
+    }
+
+    fn message(&mut self, account: &str, person: &str, id: &str) -> Option<&mut PhoneMessage> {
+        let key = (account.to_owned(), person.to_owned());
+        let mut messages = self.chats.get_mut(&key)?.messages.iter_mut().rev();
+        messages.find(|message| message.id == id)
     }
 
     /// The person has seen all they were sent, or the business all it was.

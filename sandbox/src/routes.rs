@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::control::{Error, Handshake, Inbound, Raw, StatusUpdate};
-use crate::control::{handshake, inbound, raw, register, set_templates, status};
+use crate::control::template_status;
+use crate::control::{Error, Handshake, Inbound, Press, Raw, StatusUpdate, TemplateStatus};
+use crate::control::{handshake, inbound, press, raw, register, set_templates, status};
 use crate::faults::Fault;
 use crate::state::{Call, CallFilter, Shared, lock};
 use crate::subscriber::Behaviour;
@@ -46,6 +47,12 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
             }),
         )
         .route(
+            "/sandbox/press",
+            post(async |State(shared): S, Json(pressed): Json<Press>| {
+                press(&shared, pressed).await.map(Json)
+            }),
+        )
+        .route(
             "/sandbox/status",
             post(async |State(shared): S, Json(update): Json<StatusUpdate>| {
                 status(&shared, update).await.map(Json)
@@ -67,6 +74,16 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
             .get(async |State(shared): S, Path(waba): Path<String>| {
                 Json(json!({"data": *shared.templates.of(&waba)}))
             }),
+        )
+        .route(
+            "/sandbox/templates/{waba}/status",
+            post(
+                async |State(shared): S,
+                       Path(waba): Path<String>,
+                       Json(update): Json<TemplateStatus>| {
+                    template_status(&shared, &waba, update).await.map(Json)
+                },
+            ),
         )
         .route("/sandbox/handshake", post(shake_hands))
         .route("/sandbox/calls", get(calls).delete(clear_calls))
@@ -130,7 +147,10 @@ async fn set_subscriber(
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = match self {
-            Error::UnknownAccount(_) | Error::UnknownRecipient => StatusCode::NOT_FOUND,
+            Error::UnknownAccount(_)
+            | Error::UnknownRecipient
+            | Error::NoSuchChoice
+            | Error::UnknownTemplate => StatusCode::NOT_FOUND,
             Error::NotWithThisProvider | Error::NoCallbackUrl | Error::Invalid(_) => {
                 StatusCode::BAD_REQUEST
             }

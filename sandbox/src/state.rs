@@ -1,7 +1,7 @@
 //! What the sandbox remembers: accounts, every call it got, and what each phone shows.
 
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,8 @@ use crate::whatsapp::Templates;
 
 /// Calls kept in the journal before the oldest are forgotten.
 const CALLS_KEPT: usize = 100_000;
+/// Ids of what arrived that are kept before the oldest are forgotten.
+const RECEIVED_KEPT: usize = 100_000;
 /// Headers worth keeping with a call. Authorization is not among them.
 const HEADERS_KEPT: [&str; 5] = [
     "content-type",
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub templates: Templates,
     pub faults: Faults,
     pub subscribers: Subscribers,
+    /// What people sent and may be answered: messages to WhatsApp numbers, presses of Telegram buttons.
+    pub received: Mutex<Received>,
     pub poster: Poster,
     pub ids: Ids,
 }
@@ -52,6 +56,7 @@ impl Shared {
             templates: Templates::default(),
             faults: Faults::default(),
             subscribers: Subscribers::default(),
+            received: Mutex::default(),
             poster: Poster::new()?,
             ids: Ids::new(started),
         })
@@ -123,6 +128,22 @@ impl Accounts {
         tokens.collect()
     }
 
+    /// A number of a WhatsApp business account, one with a webhook if there is one.
+    pub(crate) fn number_of(&self, waba_id: &str) -> Option<Arc<Account>> {
+        let accounts = lock(&self.0);
+        let mut numbers = accounts.values().filter(|account| match &***account {
+            Account::Whatsapp(number) => number.waba_id == waba_id,
+            Account::Messenger(_)
+            | Account::Instagram(_)
+            | Account::Telegram(_)
+            | Account::Sms(_) => false,
+        });
+        let first = numbers.next()?;
+        let heard = numbers.find(|number| number.callback_url().is_some());
+        let is_heard = first.callback_url().is_some();
+        Some(Arc::clone(heard.filter(|_| !is_heard).unwrap_or(first)))
+    }
+
     /// By any name a person would use: id, token, username, phone number.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Account>> {
         let accounts = lock(&self.0);
@@ -161,6 +182,9 @@ pub struct Call {
     /// The provider's error code.
     pub code: Option<i64>,
     pub message_id: Option<String>,
+    /// The provider's word for what was sent or done, as far as it was understood.
+    pub kind: Option<String>,
+    /// What the phone shows of it.
     pub text: Option<String>,
     /// The body as it came; a form as an object of its fields.
     pub request: Value,
@@ -192,6 +216,7 @@ impl Call {
             outcome: "refused",
             code: None,
             message_id: None,
+            kind: None,
             text: None,
             request: Value::Null,
             response_status: None,
@@ -206,6 +231,8 @@ impl Call {
 pub struct CallFilter {
     pub recipient: Option<String>,
     pub accepted: Option<bool>,
+    pub account: Option<String>,
+    pub kind: Option<String>,
     /// Only calls with a higher `seq`.
     pub after: Option<u64>,
     /// The newest so many.
@@ -240,6 +267,8 @@ impl Journal {
             }) && filter
                 .accepted
                 .is_none_or(|accepted| call.accepted == accepted)
+                && is_wanted(&filter.account, &call.account)
+                && is_wanted(&filter.kind, &call.kind)
                 && filter.after.is_none_or(|after| call.seq > after)
         };
         let newest = self.calls.iter().rev().filter(wanted);
@@ -259,6 +288,36 @@ impl Journal {
     pub(crate) fn clear(&mut self) {
         self.calls.clear();
         self.accepted = 0;
+    }
+}
+
+fn is_wanted(wanted: &Option<String>, found: &Option<String>) -> bool {
+    wanted.is_none() || wanted == found
+}
+
+/// The ids of what arrived last, by account.
+#[derive(Default)]
+pub(crate) struct Received {
+    known: HashSet<(String, String)>,
+    oldest_first: VecDeque<(String, String)>,
+}
+
+impl Received {
+    pub(crate) fn note(&mut self, account: &str, id: &str) {
+        let key = (account.to_owned(), id.to_owned());
+        if !self.known.insert(key.clone()) {
+            return;
+        }
+        self.oldest_first.push_back(key);
+        if self.oldest_first.len() > RECEIVED_KEPT
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+
+    pub(crate) fn knows(&self, account: &str, id: &str) -> bool {
+        self.known.contains(&(account.to_owned(), id.to_owned()))
     }
 }
 

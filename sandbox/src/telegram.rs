@@ -2,6 +2,9 @@
 //!
 //! <https://core.telegram.org/bots/api>
 
+mod event;
+mod facts;
+mod keyboard;
 mod method;
 mod params;
 
@@ -18,6 +21,7 @@ use crate::account::Telegram;
 use crate::faults::{Answer, Ending, Fault, FaultMode};
 use crate::phones::{Phone, PhoneMessage, Side};
 use crate::state::{Call, Shared, lock, now};
+pub(crate) use event::{Inbound, Said, inbound};
 use method::Method;
 use params::Params;
 
@@ -139,10 +143,11 @@ fn run(
     call: &mut Call,
 ) -> Result<Ending, Refusal> {
     call.account = Some(bot.username.clone());
-    let result = match Method::named(method) {
-        None => return Err(Refusal::new(404, "Not Found")),
-        Some(Method::Send(kind)) => return send(shared, bot, kind, params, call),
-        Some(Method::GetMe) => json!({
+    let method = Method::named(method).ok_or_else(|| Refusal::new(404, "Not Found"))?;
+    method.check(params)?;
+    let result = match method {
+        Method::Send(kind) => return send(shared, bot, kind, params, call),
+        Method::GetMe => json!({
             "id": bot.id(),
             "is_bot": true,
             "first_name": bot.username,
@@ -151,35 +156,56 @@ fn run(
             "can_read_all_group_messages": false,
             "supports_inline_queries": false,
         }),
-        Some(Method::SetWebhook) => {
+        Method::SetWebhook => {
             let (url, secret) = params.webhook()?;
             move_webhook(shared, bot, url, secret);
             call.outcome = "done";
             return Ok(ok_with(json!(true), "Webhook was set"));
         }
-        Some(Method::DeleteWebhook) => {
+        Method::DeleteWebhook => {
             move_webhook(shared, bot, None, None);
             call.outcome = "done";
             return Ok(ok_with(json!(true), "Webhook was deleted"));
         }
-        Some(Method::GetWebhookInfo) => webhook_info(shared, bot),
-        Some(Method::SendChatAction) => {
-            params.text("action", "action")?;
+        Method::GetWebhookInfo => webhook_info(shared, bot),
+        Method::SendChatAction => {
             let chat = chat_id(shared, bot, params)?;
             call.recipient = Some(chat.to_string());
+            let action = params.get("action").unwrap_or_default();
+            if !facts::ACTIONS.contains(&action.as_str()) {
+                return Err(Refusal::bad_request("wrong parameter action in request"));
+            }
+            call.kind = Some(action);
             json!(true)
         }
-        Some(Method::SetMessageReaction) => {
+        Method::SetMessageReaction => {
             let chat = chat_id(shared, bot, params)?;
             call.recipient = Some(chat.to_string());
+            call.kind = Some("reaction".to_owned());
             let message = params.int("message_id").unwrap_or_default();
             if !has_message(shared, bot, chat, message) {
                 return Err(Refusal::bad_request("message to react not found"));
             }
+            let reaction = method::reaction(params)?;
+            let (chat, message) = (chat.to_string(), message.to_string());
+            lock(&shared.phones).react(&bot.username, &chat, &message, reaction.as_deref());
+            call.text = reaction;
+            call.message_id = Some(message);
             json!(true)
         }
-        Some(Method::AnswerCallbackQuery) => {
-            params.text("callback_query_id", "callback_query_id")?;
+        Method::AnswerCallbackQuery => {
+            let query = params.text("callback_query_id", "callback_query_id")?;
+            if !lock(&shared.received).knows(&bot.username, &query) {
+                return Err(Refusal::bad_request(
+                    "query is too old and response timeout expired or query ID is invalid",
+                ));
+            }
+            let text = params.get("text").unwrap_or_default();
+            if text.chars().count() > 200 {
+                return Err(Refusal::bad_request("MESSAGE_TOO_LONG"));
+            }
+            call.kind = Some("answer".to_owned());
+            call.text = Some(text).filter(|text| !text.is_empty());
             json!(true)
         }
     };
@@ -205,7 +231,8 @@ fn send(
     let wanted = params.required("chat_id", "chat_id is empty")?;
     call.recipient = Some(wanted.clone());
     let content = method::content(shared, kind, params)?;
-    call.text = content.shown.clone();
+    call.kind = Some(kind.to_owned());
+    call.text = Some(content.shown.text.clone());
     let reply_to = params.reply_to()?;
 
     // 2.
@@ -257,11 +284,11 @@ fn send(
             "date": now().timestamp(),
         });
     }
-    let shown = content.shown.unwrap_or_default();
-    let mut bubble = PhoneMessage::new(message_id.to_string(), Side::Business, kind, shown)
+    let mut bubble = PhoneMessage::new(message_id.to_string(), Side::Business, content.shown)
         .replying_to(reply_to.map(|reply| reply.message_id.to_string()));
     // Telegram reports no more than this.
     "sent".clone_into(&mut bubble.status);
+    bubble.object = message.clone();
     phones.push(&bot.username, &person, bubble);
     drop(phones);
     call.accepted = true;
@@ -332,31 +359,4 @@ fn ok(result: Value) -> Ending {
 fn ok_with(result: Value, description: &str) -> Ending {
     let body = json!({"ok": true, "result": result, "description": description});
     Ending::Answer(Answer::json(StatusCode::OK, &body))
-}
-
-/// A person's text, as an update.
-pub(crate) struct Inbound {
-    pub update_id: i64,
-    pub message_id: i64,
-    pub chat: i64,
-    pub name: String,
-    pub text: String,
-    /// Unix seconds.
-    pub at: i64,
-    pub reply_to: Option<i64>,
-}
-
-pub(crate) fn inbound(inbound: &Inbound) -> Value {
-    let chat = json!({"id": inbound.chat, "type": "private", "first_name": inbound.name});
-    let mut message = json!({
-        "message_id": inbound.message_id,
-        "from": {"id": inbound.chat, "is_bot": false, "first_name": inbound.name},
-        "chat": chat,
-        "date": inbound.at,
-        "text": inbound.text,
-    });
-    if let Some(id) = inbound.reply_to {
-        message["reply_to_message"] = json!({"message_id": id, "chat": chat, "date": inbound.at});
-    }
-    json!({"update_id": inbound.update_id, "message": message})
 }

@@ -127,7 +127,9 @@ fn send(
     let (number, outbound) = check::message(numbers, form)?;
     call.account = Some(number.phone_number.clone());
     call.recipient = Some(outbound.to.clone());
-    call.text = outbound.body.clone();
+    let shown = outbound.shown();
+    call.kind = Some(shown.kind.clone());
+    call.text = Some(shown.text.clone());
 
     // 2.
     let fault = shared.faults.take(&outbound.to);
@@ -149,13 +151,7 @@ fn send(
 
     // 4.
     let sid = message_sid(shared, &outbound);
-    let kind = if outbound.media.is_empty() {
-        "text"
-    } else {
-        "media"
-    };
-    let shown = outbound.body.clone().unwrap_or_default();
-    let mut message = PhoneMessage::new(sid.clone(), Side::Business, kind, shown);
+    let mut message = PhoneMessage::new(sid.clone(), Side::Business, shown);
     "queued".clone_into(&mut message.status);
     message
         .status_callback

@@ -3,7 +3,12 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>
 
 mod check;
+mod content;
+mod draft;
 mod event;
+mod field;
+mod interactive;
+mod payment;
 mod refusal;
 mod samples;
 mod template;
@@ -23,7 +28,7 @@ use crate::graph::{Refusal, ok, refuse};
 use crate::phones::{PhoneMessage, Phones, Side};
 use crate::state::{Call, Shared, lock, now};
 use check::{Outbound, Request};
-pub(crate) use event::{Inbound, Status, inbound, status};
+pub(crate) use event::{Inbound, Said, Status, inbound, status, template_status};
 pub(crate) use templates::{Templates, router};
 
 pub(crate) const PROVIDER: &str = "whatsapp";
@@ -45,15 +50,21 @@ pub(crate) fn send(
     let templates = shared.templates.of(&number.waba_id);
     let outbound = match check::request(headers, &call.request, &templates)? {
         Request::Send(outbound) => outbound,
-        Request::MarkRead { message_id } => {
-            mark_read(shared, number, &message_id);
+        Request::MarkRead {
+            message_id,
+            is_typing,
+        } => {
+            let kind = if is_typing { "typing" } else { "read" };
+            call.kind = Some(kind.to_owned());
+            mark_read(shared, number, &message_id)?;
             call.outcome = "done";
             call.message_id = Some(message_id);
             return Ok(Ending::Answer(ok(shared, &json!({"success": true}))));
         }
     };
     call.recipient = Some(outbound.person.clone());
-    call.text = outbound.text.clone();
+    call.kind = Some(outbound.shown.kind.clone());
+    call.text = Some(outbound.shown.text.clone());
 
     // 2.
     let fault = shared.faults.take(&outbound.person);
@@ -71,7 +82,7 @@ pub(crate) fn send(
     }
 
     // 3.
-    let needs_window = !outbound.is_template() && !outbound.is_group;
+    let needs_window = !outbound.is_template && !outbound.is_group;
     if number.enforce_window && needs_window && !is_window_open(shared, number, &outbound) {
         call.outcome = "refused";
         return Err(refusal::window_closed());
@@ -81,9 +92,11 @@ pub(crate) fn send(
     let message_id = message_id(shared, &outbound.person);
     call.accepted = true;
     call.message_id = Some(message_id.clone());
+    let failed = fault.as_ref().and_then(failure);
+    let failed = failed.or_else(|| lost_reaction(shared, number, &outbound));
     show(shared, number, &outbound, &message_id);
     let answer = ok(shared, &accepted(&outbound, &message_id));
-    report(shared, number, &outbound, message_id, fault.as_ref());
+    report(shared, number, &outbound, message_id, failed);
 
     // 5.
     Ok(match fault {
@@ -99,19 +112,47 @@ fn is_window_open(shared: &Shared, number: &WhatsApp, outbound: &Outbound) -> bo
 }
 
 fn show(shared: &Shared, number: &WhatsApp, outbound: &Outbound, id: &str) {
-    let shown = outbound.text.clone().unwrap_or_default();
-    let message = PhoneMessage::new(id.to_owned(), Side::Business, &outbound.kind, shown)
-        .replying_to(outbound.reply_to.clone());
+    let (key, person) = (&number.phone_number_id, &outbound.person);
+    let reply_to = outbound.reply_to.clone().or(outbound.reacts_to.clone());
+    let message = PhoneMessage::new(id.to_owned(), Side::Business, outbound.shown.clone())
+        .replying_to(reply_to);
     let mut phones = lock(&shared.phones);
-    phones.open(PROVIDER, &number.phone_number_id, &outbound.person);
-    phones.push(&number.phone_number_id, &outbound.person, message);
+    phones.open(PROVIDER, key, person);
+    phones.push(key, person, message);
+    if let Some(target) = &outbound.reacts_to {
+        let emoji = Some(outbound.shown.text.as_str()).filter(|emoji| !emoji.is_empty());
+        phones.react(key, person, target, emoji);
+    }
 }
 
-fn mark_read(shared: &Shared, number: &WhatsApp, message_id: &str) {
+/// The code a message will be reported as failed with, if a fault is set to that.
+fn failure(fault: &Fault) -> Option<i64> {
+    (fault.mode == FaultMode::FailLater).then(|| fault.code.unwrap_or(131_026))
+}
+
+/// A reaction to what is not in the chat is accepted, and then reported as failed.
+///
+/// <https://developers.facebook.com/docs/whatsapp/cloud-api/messages/reaction-messages>
+fn lost_reaction(shared: &Shared, number: &WhatsApp, outbound: &Outbound) -> Option<i64> {
+    let target = outbound.reacts_to.as_ref()?;
+    let key = &number.phone_number_id;
+    let phones = lock(&shared.phones);
+    let chat = phones.get(key, &outbound.person);
+    let is_there = chat.is_some_and(|chat| chat.message(target).is_some());
+    let is_known = is_there || outbound.is_group || lock(&shared.received).knows(key, target);
+    (!is_known).then_some(131_009)
+}
+
+/// Only what the number received can be marked.
+fn mark_read(shared: &Shared, number: &WhatsApp, message_id: &str) -> Result<(), Refusal> {
+    if !lock(&shared.received).knows(&number.phone_number_id, message_id) {
+        return Err(refusal::not_received());
+    }
     let mut phones = lock(&shared.phones);
     if let Some(person) = person_of(&phones, &number.phone_number_id, message_id) {
         phones.set_status(&number.phone_number_id, &person, message_id, "read");
     }
+    Ok(())
 }
 
 /// `wamid.` and base64 of the person's number and a random part, like the real ones.
@@ -146,7 +187,7 @@ fn accepted(outbound: &Outbound, id: &str) -> Value {
         json!({"input": outbound.input, "wa_id": outbound.person})
     };
     let mut message = json!({"id": id});
-    if outbound.is_template() {
+    if outbound.is_template {
         message["message_status"] = json!("accepted");
     }
     json!({"messaging_product": "whatsapp", "contacts": [contact], "messages": [message]})
@@ -158,9 +199,8 @@ fn report(
     number: &WhatsApp,
     outbound: &Outbound,
     message_id: String,
-    fault: Option<&Fault>,
+    failed: Option<i64>,
 ) {
-    let failed = fault.filter(|fault| fault.mode == FaultMode::FailLater);
     let steps: &[&str] = match failed {
         Some(_) => &["failed"],
         None if !number.auto_status => return,
@@ -174,8 +214,8 @@ fn report(
         status: String::new(),
         at: 0,
         opaque: outbound.opaque.clone(),
-        is_template: outbound.is_template(),
-        errors: failed.map(|fault| refusal::report(fault.code.unwrap_or(131_026))),
+        is_template: outbound.is_template,
+        errors: failed.map(refusal::report),
     };
     let key = number.phone_number_id.clone();
     let shared = Arc::clone(shared);

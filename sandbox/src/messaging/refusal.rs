@@ -31,6 +31,10 @@ pub(super) fn empty_message() -> Refusal {
     Refusal::new(100, message).with_subcode(2_018_034)
 }
 
+pub(super) fn upload_failed() -> Refusal {
+    Refusal::new(100, "Upload attachment failure.").with_subcode(2_018_047)
+}
+
 pub(super) fn invalid(parameter: &str, why: &str) -> Refusal {
     Refusal::new(100, format!("Param {parameter} {why}"))
 }

@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::Refusal;
 use super::params::Params;
+use super::{Refusal, facts, keyboard};
+use crate::link::is_link;
+use crate::shown::{Shown, place};
 use crate::state::Shared;
 
+#[derive(Clone, Copy)]
 pub(super) enum Method {
     GetMe,
     SetWebhook,
@@ -42,12 +45,24 @@ impl Method {
             _ => return None,
         })
     }
+
+    /// Refuses parameters the method does not have.
+    pub(super) fn check(self, params: &Params) -> Result<(), Refusal> {
+        match self {
+            Method::GetMe | Method::GetWebhookInfo => params.check(&[]),
+            Method::SetWebhook => params.check(&[facts::SET_WEBHOOK]),
+            Method::DeleteWebhook => params.check(&[facts::DELETE_WEBHOOK]),
+            Method::SendChatAction => params.check(&[facts::SEND_CHAT_ACTION]),
+            Method::SetMessageReaction => params.check(&[facts::SET_MESSAGE_REACTION]),
+            Method::AnswerCallbackQuery => params.check(&[facts::ANSWER_CALLBACK_QUERY]),
+            Method::Send(kind) => params.check(&facts::of_send(kind)),
+        }
+    }
 }
 
 /// The part of a message that depends on its kind.
 pub(super) struct Content {
-    /// What the phone shows.
-    pub shown: Option<String>,
+    pub shown: Shown,
     /// What the answer's `Message` holds.
     pub fields: Vec<(&'static str, Value)>,
 }
@@ -57,90 +72,151 @@ pub(super) fn content(
     kind: &'static str,
     params: &Params,
 ) -> Result<Content, Refusal> {
-    check_formatting(params)?;
-    let content = match kind {
-        "text" => {
-            params.object("link_preview_options")?;
-            let text = params.required("text", "message text is empty")?;
-            let text = text.trim().to_owned();
-            if text.chars().count() > 4096 {
-                return Err(Refusal::bad_request("message is too long"));
-            }
-            Content {
-                fields: vec![("text", json!(text))],
-                shown: Some(text),
-            }
+    let (text, mut fields) = match kind {
+        "text" => text(params)?,
+        "location" => {
+            let (latitude, longitude) = coordinates(params)?;
+            let location = json!({"latitude": latitude, "longitude": longitude});
+            let shown = place(None, None, latitude, longitude);
+            (shown, vec![("location", location)])
         }
-        "location" => Content {
-            shown: None,
-            fields: vec![("location", location(params)?)],
-        },
         "venue" => {
-            let location = location(params)?;
+            let (latitude, longitude) = coordinates(params)?;
+            let location = json!({"latitude": latitude, "longitude": longitude});
             let title = params.text("title", "title")?;
             let address = params.text("address", "address")?;
             let venue = json!({"location": location, "title": title, "address": address});
-            Content {
-                shown: Some(title),
-                fields: vec![("venue", venue), ("location", location)],
-            }
+            let shown = place(Some(&title), Some(&address), latitude, longitude);
+            (shown, vec![("venue", venue), ("location", location)])
         }
-        "contact" => {
-            let name = params.text("first_name", "first_name")?;
-            let mut contact = json!({
-                "phone_number": params.text("phone_number", "phone_number")?,
-                "first_name": name,
-            });
-            if let Some(last_name) = params.get("last_name") {
-                contact["last_name"] = json!(last_name);
+        "contact" => contact(params)?,
+        media => file(shared, media, params)?,
+    };
+    let choices = match params.object("reply_markup")? {
+        None => Vec::new(),
+        Some(markup) => {
+            let choices = keyboard::choices(&markup)?;
+            // Only what stays under the message comes back with it.
+            if markup.get("inline_keyboard").is_some() {
+                fields.push(("reply_markup", markup));
             }
-            Content {
-                shown: Some(name),
-                fields: vec![("contact", contact)],
-            }
-        }
-        media => {
-            let why = format!("there is no {media} in the request");
-            params.required(media, &why)?;
-            let caption = params.get("caption").filter(|caption| !caption.is_empty());
-            if caption
-                .as_ref()
-                .is_some_and(|text| text.chars().count() > 1024)
-            {
-                return Err(Refusal::bad_request("message caption is too long"));
-            }
-            let mut fields = vec![(kind, file(shared, media))];
-            fields.extend(caption.iter().map(|caption| ("caption", json!(caption))));
-            Content {
-                shown: caption,
-                fields,
-            }
+            choices
         }
     };
-    Ok(content)
+    Ok(Content {
+        shown: Shown::new(kind, text).with(choices),
+        fields,
+    })
 }
 
-fn check_formatting(params: &Params) -> Result<(), Refusal> {
-    params.object("reply_markup")?;
-    match params
-        .get("parse_mode")
-        .map(|mode| mode.to_ascii_lowercase())
-    {
-        Some(mode) if !["", "html", "markdown", "markdownv2"].contains(&mode.as_str()) => {
-            Err(Refusal::bad_request("unsupported parse_mode"))
+type Parts = (String, Vec<(&'static str, Value)>);
+
+fn text(params: &Params) -> Result<Parts, Refusal> {
+    check_parse_mode(params)?;
+    if let Some(preview) = params.object("link_preview_options")? {
+        let fields = preview.as_object().into_iter().flatten();
+        let is_known = |(name, value): (&String, &Value)| match name.as_str() {
+            "url" => value.is_string(),
+            "is_disabled" | "prefer_small_media" | "prefer_large_media" | "show_above_text" => {
+                value.is_boolean()
+            }
+            _ => false,
+        };
+        if !fields.into_iter().all(is_known) {
+            return Err(Refusal::bad_request("can't parse link preview options"));
         }
-        Some(_) | None => Ok(()),
+    }
+    let text = params.required("text", "message text is empty")?;
+    let text = text.trim().to_owned();
+    if text.chars().count() > 4096 {
+        return Err(Refusal::bad_request("message is too long"));
+    }
+    Ok((text.clone(), vec![("text", json!(text))]))
+}
+
+fn contact(params: &Params) -> Result<Parts, Refusal> {
+    let number = params.text("phone_number", "phone_number")?;
+    let first_name = params.text("first_name", "first_name")?;
+    let mut contact = json!({"phone_number": number, "first_name": first_name});
+    let mut name = first_name;
+    if let Some(last_name) = params.get("last_name") {
+        name = format!("{name} {last_name}");
+        contact["last_name"] = json!(last_name);
+    }
+    if let Some(vcard) = params.get("vcard") {
+        if vcard.len() > 2048 {
+            return Err(Refusal::bad_request("contact vCard is too long"));
+        }
+        contact["vcard"] = json!(vcard);
+    }
+    Ok((format!("{name}, {number}"), vec![("contact", contact)]))
+}
+
+/// A file Telegram has, by its id, or one it fetches.
+fn file(shared: &Shared, kind: &'static str, params: &Params) -> Result<Parts, Refusal> {
+    check_parse_mode(params)?;
+    let source = params.required(kind, &format!("there is no {kind} in the request"))?;
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let is_known = is_link(&source) || source.len() >= 20 && source.bytes().all(is_id);
+    if !is_known {
+        return Err(Refusal::bad_request(
+            "wrong file identifier/HTTP URL specified",
+        ));
+    }
+    let caption = params.get("caption").filter(|caption| !caption.is_empty());
+    let mut fields = vec![(kind, stored(shared, kind))];
+    let mut shown = source;
+    if let Some(caption) = caption {
+        if caption.chars().count() > 1024 {
+            return Err(Refusal::bad_request("message caption is too long"));
+        }
+        shown = format!("{shown}\n{caption}");
+        fields.push(("caption", json!(caption)));
+    }
+    Ok((shown, fields))
+}
+
+fn check_parse_mode(params: &Params) -> Result<(), Refusal> {
+    let mode = params.get("parse_mode").unwrap_or_default();
+    let known = ["", "html", "markdown", "markdownv2"];
+    if known.contains(&mode.to_ascii_lowercase().as_str()) {
+        Ok(())
+    } else {
+        Err(Refusal::bad_request("unsupported parse_mode"))
     }
 }
 
-fn location(params: &Params) -> Result<Value, Refusal> {
-    let latitude = params.float("latitude")?;
-    let longitude = params.float("longitude")?;
-    Ok(json!({"latitude": latitude, "longitude": longitude}))
+fn coordinates(params: &Params) -> Result<(f64, f64), Refusal> {
+    let (latitude, longitude) = (params.float("latitude")?, params.float("longitude")?);
+    if latitude.abs() > 90.0 || longitude.abs() > 180.0 {
+        return Err(Refusal::bad_request("invalid location specified"));
+    }
+    Ok((latitude, longitude))
+}
+
+/// The one emoji a bot may put on a message, or none.
+pub(super) fn reaction(params: &Params) -> Result<Option<String>, Refusal> {
+    let reactions = params.array("reaction");
+    let Some(reaction) = reactions.first() else {
+        return Ok(None);
+    };
+    let emoji = reaction["emoji"].as_str().unwrap_or_default();
+    let is_plain = reaction["type"] == "emoji"
+        && reaction.as_object().is_some_and(|fields| fields.len() == 2)
+        && facts::REACTIONS
+            .split_whitespace()
+            .any(|known| known == emoji);
+    if !is_plain {
+        return Err(Refusal::bad_request("REACTION_INVALID"));
+    }
+    if reactions.len() > 1 {
+        return Err(Refusal::bad_request("REACTIONS_TOO_MANY"));
+    }
+    Ok(Some(emoji.to_owned()))
 }
 
 /// A file as Telegram describes one it has stored.
-fn file(shared: &Shared, kind: &str) -> Value {
+fn stored(shared: &Shared, kind: &str) -> Value {
     let id = hex::encode(shared.ids.fresh());
     let mut file = json!({
         "file_id": format!("AgAC{}", &id[..56]),

@@ -7,9 +7,27 @@ use http::{Method, header};
 use serde_json::{Map, Value};
 
 use super::Refusal;
+use super::facts::Kind;
 
 /// What came in the query string, a form or a JSON object.
-pub(super) struct Params(Map<String, Value>);
+pub(super) struct Params {
+    fields: Map<String, Value>,
+    /// In JSON a value has a type; elsewhere all are text.
+    is_json: bool,
+}
+
+/// The fields of `ReplyParameters`.
+const REPLY: [(&str, Kind); 9] = [
+    ("message_id", Kind::Integer),
+    ("chat_id", Kind::Chat),
+    ("allow_sending_without_reply", Kind::Flag),
+    ("quote", Kind::Text),
+    ("quote_parse_mode", Kind::Text),
+    ("quote_entities", Kind::Array),
+    ("quote_position", Kind::Integer),
+    ("checklist_task_id", Kind::Integer),
+    ("poll_option_id", Kind::Text),
+];
 
 /// The message a message answers.
 pub(super) struct Reply {
@@ -27,22 +45,62 @@ impl Params {
             let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
             let pairs = form.map(|Form(pairs)| pairs).unwrap_or_default();
             let text = |(name, value)| (name, Value::String(value));
-            return Self(pairs.into_iter().map(text).collect());
+            return Self {
+                fields: pairs.into_iter().map(text).collect(),
+                is_json: false,
+            };
         }
         let body = Bytes::from_request(request, &()).await.unwrap_or_default();
-        Self(serde_json::from_slice(&body).unwrap_or_default())
+        Self {
+            fields: serde_json::from_slice(&body).unwrap_or_default(),
+            is_json: true,
+        }
+    }
+
+    /// Refuses what the method does not have, and what is of another type than it has.
+    pub(super) fn check(&self, facts: &[&[(&str, Kind)]]) -> Result<(), Refusal> {
+        for (name, value) in &self.fields {
+            let mut known = facts.iter().flat_map(|facts| facts.iter());
+            let Some((_, kind)) = known.find(|(known, _)| known == name) else {
+                let why = format!("unknown parameter \"{name}\"");
+                return Err(Refusal::bad_request(&why));
+            };
+            if !value.is_null() && !self.is_of(value, *kind) {
+                let why = format!("parameter \"{name}\" must be of type {kind:?}");
+                return Err(Refusal::bad_request(&why));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_of(&self, value: &Value, kind: Kind) -> bool {
+        match (kind, value) {
+            (Kind::Text, Value::String(_)) | (Kind::Flag, Value::Bool(_)) => true,
+            (Kind::Object, Value::Object(_)) | (Kind::Array, Value::Array(_)) => true,
+            (Kind::Integer | Kind::Chat, Value::Number(number)) => number.is_i64(),
+            (Kind::Float, Value::Number(_)) | (Kind::Chat, Value::String(_)) => true,
+            (_, Value::String(text)) if !self.is_json => match kind {
+                Kind::Integer => text.parse::<i64>().is_ok(),
+                Kind::Float => text.parse::<f64>().is_ok(),
+                Kind::Flag => matches!(text.as_str(), "true" | "false" | "1" | "0"),
+                Kind::Object => text.trim_start().starts_with('{'),
+                Kind::Array => text.trim_start().starts_with('['),
+                Kind::Text | Kind::Chat => true,
+            },
+            (_, _) => false,
+        }
     }
 
     /// The parameters as the journal keeps them: without the webhook's secret.
     pub(super) fn as_value(&self) -> Value {
-        let mut params = self.0.clone();
+        let mut params = self.fields.clone();
         params.remove("secret_token");
         Value::Object(params)
     }
 
     /// A string, or a number written out.
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        match self.0.get(name)? {
+        match self.fields.get(name)? {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
@@ -70,7 +128,7 @@ impl Params {
 
     /// An object, or one written as JSON in a string, which is how forms carry them.
     pub(super) fn object(&self, name: &str) -> Result<Option<Value>, Refusal> {
-        let value = match self.0.get(name) {
+        let value = match self.fields.get(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
             Some(other) => other.clone(),
@@ -82,16 +140,33 @@ impl Params {
         Ok(Some(value))
     }
 
+    /// An array, or one written as JSON in a string.
+    pub(super) fn array(&self, name: &str) -> Vec<Value> {
+        match self.fields.get(name) {
+            Some(Value::Array(items)) => items.clone(),
+            Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn reply_to(&self) -> Result<Option<Reply>, Refusal> {
         let Some(reply) = self.object("reply_parameters")? else {
-            return Ok(self.int("reply_to_message_id").map(|message_id| Reply {
-                message_id,
-                must_exist: true,
-            }));
+            return Ok(None);
         };
+        let unreadable =
+            |why: String| Refusal::bad_request(&format!("can't parse reply parameters: {why}"));
+        let fields = reply.as_object().into_iter().flatten();
+        for (name, value) in fields {
+            let known = REPLY.iter().find(|(known, _)| known == name);
+            let (_, kind) = known.ok_or_else(|| unreadable(format!("unknown field \"{name}\"")))?;
+            if !self.is_of(value, *kind) {
+                return Err(unreadable(format!(
+                    "Field \"{name}\" must be of type {kind:?}"
+                )));
+            }
+        }
         let Some(message_id) = reply.get("message_id").and_then(Value::as_i64) else {
-            let why = "can't parse reply parameters: Field \"message_id\" must be of type Number";
-            return Err(Refusal::bad_request(why));
+            return Err(unreadable("Can't find field \"message_id\"".to_owned()));
         };
         let allowed = reply.get("allow_sending_without_reply");
         Ok(Some(Reply {

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::refusal::Refusal;
 use crate::account::{Sms, is_e164};
+use crate::link::is_link;
+use crate::shown::Shown;
 
 const BODY_CHARACTERS: usize = 1600;
 const MEDIA: usize = 10;
@@ -92,6 +94,18 @@ pub(super) struct Outbound {
     pub status_callback: Option<String>,
 }
 
+impl Outbound {
+    pub(super) fn shown(&self) -> Shown {
+        let kind = if self.media.is_empty() {
+            "text"
+        } else {
+            "media"
+        };
+        let media = self.media.iter().map(|url| Some(url.as_str()));
+        Shown::lines(kind, media.chain([self.body.as_deref()]))
+    }
+}
+
 /// Reads the parameters of a message. Answers which of the numbers sends it.
 pub(super) fn message(numbers: &[Sms], form: &Form) -> Result<(Sms, Outbound), Refusal> {
     for (name, values) in &form.0 {
@@ -140,11 +154,11 @@ pub(super) fn message(numbers: &[Sms], form: &Form) -> Result<(Sms, Outbound), R
             "Number of media files exceeds allowed limit",
         ));
     }
-    if let Some(url) = media.iter().find(|url| !is_url(url)) {
+    if let Some(url) = media.iter().find(|url| !is_link(url)) {
         return Err(Refusal::new(21_620, format!("Invalid media URL(s): {url}")));
     }
     let status_callback = form.get("StatusCallback").map(str::to_owned);
-    if let Some(url) = status_callback.as_ref().filter(|url| !is_url(url)) {
+    if let Some(url) = status_callback.as_ref().filter(|url| !is_link(url)) {
         let message = format!("The StatusCallback URL {url} is not a valid URL.");
         return Err(Refusal::new(21_609, message));
     }
@@ -185,14 +199,5 @@ fn sender(numbers: &[Sms], form: &Form) -> Result<Sms, Refusal> {
              of your account"
         );
         Refusal::new(21_606, message)
-    })
-}
-
-fn is_url(url: &str) -> bool {
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace)
     })
 }

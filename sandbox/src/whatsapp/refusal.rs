@@ -33,6 +33,18 @@ pub(super) fn invalid(parameter: &str, why: &str) -> Refusal {
     of_code(131_009, format!("Param {parameter} {why}"))
 }
 
+/// A field that is not part of the API.
+pub(super) fn unexpected(key: &str, at: &str) -> Refusal {
+    let on = if at.is_empty() { "body" } else { at };
+    Refusal::new(100, "Invalid parameter")
+        .with_details(format!("Unexpected key \"{key}\" on param \"{on}\"."))
+}
+
+pub(super) fn not_received() -> Refusal {
+    let details = "The message_id is not that of a message this phone number received.";
+    Refusal::new(100, "Invalid parameter").with_details(details)
+}
+
 pub(super) fn unsupported_type(kind: &str) -> Refusal {
     of_code(131_051, format!("Message type '{kind}' is not supported"))
 }

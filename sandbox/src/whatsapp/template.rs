@@ -2,105 +2,127 @@
 //!
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-message-templates>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::check::string;
-use super::refusal::{invalid, missing, of_code};
+use super::content::file;
+use super::field::Part;
+use super::refusal::of_code;
 use crate::graph::Refusal;
+use crate::shown::{Choice, ChoiceSort, Shown, place};
 
 /// The longest body Meta sends, with its parameters filled in.
 const BODY_CHARACTERS: usize = 1024;
 
-/// Checks a message of type `template` against those of the business account. Answers the body it makes.
+/// The fields of a parameter, whatever its type.
+const PARAMETER: [&str; 13] = [
+    "type",
+    "parameter_name",
+    "text",
+    "currency",
+    "date_time",
+    "image",
+    "video",
+    "document",
+    "location",
+    "payload",
+    "coupon_code",
+    "action",
+    "product",
+];
+
+/// Checks a message of type `template` against those of the business account. Answers what it makes.
 ///
 /// 1. The template must exist in the language and be approved.
 /// 2. Only what the template has may get parameters.
 /// 3. Header, body and buttons get as many as they have, of the right type.
-pub(super) fn text(
-    message: &Value,
+pub(super) fn shown(
+    message: &Part<'_>,
     templates: &[Value],
     to_user_id: bool,
-) -> Result<String, Refusal> {
+) -> Result<Shown, Refusal> {
     // 1.
-    let part = message.get("template").ok_or_else(|| missing("template"))?;
-    let language = string(part, "/language/code", "template['language']['code']", 32)?;
-    let name = string(part, "/name", "template['name']", 512)?;
-    let template = templates
-        .iter()
-        .find(|template| template["name"] == name.as_str() && template["language"] == *language)
-        .ok_or_else(|| {
-            let details = format!("template name ({name}) does not exist in {language}");
-            of_code(132_001, details)
-        })?;
-    match template["status"].as_str().unwrap_or_default() {
-        "APPROVED" => {}
-        "PAUSED" => {
-            return Err(of_code(
-                132_015,
-                format!("template name ({name}) is paused"),
-            ));
-        }
-        "DISABLED" => {
-            let details = format!("template name ({name}) is disabled");
-            return Err(of_code(132_016, details));
-        }
-        status => {
-            let details = format!("template name ({name}) is {status} in {language}");
-            return Err(of_code(132_001, details));
-        }
-    }
+    let part = message.part("template", &["name", "language", "components", "namespace"])?;
+    let language = part.part("language", &["code", "policy"])?;
+    let (language, name) = (language.text("code", 32)?, part.text("name", 512)?);
+    let template = approved(templates, name, language)?;
     if to_user_id && template["category"] == "AUTHENTICATION" {
         let details = "Authentication templates cannot be sent to a business-scoped user id.";
         return Err(of_code(131_062, details));
     }
 
     // 2.
-    let given = Given::read(part)?;
+    let given = Given::read(&part)?;
     let is_named = template["parameter_format"] == "NAMED";
 
     // 3.
-    check_header(component(template, "HEADER"), given.header, is_named)?;
-    check_buttons(component(template, "BUTTONS"), &given.buttons)?;
-    let body = component(template, "BODY").and_then(|body| body["text"].as_str());
-    let body = body.unwrap_or_default();
-    let values = values("body", body, parameters(given.body)?, is_named)?;
-    let filled = fill(body, &values);
-    if filled.chars().count() > BODY_CHARACTERS {
+    let header = header(component(template, "HEADER"), &given.header, is_named)?;
+    let choices = buttons(component(template, "BUTTONS"), &given.buttons)?;
+    let text = |kind: &str| component(template, kind).and_then(|part| part["text"].as_str());
+    let body = text("BODY").unwrap_or_default();
+    let body = fill(body, &values("body", body, &given.body, is_named)?);
+    if body.chars().count() > BODY_CHARACTERS {
         return Err(of_code(132_005, "Translated text too long"));
     }
-    Ok(filled)
+    let lines = [header.as_deref(), Some(&body), text("FOOTER")];
+    Ok(Shown::lines("template", lines).with(choices))
+}
+
+fn approved<'t>(templates: &'t [Value], name: &str, language: &str) -> Result<&'t Value, Refusal> {
+    let is_meant = |template: &&Value| template["name"] == name && template["language"] == language;
+    let template = templates.iter().find(is_meant).ok_or_else(|| {
+        let details = format!("template name ({name}) does not exist in {language}");
+        of_code(132_001, details)
+    })?;
+    match template["status"].as_str().unwrap_or_default() {
+        "APPROVED" => Ok(template),
+        "PAUSED" => Err(of_code(
+            132_015,
+            format!("template name ({name}) is paused"),
+        )),
+        "DISABLED" => Err(of_code(
+            132_016,
+            format!("template name ({name}) is disabled"),
+        )),
+        status => {
+            let details = format!("template name ({name}) is {status} in {language}");
+            Err(of_code(132_001, details))
+        }
+    }
 }
 
 /// The parameters of a message, by the part of the template they are for.
 #[derive(Default)]
 struct Given<'a> {
-    header: Option<&'a Value>,
-    body: Option<&'a Value>,
-    buttons: BTreeMap<usize, &'a Value>,
+    header: Vec<Part<'a>>,
+    body: Vec<Part<'a>>,
+    /// By position: the `sub_type` and its parameters.
+    buttons: BTreeMap<usize, (Part<'a>, Vec<Part<'a>>)>,
 }
 
 impl<'a> Given<'a> {
-    fn read(part: &'a Value) -> Result<Self, Refusal> {
+    fn read(part: &Part<'a>) -> Result<Self, Refusal> {
         let mut given = Self::default();
-        let components = match part.get("components") {
-            None | Some(Value::Null) => return Ok(given),
-            Some(components) => components
-                .as_array()
-                .ok_or_else(|| invalid("template['components']", "must be an array."))?,
-        };
-        for component in components {
-            let parameter = "template['components']['type']";
-            let kind = string(component, "/type", parameter, 32)?;
-            let earlier = match kind.to_ascii_lowercase().as_str() {
-                "header" => given.header.replace(component),
-                "body" => given.body.replace(component),
-                "button" => given.buttons.insert(index(component)?, component),
-                _ => return Err(invalid(parameter, "must be one of {HEADER, BODY, BUTTON}")),
+        let mut seen = BTreeSet::new();
+        let known = ["type", "sub_type", "index", "parameters"];
+        for component in part.maybe_parts("components", 13, &known)? {
+            let kind = component.text("type", 32)?.to_ascii_lowercase();
+            let index = match kind.as_str() {
+                "button" => Some(index(&component)?),
+                "header" | "body" => None,
+                _ => return Err(component.invalid("type", "must be one of {HEADER, BODY, BUTTON}")),
             };
-            if earlier.is_some() {
-                return Err(invalid(parameter, "is there twice."));
+            if !seen.insert((kind.clone(), index)) {
+                return Err(component.invalid("type", "is there twice."));
+            }
+            let parameters = component.maybe_parts("parameters", 1024, &PARAMETER)?;
+            match (kind.as_str(), index) {
+                (_, Some(index)) => {
+                    given.buttons.insert(index, (component, parameters));
+                }
+                ("header", None) => given.header = parameters,
+                (_, None) => given.body = parameters,
             }
         }
         Ok(given)
@@ -108,130 +130,149 @@ impl<'a> Given<'a> {
 }
 
 /// A number, or one in a string.
-fn index(component: &Value) -> Result<usize, Refusal> {
-    let parameter = "template['components']['index']";
-    let index = component.get("index").ok_or_else(|| missing(parameter))?;
-    let number = match index {
-        Value::String(text) => text.parse().ok(),
-        other => other.as_u64().and_then(|index| usize::try_from(index).ok()),
+fn index(component: &Part<'_>) -> Result<usize, Refusal> {
+    let number = match component.get("index") {
+        None => return Err(component.missing("index")),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(other) => other.as_u64().and_then(|index| usize::try_from(index).ok()),
     };
-    number.ok_or_else(|| invalid(parameter, "must be the position of a button."))
+    number.ok_or_else(|| component.invalid("index", "must be the position of a button."))
 }
 
-fn parameters(component: Option<&Value>) -> Result<&[Value], Refusal> {
-    let parameter = "template['components']['parameters']";
-    match component.and_then(|component| component.get("parameters")) {
-        None | Some(Value::Null) => Ok(&[]),
-        Some(parameters) => parameters
-            .as_array()
-            .map(Vec::as_slice)
-            .ok_or_else(|| invalid(parameter, "must be an array.")),
-    }
-}
-
-fn check_header(
+/// What stands in the header: its text, or what its file or place is.
+fn header(
     header: Option<&Value>,
-    given: Option<&Value>,
+    given: &[Part<'_>],
     is_named: bool,
-) -> Result<(), Refusal> {
-    let given = parameters(given)?;
+) -> Result<Option<String>, Refusal> {
     let Some(header) = header else {
-        return count("header", given.len(), 0);
+        count("header", given.len(), 0)?;
+        return Ok(None);
     };
     let format = header["format"].as_str().unwrap_or("TEXT");
     if format == "TEXT" {
         let text = header["text"].as_str().unwrap_or_default();
-        return values("header", text, given, is_named).map(|_| ());
+        let values = values("header", text, given, is_named)?;
+        return Ok(Some(fill(text, &values)));
     }
     let expected = format.to_ascii_lowercase();
-    let [media] = given else {
+    let [given] = given else {
         return Err(mismatch("header", format, "UNKNOWN"));
     };
-    let received = media["type"].as_str().unwrap_or("unknown");
+    let received = word(given, "type");
     if received != expected {
         return Err(mismatch("header", format, received));
     }
-    let what = format!("header['{expected}']");
-    let media = media.get(&expected).ok_or_else(|| missing(&what))?;
-    if expected == "location" || media.get("id").is_some() {
-        return Ok(());
-    }
-    let link = string(media, "/link", &what, 4096)?;
-    if link.starts_with("https://") || link.starts_with("http://") {
-        Ok(())
-    } else {
-        Err(invalid(&what, "is not a valid URI."))
+    match received {
+        "location" => {
+            let known = ["latitude", "longitude", "name", "address"];
+            let location = given.part(received, &known)?;
+            let latitude = location.degrees("latitude", 90.0)?;
+            let longitude = location.degrees("longitude", 180.0)?;
+            let (name, address) = (
+                location.text("name", 1000)?,
+                location.text("address", 1000)?,
+            );
+            Ok(Some(place(Some(name), Some(address), latitude, longitude)))
+        }
+        "document" => {
+            let document = given.part(received, &["id", "link", "filename"])?;
+            document.maybe_text("filename", 240)?;
+            Ok(Some(file(&document)?.to_owned()))
+        }
+        _ => {
+            let media = given.part(received, &["id", "link"])?;
+            Ok(Some(file(&media)?.to_owned()))
+        }
     }
 }
 
-fn check_buttons(buttons: Option<&Value>, given: &BTreeMap<usize, &Value>) -> Result<(), Refusal> {
+fn buttons(
+    buttons: Option<&Value>,
+    given: &BTreeMap<usize, (Part<'_>, Vec<Part<'_>>)>,
+) -> Result<Vec<Choice>, Refusal> {
     let buttons = buttons.and_then(|buttons| buttons["buttons"].as_array());
     let buttons = buttons.map(Vec::as_slice).unwrap_or_default();
-    if let Some(index) = given.keys().find(|index| **index >= buttons.len()) {
-        let why = format!("names button {index}, which the template does not have.");
-        return Err(invalid("template['components']['index']", &why));
+    if let Some((_, (odd, _))) = given.iter().find(|(index, _)| **index >= buttons.len()) {
+        return Err(odd.invalid("index", "names a button which the template does not have."));
     }
-    for (index, button) in buttons.iter().enumerate() {
-        check_button(index, button, given.get(&index).copied())?;
-    }
-    Ok(())
+    let choices = buttons.iter().enumerate();
+    choices
+        .map(|(index, template)| button(index, template, given.get(&index)))
+        .collect()
 }
 
-fn check_button(index: usize, button: &Value, given: Option<&Value>) -> Result<(), Refusal> {
-    let kind = button["type"].as_str().unwrap_or_default();
+fn button(
+    index: usize,
+    template: &Value,
+    given: Option<&(Part<'_>, Vec<Part<'_>>)>,
+) -> Result<Choice, Refusal> {
+    let text = |name: &str| template[name].as_str().unwrap_or_default();
+    let (kind, title) = (text("type"), text("text"));
     let needs_one = match kind {
-        "URL" => !variables(button["url"].as_str().unwrap_or_default()).is_empty(),
+        "URL" => !variables(text("url")).is_empty(),
         "COPY_CODE" => true,
         _ => false,
     };
-    let Some(given) = given else {
-        if needs_one {
-            let details =
-                format!("buttons: Button at index {index} of type {kind} requires a parameter");
-            return Err(of_code(131_008, details));
+    let mut value = None;
+    if let Some((component, parameters)) = given {
+        if !component.text("sub_type", 32)?.eq_ignore_ascii_case(kind) {
+            let why = format!("must be {kind} for button {index}.");
+            return Err(component.invalid("sub_type", &why));
         }
-        return Ok(());
-    };
-    let parameter = "template['components']['sub_type']";
-    if !string(given, "/sub_type", parameter, 32)?.eq_ignore_ascii_case(kind) {
-        return Err(invalid(
-            parameter,
-            &format!("must be {kind} for button {index}."),
-        ));
+        let takes_one = needs_one || matches!(kind, "QUICK_REPLY" | "FLOW");
+        count("button", parameters.len(), usize::from(takes_one))?;
+        let expected = match kind {
+            "URL" => "text",
+            "COPY_CODE" => "coupon_code",
+            "FLOW" => "action",
+            _ => "payload",
+        };
+        for parameter in parameters {
+            let received = word(parameter, "type");
+            if received != expected {
+                return Err(mismatch("button", expected, received));
+            }
+            if expected != "action" {
+                value = Some(checked("button", parameter.get(expected))?);
+            }
+        }
+    } else if needs_one {
+        let details =
+            format!("buttons: Button at index {index} of type {kind} requires a parameter");
+        return Err(of_code(131_008, details));
     }
-    let takes_one = needs_one || matches!(kind, "QUICK_REPLY" | "FLOW");
-    let given = parameters(Some(given))?;
-    count("button", given.len(), usize::from(takes_one))?;
-    let expected = match kind {
-        "URL" => "text",
-        "COPY_CODE" => "coupon_code",
-        "FLOW" => "action",
-        _ => "payload",
-    };
-    for value in given {
-        let received = value["type"].as_str().unwrap_or("unknown");
-        if received != expected {
-            return Err(mismatch("button", expected, received));
+    Ok(match kind {
+        "QUICK_REPLY" => Choice::new(ChoiceSort::TemplateReply, title, value.unwrap_or(title)),
+        "URL" => {
+            let url = text("url");
+            let names = variables(url);
+            let values = names.into_iter().zip(value).collect();
+            Choice::new(ChoiceSort::Link, title, fill(url, &values))
         }
-        if expected != "action" {
-            checked("button", value.get(expected))?;
+        "PHONE_NUMBER" => {
+            let number = format!("tel:{}", text("phone_number"));
+            Choice::new(ChoiceSort::Link, title, number)
         }
-    }
-    Ok(())
+        _ => Choice::new(ChoiceSort::Link, title, value.unwrap_or_default()),
+    })
+}
+
+fn word<'a>(part: &Part<'a>, name: &str) -> &'a str {
+    part.get(name).and_then(Value::as_str).unwrap_or("unknown")
 }
 
 /// The value of every variable of a text, in the order of `variables`.
 fn values<'a>(
     what: &str,
     text: &str,
-    given: &'a [Value],
+    given: &[Part<'a>],
     is_named: bool,
 ) -> Result<BTreeMap<String, &'a str>, Refusal> {
     let mut wanted = variables(text);
     if is_named {
         for parameter in given {
-            let name = parameter["parameter_name"].as_str().unwrap_or_default();
-            if name.is_empty() {
+            if named(parameter).is_empty() {
                 let details = "Parameter name is missing or empty";
                 return Err(Refusal::new(100, "Invalid parameter").with_details(details));
             }
@@ -244,7 +285,7 @@ fn values<'a>(
     for (position, parameter) in given.iter().enumerate() {
         let value = value(what, parameter)?;
         let name = if is_named {
-            parameter["parameter_name"].as_str().unwrap_or_default()
+            named(parameter)
         } else {
             wanted.get(position).map(String::as_str).unwrap_or_default()
         };
@@ -257,8 +298,13 @@ fn values<'a>(
     Ok(values)
 }
 
-fn value<'a>(what: &str, parameter: &'a Value) -> Result<&'a str, Refusal> {
-    match parameter["type"].as_str().unwrap_or("unknown") {
+fn named<'a>(parameter: &Part<'a>) -> &'a str {
+    let name = parameter.get("parameter_name").and_then(Value::as_str);
+    name.unwrap_or_default()
+}
+
+fn value<'a>(what: &str, parameter: &Part<'a>) -> Result<&'a str, Refusal> {
+    match word(parameter, "type") {
         "text" => checked(what, parameter.get("text")),
         kind @ ("currency" | "date_time") => checked(
             what,

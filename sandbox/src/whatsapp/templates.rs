@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::draft::{checked, wrong};
 use super::samples;
-use super::template::variables;
 use crate::faults::Ending;
 use crate::graph::{Refusal, bearer, check_version, end, is_json, ok, pick, refuse};
 use crate::state::{Call, Shared, lock};
@@ -26,7 +26,6 @@ use crate::state::{Call, Shared, lock};
 const PAGE: usize = 25;
 const LARGEST_PAGE: usize = 1000;
 const DEFAULT_FIELDS: &str = "name,parameter_format,components,language,status,category";
-const CATEGORIES: [&str; 3] = ["AUTHENTICATION", "MARKETING", "UTILITY"];
 
 /// The templates of each business account, in the order they were made.
 #[derive(Default)]
@@ -43,6 +42,9 @@ impl Templates {
             let mut templates = samples::templates();
             for template in &mut templates {
                 template["id"] = json!(id_of(waba_id, template));
+                if template.get("rejected_reason").is_none() {
+                    template["rejected_reason"] = json!("NONE");
+                }
             }
             Arc::new(templates)
         });
@@ -72,6 +74,7 @@ impl Templates {
                 ("status", "APPROVED".to_owned()),
                 ("category", "UTILITY".to_owned()),
                 ("parameter_format", format.to_owned()),
+                ("rejected_reason", "NONE".to_owned()),
             ];
             for (field, value) in otherwise {
                 if template.get(field).is_none() {
@@ -81,6 +84,31 @@ impl Templates {
         }
         lock(&self.0).insert(waba_id.to_owned(), Arc::new(templates));
         Ok(())
+    }
+
+    /// Gives a template another status. Answers the template as it is then, or was if it is deleted.
+    pub(crate) fn review(
+        &self,
+        waba_id: &str,
+        name: &str,
+        language: &str,
+        status: &str,
+        reason: &str,
+    ) -> Option<Value> {
+        let is_meant =
+            |template: &Value| template["name"] == name && template["language"] == language;
+        let mut found = None;
+        self.change(waba_id, |all| {
+            if let Some(template) = all.iter_mut().find(|template| is_meant(template)) {
+                template["status"] = json!(status);
+                template["rejected_reason"] = json!(reason);
+                found = Some(template.clone());
+            }
+            if status == "DELETED" {
+                all.retain(|template| !is_meant(template));
+            }
+        });
+        found
     }
 
     fn change(&self, waba_id: &str, change: impl FnOnce(&mut Vec<Value>)) {
@@ -215,139 +243,16 @@ async fn create(
         let answer = json!({"id": id, "status": "PENDING", "category": template["category"]});
         template["id"] = json!(id);
         template["status"] = json!("PENDING");
+        template["rejected_reason"] = json!("NONE");
         shared.templates.change(waba_id, |all| all.push(template));
         Ok(answer)
     })
     .await
 }
 
-/// A template as it may be submitted for review.
-fn checked(body: &Value, templates: &[Value]) -> Result<Value, Refusal> {
-    let text = |name: &str| {
-        let value = body.get(name).ok_or_else(|| Refusal::required(name))?;
-        let value = value.as_str().filter(|value| !value.is_empty());
-        value.ok_or_else(|| Refusal::new(100, format!("Param {name} must be a non-empty string.")))
-    };
-    let name = text("name")?;
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    if name.len() > 512 || !name.bytes().all(is_plain) {
-        return Err(wrong(
-            "Invalid template name",
-            "Template names have at most 512 lowercase letters, digits and underscores.",
-        ));
-    }
-    let language = text("language")?;
-    let category = text("category")?;
-    if !CATEGORIES.contains(&category) {
-        let message = format!(
-            "Param category must be one of {{{}}}",
-            CATEGORIES.join(", ")
-        );
-        return Err(Refusal::new(100, message));
-    }
-    let components = body
-        .get("components")
-        .ok_or_else(|| Refusal::required("components"))?;
-    let is = |component: &&Value, kind: &str| {
-        let found = component["type"].as_str().unwrap_or_default();
-        found.eq_ignore_ascii_case(kind)
-    };
-    let components = components.as_array().map(Vec::as_slice).unwrap_or_default();
-    let kinds = ["HEADER", "BODY", "FOOTER", "BUTTONS"];
-    if let Some(odd) = components
-        .iter()
-        .find(|component| !kinds.iter().any(|kind| is(component, kind)))
-    {
-        let message = format!(
-            "Param components has a type it cannot have: {}",
-            odd["type"]
-        );
-        return Err(Refusal::new(100, message));
-    }
-    let Some(part) = components.iter().find(|component| is(component, "BODY")) else {
-        return Err(wrong(
-            "Message template is missing a body",
-            "A template needs a component of type BODY.",
-        ));
-    };
-    // Meta words the body of an authentication template itself.
-    if category != "AUTHENTICATION" {
-        check_body(body, part)?;
-    }
-    if templates
-        .iter()
-        .any(|template| template["name"] == name && template["language"] == language)
-    {
-        return Err(wrong(
-            "Content in this language already exists",
-            "There is already content for this template in this language.",
-        )
-        .with_subcode(2_388_024));
-    }
-    let format = if is_named(body) {
-        "NAMED"
-    } else {
-        "POSITIONAL"
-    };
-    Ok(json!({
-        "name": name,
-        "language": language,
-        "category": category,
-        "parameter_format": format,
-        "components": components,
-    }))
-}
-
-fn check_body(template: &Value, part: &Value) -> Result<(), Refusal> {
-    let text = part["text"].as_str().unwrap_or_default();
-    if text.is_empty() || text.chars().count() > 1024 {
-        return Err(wrong(
-            "Message body format is incorrect",
-            "The body needs a text of 1 to 1024 characters.",
-        )
-        .with_subcode(2_388_072));
-    }
-    let names = variables(text);
-    let is_sound = |(position, name): (usize, &String)| {
-        if is_named(template) {
-            let is_plain =
-                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-            !name.is_empty() && name.bytes().all(is_plain)
-        } else {
-            *name == (position + 1).to_string()
-        }
-    };
-    if !names.iter().enumerate().all(is_sound) {
-        return Err(wrong(
-            "Message body format is incorrect",
-            "Variables are {{1}}, {{2}} and so on, or lowercase names if parameter_format is NAMED.",
-        )
-        .with_subcode(2_388_072));
-    }
-    if text.starts_with("{{") || text.ends_with("}}") {
-        return Err(wrong(
-            "Variables can't be at the start or end of the template",
-            "The body must begin and end with words of its own.",
-        )
-        .with_subcode(2_388_299));
-    }
-    if !names.is_empty() && part.get("example").is_none() {
-        return Err(wrong(
-            "Message template is missing expected fields",
-            "A body with variables needs an example of each.",
-        )
-        .with_subcode(2_388_043));
-    }
-    Ok(())
-}
-
-fn is_named(template: &Value) -> bool {
+pub(super) fn is_named(template: &Value) -> bool {
     let format = template["parameter_format"].as_str().unwrap_or_default();
     format.eq_ignore_ascii_case("NAMED")
-}
-
-fn wrong(title: &str, text: &str) -> Refusal {
-    Refusal::new(100, "Invalid parameter").with_words_to_the_user(title, text)
 }
 
 async fn delete(

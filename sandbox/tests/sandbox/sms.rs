@@ -389,3 +389,30 @@ async fn faults_speak_twilios_language() {
     }
     assert_eq!(sandbox.accepted_count(), 0);
 }
+
+#[tokio::test]
+async fn segments_and_media_are_counted_and_shown() {
+    let sandbox = number_with_hook().await;
+    let (plain, wide) = ("x".repeat(161), "я".repeat(71));
+    let mut picture = hi_with("Body", "Look");
+    picture.push(("MediaUrl", "https://a.example/1.png"));
+
+    for (body, segments) in [("Hi", "1"), (&plain, "2"), (&wide, "2")] {
+        let (_, answered) = post(&sandbox, &hi_with("Body", body)).await;
+        assert_eq!(answered["num_segments"], segments);
+        assert_eq!(answered["num_media"], "0");
+    }
+    let (_, answered) = post(&sandbox, &picture).await;
+
+    assert_eq!(answered["num_media"], "1");
+    let phone = sandbox.phone(SMS_NUMBER, SMS_PERSON).unwrap();
+    let last = phone.messages.back().unwrap();
+    assert_eq!(last.kind, "media");
+    assert_eq!(last.text, "https://a.example/1.png\nLook");
+    let kind = Some("media".to_owned());
+    let calls = sandbox.calls(&CallFilter {
+        kind,
+        ..CallFilter::default()
+    });
+    assert_eq!(calls.len(), 1);
+}

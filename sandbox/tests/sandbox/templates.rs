@@ -238,7 +238,7 @@ async fn a_template_with_all_its_parameters_is_accepted_and_shown_filled_in() {
                 "pt_BR",
                 json!([image(), body(&["Ana", "20%"]), link(json!(0), "ana"), quick]),
             ),
-            "Olá Ana, hoje tudo está com 20% de desconto. Aproveite!",
+            "https://a.example/b.png\nOlá Ana, hoje tudo está com 20% de desconto. Aproveite!",
         ),
         (
             template(
