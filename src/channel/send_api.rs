@@ -24,10 +24,7 @@ const LINE: Limit = Characters(80);
 pub const URL_BUTTONS: Capability = Capability::new(
     "interactive.urlButtons",
     &[
-        ("header.text", Absent),
-        ("header.image", Absent),
-        ("header.video", Absent),
-        ("header.document", Absent),
+        ("header", Absent),
         ("body", Characters(TEMPLATE_TEXT)),
         ("footer", Absent),
         ("buttons", Items(TEMPLATE_BUTTONS)),
@@ -41,10 +38,7 @@ pub const URL_BUTTONS: Capability = Capability::new(
 pub const LIST: Capability = Capability::new(
     "interactive.list",
     &[
-        ("header.text", Absent),
-        ("header.image", Absent),
-        ("header.video", Absent),
-        ("header.document", Absent),
+        ("header", Absent),
         ("body", Apart),
         ("footer", Absent),
         ("list.button", TITLE),
@@ -60,10 +54,7 @@ pub const LIST: Capability = Capability::new(
 pub const CTA_URL: Capability = Capability::new(
     "interactive.ctaUrl",
     &[
-        ("header.text", Absent),
-        ("header.image", Absent),
-        ("header.video", Absent),
-        ("header.document", Absent),
+        ("header", Absent),
         ("body", Characters(TEMPLATE_TEXT)),
         ("footer", Absent),
         ("ctaUrl.text", TITLE),

@@ -19,10 +19,7 @@ pub static PROFILE: Profile = Profile {
         Capability::new(
             "interactive.buttons",
             &[
-                ("header.text", Absent),
-                ("header.image", Absent),
-                ("header.video", Absent),
-                ("header.document", Absent),
+                ("header", Absent),
                 ("body", Bytes(1000)),
                 ("footer", Absent),
                 ("buttons", Items(13)),

@@ -32,10 +32,7 @@ pub static PROFILE: Profile = Profile {
         Capability::new(
             "interactive.list",
             &[
-                ("header.text", Absent),
-                ("header.image", Absent),
-                ("header.video", Absent),
-                ("header.document", Absent),
+                ("header", Absent),
                 ("body", Characters(1400)),
                 ("footer", Absent),
                 ("list.sections", Items(10)),
@@ -48,25 +45,11 @@ pub static PROFILE: Profile = Profile {
         ),
         Capability::new(
             "interactive.ctaUrl",
-            &[
-                ("header.text", Absent),
-                ("header.image", Absent),
-                ("header.video", Absent),
-                ("header.document", Absent),
-                ("body", TEXT),
-                ("footer", Absent),
-            ],
+            &[("header", Absent), ("body", TEXT), ("footer", Absent)],
         ),
         Capability::new(
             "interactive.locationRequest",
-            &[
-                ("header.text", Absent),
-                ("header.image", Absent),
-                ("header.video", Absent),
-                ("header.document", Absent),
-                ("body", TEXT),
-                ("footer", Absent),
-            ],
+            &[("header", Absent), ("body", TEXT), ("footer", Absent)],
         ),
         // A message each.
         Capability::new(
@@ -89,10 +72,7 @@ pub static PROFILE: Profile = Profile {
 };
 
 const BUTTONS: &[(&str, Limit)] = &[
-    ("header.text", Absent),
-    ("header.image", Absent),
-    ("header.video", Absent),
-    ("header.document", Absent),
+    ("header", Absent),
     ("body", TEXT),
     ("footer", Absent),
     ("buttons", KEYS),

@@ -64,14 +64,7 @@ pub static PROFILE: Profile = Profile {
         ),
         Capability::new(
             "interactive.locationRequest",
-            &[
-                ("header.text", Absent),
-                ("header.image", Absent),
-                ("header.video", Absent),
-                ("header.document", Absent),
-                ("body", BODY),
-                ("footer", Absent),
-            ],
+            &[("header", Absent), ("body", BODY), ("footer", Absent)],
         ),
         Capability::new("template", &[]),
         Capability::new("reaction", &[]),

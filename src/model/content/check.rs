@@ -185,6 +185,7 @@ fn of_contacts<'a>(cards: &'a Contacts, all: &mut Measures<'a>) {
 
 fn of_interactive<'a>(interactive: &'a Interactive, all: &mut Measures<'a>) {
     if let Some(header) = &interactive.header {
+        all.push("header", "/header", Size::Given);
         of_header(header, all);
     }
     all.text("body", "/body", &interactive.body);
