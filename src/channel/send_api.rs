@@ -76,15 +76,14 @@ pub const CARDS: Capability = Capability::new(
 
 /// A file has no caption, and a generic template no text above it.
 pub fn split(content: &Content) -> Option<Split> {
-    if let Content::Interactive(Interactive {
-        kind: InteractiveKind::List,
-        body,
-        list: Some(list),
-        ..
-    }) = content
+    if let Content::Interactive(interactive) = content
+        && let (InteractiveKind::List, Some(list)) = (interactive.kind, &interactive.list)
     {
         return Some(Split::new(
-            vec![Content::text_of(body), Content::Cards(listed(list))],
+            vec![
+                Content::text_of(&interactive.body),
+                Content::Cards(listed(list)),
+            ],
             "/list",
             "follows as cards, one for each row",
         ));
@@ -115,10 +114,10 @@ fn listed(list: &List) -> Cards {
 /// The body of a send, or of a sign.
 pub fn body(send: &Outbound<'_>) -> Result<Value, SendError> {
     let recipient = json!({ "id": send.to.0 });
-    if let Some(action) = action(send)? {
-        let mut body = action;
-        body["recipient"] = recipient;
-        return Ok(lean(body));
+    if let Some((action, payload)) = action(send)? {
+        return Ok(lean(json!({
+            "recipient": recipient, "sender_action": action, "payload": payload,
+        })));
     }
     // What a person writes carries the tag that lets them answer for seven days.
     let (messaging_type, tag) = match send.actor {
@@ -134,38 +133,30 @@ pub fn body(send: &Outbound<'_>) -> Result<Value, SendError> {
     })))
 }
 
-/// What is no message but a sign, which goes alone.
-fn action(send: &Outbound<'_>) -> Result<Option<Value>, SendError> {
-    Ok(match send.content {
-        Content::Typing(typing) if typing.off => Some(json!({ "sender_action": "typing_off" })),
-        Content::Typing(_) => Some(json!({ "sender_action": "typing_on" })),
-        Content::MarkSeen(_) => Some(json!({ "sender_action": "mark_seen" })),
-        Content::Reaction(reaction) => {
-            let id = send.reply_to.ok_or_else(nothing_to_mark)?;
-            Some(if reaction.emoji.is_empty() {
-                json!({ "sender_action": "unreact", "payload": { "message_id": id } })
-            } else {
-                let name = reaction_name(&reaction.emoji);
-                let name = name.ok_or_else(|| not_carried(send.content))?;
-                json!({ "sender_action": "react", "payload": { "message_id": id, "reaction": name } })
-            })
-        }
-        Content::Text(_)
-        | Content::Image(_)
-        | Content::Video(_)
-        | Content::Audio(_)
-        | Content::Document(_)
-        | Content::Sticker(_)
-        | Content::Location(_)
-        | Content::Contacts(_)
-        | Content::Interactive(_)
-        | Content::Cards(_)
-        | Content::Template(_)
-        | Content::PaymentRequest(_)
-        | Content::OrderStatus(_)
-        | Content::Reply(_)
-        | Content::Unsupported(_) => None,
-    })
+/// What is no message but a sign, which goes alone, and what goes with it.
+fn action(send: &Outbound<'_>) -> Result<Option<(&'static str, Value)>, SendError> {
+    let content = send.content;
+    if let Content::Typing(typing) = content {
+        let name = if typing.off {
+            "typing_off"
+        } else {
+            "typing_on"
+        };
+        return Ok(Some((name, Value::Null)));
+    }
+    if let Content::MarkSeen(_) = content {
+        return Ok(Some(("mark_seen", Value::Null)));
+    }
+    let Content::Reaction(reaction) = content else {
+        return Ok(None);
+    };
+    let id = send.reply_to.ok_or_else(nothing_to_mark)?;
+    if reaction.emoji.is_empty() {
+        return Ok(Some(("unreact", json!({ "message_id": id }))));
+    }
+    let name = reaction_name(&reaction.emoji).ok_or_else(|| not_carried(content))?;
+    let payload = json!({ "message_id": id, "reaction": name });
+    Ok(Some(("react", payload)))
 }
 
 /// What a reaction is called there.

@@ -11,6 +11,7 @@ use crate::model::message::Change;
 use crate::store::messages;
 
 /// What would become of a message.
+#[derive(Default)]
 pub struct Validation {
     /// Why it would be refused; none where it would be accepted.
     pub problems: Vec<Error>,
@@ -74,17 +75,6 @@ impl<P: Ports> Gateway<P> {
             validation.changes = changes;
         }
         Ok(validation)
-    }
-}
-
-impl Default for Validation {
-    fn default() -> Self {
-        Self {
-            problems: vec![],
-            parts: vec![],
-            changes: vec![],
-            segments: None,
-        }
     }
 }
 

@@ -36,14 +36,14 @@ pub enum Content {
     Sticker(Media),
     Location(Location),
     Contacts(Contacts),
-    Interactive(Interactive),
+    Interactive(Box<Interactive>),
     Cards(Cards),
     /// An approved template, filled. What was asked for is a `TemplateDraft`.
     Template(Template),
     Reaction(Reaction),
     MarkSeen(MarkSeen),
     Typing(Typing),
-    PaymentRequest(PaymentRequest),
+    PaymentRequest(Box<PaymentRequest>),
     OrderStatus(OrderStatus),
     /// Inbound only: a button that was pressed or a row that was chosen.
     Reply(Reply),
@@ -238,9 +238,10 @@ impl Content {
     /// what they ask for.
     #[must_use]
     pub fn capability(&self) -> &'static str {
-        match self {
-            Content::Interactive(interactive) => interactive.capability(),
-            other => other.kind(),
+        if let Content::Interactive(interactive) = self {
+            interactive.capability()
+        } else {
+            self.kind()
         }
     }
 

@@ -103,19 +103,17 @@ fn own(content: &Content, refers_to: Option<i64>) -> Result<(&'static str, Value
         Content::Document(media) => ("sendDocument", file("document", media)),
         Content::Sticker(media) => ("sendSticker", file("sticker", media)),
         Content::Location(location) => {
-            let point = json!({ "latitude": location.latitude, "longitude": location.longitude });
-            let named = location.name.as_ref().or(location.address.as_ref());
-            match named {
-                None => ("sendLocation", point),
-                // A venue has both; what is one of them stands for the other.
-                Some(named) => {
-                    let mut venue = point;
-                    venue["title"] = Value::from(named.as_str());
-                    let address = location.address.as_ref().unwrap_or(named);
-                    venue["address"] = Value::from(address.as_str());
-                    ("sendVenue", venue)
-                }
-            }
+            // A venue has both; what is one of them stands for the other.
+            let (name, address) = (location.name.as_ref(), location.address.as_ref());
+            let method = match name.or(address) {
+                Some(_) => "sendVenue",
+                None => "sendLocation",
+            };
+            let point = json!({
+                "latitude": location.latitude, "longitude": location.longitude,
+                "title": name.or(address), "address": address.or(name),
+            });
+            (method, point)
         }
         Content::Contacts(cards) => match cards.contacts.first() {
             Some(card) => ("sendContact", contact(card)),

@@ -11,17 +11,17 @@ use serde_json::{Map, Value, json};
 
 /// The body of a send, or of a mark.
 pub fn of(send: &Outbound<'_>) -> Result<Value, SendError> {
-    match send.content {
-        Content::MarkSeen(_) => mark(send, None),
-        Content::Typing(_) => mark(send, Some(json!({ "type": "text" }))),
-        content => {
-            let (kind, said) = said(send, content)?;
-            let mut body = addressed(send);
-            body.insert("type".to_owned(), Value::from(kind));
-            body.insert(kind.to_owned(), said);
-            Ok(Value::Object(body))
-        }
+    if let Content::MarkSeen(_) = send.content {
+        return mark(send, None);
     }
+    if let Content::Typing(_) = send.content {
+        return mark(send, Some(json!({ "type": "text" })));
+    }
+    let (kind, said) = said(send, send.content)?;
+    let mut body = addressed(send);
+    body.insert("type".to_owned(), Value::from(kind));
+    body.insert(kind.to_owned(), said);
+    Ok(Value::Object(body))
 }
 
 /// Marks a message as read, and all before it; with it goes the sign of typing.
@@ -86,12 +86,14 @@ fn said(send: &Outbound<'_>, content: &Content) -> Result<(&'static str, Value),
         Content::Interactive(interactive) => ("interactive", self::interactive(interactive)?),
         // What a client gave as components goes as it is.
         Content::Template(template) => {
-            let mut body = json!({
-                "name": template.name, "language": { "code": template.language },
-            });
-            if !template.components.is_empty() {
-                body["components"] = Value::from(template.components.clone());
-            }
+            let language = json!({ "code": template.language });
+            let name = &template.name;
+            let components = &template.components;
+            let body = if components.is_empty() {
+                json!({ "name": name, "language": language })
+            } else {
+                json!({ "name": name, "language": language, "components": components })
+            };
             return Ok(("template", body));
         }
         Content::Reaction(reaction) => {
@@ -239,15 +241,14 @@ fn payment(request: &PaymentRequest) -> Value {
             })
         });
         let tax = request.tax.as_ref();
-        let mut taxed = amount(tax.map_or(0, |tax| tax.value_cents));
-        if let Some(description) = tax.and_then(|tax| tax.description.as_ref()) {
-            taxed["description"] = Value::from(description.as_str());
-        }
         json!({
             "status": "pending",
             "items": items.collect::<Vec<_>>(),
             "subtotal": amount(request.subtotal().unwrap_or(request.total_amount_cents)),
-            "tax": taxed,
+            "tax": {
+                "value": tax.map_or(0, |tax| tax.value_cents), "offset": 100,
+                "description": tax.and_then(|tax| tax.description.as_ref()),
+            },
         })
     });
     json!({
