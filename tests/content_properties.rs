@@ -157,9 +157,9 @@ fn contacts() -> impl Strategy<Value = Value> {
 fn others() -> impl Strategy<Value = Value> {
     prop_oneof![
         texts().prop_map(|text| json!({ "type": "text", "text": text })),
-        (any::<f64>(), any::<f64>(), optional(texts()), optional(texts())).prop_map(
+        (any::<i32>(), any::<i32>(), optional(texts()), optional(texts())).prop_map(
             |(latitude, longitude, name, address)| json!({
-                "type": "location", "latitude": latitude % 100.0, "longitude": longitude % 200.0,
+                "type": "location", "latitude": f64::from(latitude) / 2e7, "longitude": f64::from(longitude) / 1e7,
                 "name": name, "address": address,
             })
         ),
