@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::process::Command;
 
+use crate::names;
 use crate::paths::Paths;
 use crate::problem::{Doing, Problem, Result};
 use crate::process;
@@ -17,7 +18,8 @@ use crate::progress::Progress;
 /// script starts faster.
 const BUDGET_BYTES: u64 = 1024 * 1024;
 
-const SCRIPT: [&str; 2] = ["build/index.js", "build/index_bg.wasm"];
+const WASM: &str = "build/index_bg.wasm";
+const SCRIPT: [&str; 2] = ["build/index.js", WASM];
 /// What decides about the script beside the sources cargo knows of.
 const SETTINGS: [&str; 4] = [
     "Cargo.toml",
@@ -71,12 +73,15 @@ async fn build(paths: &Paths) -> Result<()> {
         .env("WASM_BINDGEN_BIN", paths.tool("wasm-bindgen"))
         .env("WASM_OPT_BIN", paths.npm_bin("wasm-opt"))
         .env("ESBUILD_BIN", paths.npm_bin("esbuild"));
-    if process::run(worker_build).await?.success() {
-        return Ok(());
+    if !process::run(worker_build).await?.success() {
+        return Err(Problem::new(
+            "worker-build failed: correct what the compiler says above and run the same command again.",
+        ));
     }
-    Err(Problem::new(
-        "worker-build failed: correct what the compiler says above and run the same command again.",
-    ))
+    let script = paths.root.join(WASM);
+    let wasm = std::fs::read(&script).doing(format_args!("read {WASM}"))?;
+    let shortened = names::shorten(&wasm).doing(format_args!("read the names in {WASM}"))?;
+    std::fs::write(&script, shortened).doing(format_args!("write {WASM}"))
 }
 
 fn weighed(paths: &Paths) -> Result<String> {

@@ -9,6 +9,7 @@ mod bundle;
 mod demo;
 mod deploy;
 mod dev;
+mod names;
 mod paths;
 mod problem;
 mod process;
