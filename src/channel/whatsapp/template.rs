@@ -92,6 +92,8 @@ fn read(item: &Value) -> Option<ProviderTemplate> {
 pub struct Form<'a> {
     pub header: Header<'a>,
     pub body: &'a str,
+    /// Whether it has a part beside its body, which then must be short.
+    pub has_more: bool,
     pub buttons: Vec<Button<'a>>,
     /// A further part that only components can give, by the name it has there.
     pub other: Option<&'static str>,
@@ -103,6 +105,8 @@ pub enum Header<'a> {
     /// `image`, `video` or `document`.
     Media(&'static str),
     Location,
+    /// One of a catalog.
+    Product,
     /// A format that is none of these; nothing is known of its parameters.
     Other,
 }
@@ -137,6 +141,7 @@ impl<'a> Form<'a> {
             body: part("BODY")
                 .and_then(|part| part.get("text")?.as_str())
                 .unwrap_or(usual),
+            has_more: components.iter().any(|part| !is(part, "type", "BODY")),
             buttons,
             other: if part("CAROUSEL").is_some() {
                 Some("carousel")
@@ -161,7 +166,7 @@ impl<'a> Form<'a> {
             }
             Header::Media(kind) => vec![format!("header.{kind}")],
             Header::Location => vec!["header.location".to_owned()],
-            Header::None | Header::Other => vec![],
+            Header::None | Header::Product | Header::Other => vec![],
         };
         names.extend(placeholders(self.body).into_iter().map(str::to_owned));
         for (index, button) in self.buttons.iter().enumerate() {
@@ -226,6 +231,7 @@ fn header(part: &Value) -> Header<'_> {
         "VIDEO" => Header::Media("video"),
         "DOCUMENT" => Header::Media("document"),
         "LOCATION" => Header::Location,
+        "PRODUCT" => Header::Product,
         _ => Header::Other,
     }
 }
