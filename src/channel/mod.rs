@@ -161,6 +161,9 @@ pub trait Templates: Sync {
 
     /// The names of the placeholders of its components, in order.
     fn variables(&self, components: &[serde_json::Value]) -> Vec<String>;
+
+    /// What the provider calls the account whose templates a channel has.
+    fn account<'a>(&self, channel: &'a Channel) -> &'a str;
 }
 
 /// A template with its placeholders filled.
@@ -384,6 +387,7 @@ pub enum Inbound {
     Message(InboundMessage),
     Status(StatusReport),
     Watermark(Watermark),
+    Template(TemplateReport),
     /// Understood well enough to leave alone; named for the log.
     Ignored(String),
 }
@@ -428,6 +432,20 @@ pub struct Watermark {
     /// `delivered` or `read`.
     pub status: DeliveryStatus,
     pub up_to: Timestamp,
+}
+
+/// What became of a template at its provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TemplateReport {
+    /// What the provider calls the account whose template it is.
+    pub account: Option<String>,
+    pub provider_id: String,
+    pub name: String,
+    /// The provider's word; `None` where it is not told.
+    pub status: Option<String>,
+    pub category: Option<String>,
+    /// The provider's code for why.
+    pub reason: Option<String>,
 }
 
 /// Joins an origin and a path, whatever slashes either carries.

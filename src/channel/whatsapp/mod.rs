@@ -2,6 +2,7 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api>
 
 mod fill;
+mod report;
 mod template;
 mod wire;
 

@@ -4,7 +4,7 @@
 use super::super::{Filled, Invalid, Origins, Reason, SendError, join, lenient, meta};
 use super::fill;
 use crate::model::channel::Channel;
-use crate::model::template::{ProviderTemplate, TemplateDraft, TemplateRecord};
+use crate::model::template::{DELETED, ProviderTemplate, TemplateDraft, TemplateRecord};
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
@@ -32,15 +32,7 @@ impl super::super::Templates for Templates {
         let account = channel.credentials.get("wabaId");
         let path = format!("{account}/message_templates?{}", query.finish());
         let token = channel.credentials.get("accessToken");
-        meta::get(&join(&origins.graph, &path), token).ok_or_else(|| {
-            SendError::Rejected(Reason {
-                code: "channel_unavailable",
-                provider_code: None,
-                message:
-                    "The channel's credentials or the provider's origin cannot form a request."
-                        .to_owned(),
-            })
-        })
+        meta::get(&join(&origins.graph, &path), token).ok_or_else(unfit)
     }
 
     /// The cursor counts only where there is a next page: the last one has cursors too.
@@ -69,21 +61,46 @@ impl super::super::Templates for Templates {
     fn variables(&self, components: &[Value]) -> Vec<String> {
         Form::of(components).variables()
     }
+
+    fn account<'a>(&self, channel: &'a Channel) -> &'a str {
+        channel.credentials.get("wabaId")
+    }
 }
 
-/// One of the list; `None` where it has no name, language or status to know it by.
+/// Origin or token are none.
+pub fn unfit() -> SendError {
+    SendError::Rejected(Reason {
+        code: "channel_unavailable",
+        provider_code: None,
+        message: "The channel's credentials or the provider's origin cannot form a request."
+            .to_owned(),
+    })
+}
+
+/// A word of Meta's, if it is one.
+pub fn word_of(value: Option<&Value>) -> Option<String> {
+    lenient::text(value)
+        .filter(|word| word.chars().count() <= LONGEST_WORD && !word.chars().any(char::is_control))
+}
+
+/// The same of a field of an object.
+pub fn word(json: &Value, field: &str) -> Option<String> {
+    word_of(json.get(field))
+}
+
+/// One of the list; `None` where it has no name, language or status to know it by, or is
+/// about to be deleted: Meta lists it until its last messages are delivered.
 fn read(item: &Value) -> Option<ProviderTemplate> {
-    let word = |name: &str| {
-        lenient::text(item.get(name)).filter(|word| {
-            word.chars().count() <= LONGEST_WORD && !word.chars().any(char::is_control)
-        })
-    };
+    let status = word(item, "status")?;
+    if ["PENDING_DELETION", DELETED].contains(&status.as_str()) {
+        return None;
+    }
     Some(ProviderTemplate {
-        provider_id: word("id").unwrap_or_default(),
-        name: word("name")?,
-        language: word("language")?,
-        category: word("category").unwrap_or_default(),
-        status: word("status")?,
+        provider_id: word(item, "id").unwrap_or_default(),
+        name: word(item, "name")?,
+        language: word(item, "language")?,
+        category: word(item, "category").unwrap_or_default(),
+        status,
         components: lenient::items(item.get("components")).cloned().collect(),
     })
 }
@@ -213,7 +230,7 @@ pub fn is_number(token: &str) -> bool {
     token.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is(json: &Value, field: &str, word: &str) -> bool {
+pub fn is(json: &Value, field: &str, word: &str) -> bool {
     let found = json.get(field).and_then(Value::as_str);
     found.is_some_and(|found| found.eq_ignore_ascii_case(word))
 }
