@@ -23,6 +23,7 @@ use crate::model::template::{ProviderTemplate, TemplateDraft, TemplateRecord};
 use crate::model::time::Timestamp;
 use bytes::Bytes;
 use http::{Request, Response};
+use serde_json::Map;
 
 /// Every adapter there is.
 pub static ADAPTERS: &[&dyn Adapter] = &[
@@ -164,6 +165,41 @@ pub trait Templates: Sync {
 
     /// What the provider calls the account whose templates a channel has.
     fn account<'a>(&self, channel: &'a Channel) -> &'a str;
+
+    /// Checks a template as a client describes it, in the provider's own shape, and reads
+    /// it as one that has no id yet. Pointers are relative to the description.
+    fn describe(
+        &self,
+        description: &Map<String, serde_json::Value>,
+    ) -> Result<ProviderTemplate, Vec<Invalid>>;
+
+    /// Asks the provider to take in a new template.
+    fn create(
+        &self,
+        origins: &Origins,
+        channel: &Channel,
+        description: &Map<String, serde_json::Value>,
+    ) -> Result<Request<Bytes>, SendError>;
+
+    /// Reads the provider's complete answer to `create`: what is described, with the
+    /// provider's id, status and category.
+    fn created(
+        &self,
+        response: &Response<Bytes>,
+        described: ProviderTemplate,
+    ) -> Result<ProviderTemplate, SendError>;
+
+    /// Asks the provider to delete a template in one language.
+    fn delete(
+        &self,
+        origins: &Origins,
+        channel: &Channel,
+        name: &str,
+        provider_id: &str,
+    ) -> Result<Request<Bytes>, SendError>;
+
+    /// Reads the provider's complete answer to `delete`.
+    fn deleted(&self, response: &Response<Bytes>) -> Result<(), SendError>;
 }
 
 /// A template with its placeholders filled.

@@ -3,6 +3,7 @@
 
 mod fill;
 mod report;
+mod submit;
 mod template;
 mod wire;
 

@@ -2,12 +2,12 @@
 //! <https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/message_templates/>
 
 use super::super::{Filled, Invalid, Origins, Reason, SendError, join, lenient, meta};
-use super::fill;
+use super::{fill, submit};
 use crate::model::channel::Channel;
 use crate::model::template::{DELETED, ProviderTemplate, TemplateDraft, TemplateRecord};
 use bytes::Bytes;
 use http::{Request, Response};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub struct Templates;
 
@@ -64,6 +64,41 @@ impl super::super::Templates for Templates {
 
     fn account<'a>(&self, channel: &'a Channel) -> &'a str {
         channel.credentials.get("wabaId")
+    }
+
+    fn describe(&self, description: &Map<String, Value>) -> Result<ProviderTemplate, Vec<Invalid>> {
+        submit::describe(description)
+    }
+
+    fn create(
+        &self,
+        origins: &Origins,
+        channel: &Channel,
+        description: &Map<String, Value>,
+    ) -> Result<Request<Bytes>, SendError> {
+        submit::create(origins, channel, description)
+    }
+
+    fn created(
+        &self,
+        response: &Response<Bytes>,
+        described: ProviderTemplate,
+    ) -> Result<ProviderTemplate, SendError> {
+        submit::created(response, described)
+    }
+
+    fn delete(
+        &self,
+        origins: &Origins,
+        channel: &Channel,
+        name: &str,
+        provider_id: &str,
+    ) -> Result<Request<Bytes>, SendError> {
+        submit::delete(origins, channel, name, provider_id)
+    }
+
+    fn deleted(&self, response: &Response<Bytes>) -> Result<(), SendError> {
+        submit::deleted(response)
     }
 }
 
