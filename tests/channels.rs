@@ -777,6 +777,14 @@ fn normal(inbound: &Inbound) -> Value {
             "status": watermark.status,
             "upTo": watermark.up_to.to_rfc3339(),
         } }),
+        Inbound::Template(report) => json!({ "template": {
+            "account": report.account,
+            "providerId": report.provider_id,
+            "name": report.name,
+            "status": report.status,
+            "category": report.category,
+            "reason": report.reason,
+        } }),
         Inbound::Ignored(what) => json!({ "ignored": what }),
     }
 }

@@ -179,6 +179,70 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
 }
 
 #[tokio::test]
+async fn no_statement_about_templates_walks_a_table() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let described = json!({
+        "channelId": channel, "name": "hello", "language": "en", "category": "UTILITY",
+        "components": [{ "type": "BODY", "text": "Hello {{1}}" }], "key": "greeting",
+    });
+    let made = world
+        .post("/v1/templates", described.clone())
+        .await
+        .expect(201);
+    let visito = json!({ "template": {
+        "name": "bye", "language": "en", "category": "UTILITY",
+        "components": [{ "type": "BODY", "text": "Bye" }],
+    } });
+    world
+        .post(&format!("/whatsapp-templates/{channel}"), visito)
+        .await
+        .expect(201);
+    world.database().plans.borrow_mut().clear();
+    world.gateway.sweep().await;
+    // What the sweep does for others has its own order.
+    let about_templates = |sql: &String| sql.contains("template");
+    world
+        .database()
+        .plans
+        .borrow_mut()
+        .retain(|sql, _| about_templates(sql) && !sql.starts_with("DELETE"));
+    assert!(!world.database().plans.borrow().is_empty());
+    for (field, event) in [
+        ("message_template_status_update", "PAUSED"),
+        ("template_category_update", ""),
+    ] {
+        let report = json!({
+            "object": "whatsapp_business_account",
+            "entry": [{ "id": "102290129340398", "changes": [{ "field": field, "value": {
+                "event": event, "message_template_id": 900_001, "message_template_name": "hello",
+                "message_template_language": "en", "new_category": "MARKETING",
+            } }] }],
+        });
+        world.from_meta(&channel, &report).await.expect(200);
+    }
+    let path = format!("/v1/templates/{}", made["id"].as_str().expect("an id"));
+    world
+        .call(Method::DELETE, &path, Value::Null)
+        .await
+        .expect(404);
+    world.post("/v1/templates", described).await.expect(201);
+    let templates = world.get("/v1/templates").await;
+    let template = templates["data"][0]["id"].as_str().expect("an id");
+    let path = format!("/v1/templates/{template}");
+    world
+        .call(Method::DELETE, &path, Value::Null)
+        .await
+        .expect(204);
+    let token = json!({ "credentials": { "accessToken": "new" } });
+    world
+        .call(Method::PATCH, &format!("/v1/channels/{channel}"), token)
+        .await
+        .expect(200);
+    expect_no_walks(&world);
+}
+
+#[tokio::test]
 async fn no_statement_of_a_visitor_walks_a_table() {
     let mut world = World::new().await;
     let site = "https://shop.example";

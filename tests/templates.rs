@@ -12,15 +12,9 @@ use patchbay::model::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use support::outgoing::{SHOP, id, pointer};
+use support::templates::{body, template};
 use support::world::CUSTOMER;
 use support::{Answer, World};
-
-fn template(name: &str, language: &str, status: &str, components: Value) -> Value {
-    json!({
-        "id": format!("{name}-{language}"), "name": name, "language": language, "status": status,
-        "category": "UTILITY", "components": components,
-    })
-}
 
 /// "Hi {{1}}, order {{2}} is on its way."
 fn shipped(language: &str) -> Value {
@@ -33,37 +27,7 @@ fn shipped(language: &str) -> Value {
     )
 }
 
-fn body(text: &str) -> Value {
-    json!([{ "type": "BODY", "text": text }])
-}
-
 impl World {
-    fn provider_lists(&self, pages: &[Value]) {
-        for page in pages {
-            let answer = Answer::Http(200, page.clone());
-            self.ports().to_questions.borrow_mut().push_back(answer);
-        }
-    }
-
-    async fn sync(&self, channel: &str) -> support::world::Reply {
-        let path = format!("/v1/channels/{channel}/templates/sync");
-        self.call(Method::POST, &path, Value::Null).await
-    }
-
-    /// Syncs these templates, all there are.
-    async fn has_templates(&self, channel: &str, templates: &[Value]) -> Value {
-        self.provider_lists(&[json!({ "data": templates })]);
-        self.sync(channel).await.expect(200)
-    }
-
-    /// The template of a name and a language, as listed.
-    async fn template(&self, name: &str, language: &str) -> Value {
-        let listed = self.get("/v1/templates?limit=100").await;
-        let found = listed["data"].as_array().expect("a list").iter();
-        let mut found = found.filter(|it| it["name"] == name && it["language"] == language);
-        found.next().expect("the template").clone()
-    }
-
     async fn patch_template(&self, template: &Value, patch: Value) -> support::world::Reply {
         let path = format!("/v1/templates/{}", id(template));
         self.call(Method::PATCH, &path, patch).await

@@ -882,7 +882,13 @@ fn routes(channel: &str, webhook: &str) -> Vec<Known> {
             Method::GET,
             &templates,
             "messaging:templates:read",
-            "GET, HEAD",
+            "GET, POST, HEAD",
+        ),
+        known(
+            Method::POST,
+            &templates,
+            "messaging:templates:write",
+            "GET, POST, HEAD",
         ),
         known(
             Method::POST,
@@ -906,6 +912,10 @@ fn right_body(known: &Known, channel: &str, conversation: &str) -> Value {
             json!({ "channel": channel, "events": ["messages"], "endpoint": HOOK })
         }
         ("POST", "/messages") => hello(conversation),
+        ("POST", path) if !path.ends_with("/send") => json!({ "template": {
+            "name": "feedback", "language": "en_US", "category": "MARKETING",
+            "components": [{ "type": "BODY", "text": "How was it?" }],
+        } }),
         ("POST", _) => shipped(STRANGER),
         _ => Value::Null,
     }

@@ -231,7 +231,7 @@ fn tell(error: &Error) -> Told {
         Error::ProviderSilent => told(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "The provider gave no complete answer. Nothing was changed; try again.",
+            "The provider gave no complete answer. Nothing was changed here; try again.",
         ),
         Error::OriginNotAllowed => told(
             StatusCode::FORBIDDEN,

@@ -27,7 +27,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 pub use profile::{Capability, Limit, Profile, Refused};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Every adapter there is.
 pub static ADAPTERS: &[&dyn Adapter] = &[
@@ -183,6 +183,44 @@ pub trait Templates: Sync {
 
     /// The names of the placeholders of its components, in order.
     fn variables(&self, components: &[serde_json::Value]) -> Vec<String>;
+
+    /// What the provider calls the account whose templates a channel has.
+    fn account<'a>(&self, channel: &'a Channel) -> &'a str;
+
+    /// Checks a template as a client describes it, in the provider's own shape, and reads
+    /// it as one that has no id yet. Pointers are relative to the description.
+    fn describe(
+        &self,
+        description: &Map<String, serde_json::Value>,
+    ) -> Result<ProviderTemplate, Vec<Invalid>>;
+
+    /// Asks the provider to take in a new template.
+    fn create(
+        &self,
+        origins: &Origins,
+        channel: &Channel,
+        description: &Map<String, serde_json::Value>,
+    ) -> Result<Request<Bytes>, SendError>;
+
+    /// Reads the provider's complete answer to `create`: what is described, with the
+    /// provider's id, status and category.
+    fn created(
+        &self,
+        response: &Response<Bytes>,
+        described: ProviderTemplate,
+    ) -> Result<ProviderTemplate, SendError>;
+
+    /// Asks the provider to delete a template in one language.
+    fn delete(
+        &self,
+        origins: &Origins,
+        channel: &Channel,
+        name: &str,
+        provider_id: &str,
+    ) -> Result<Request<Bytes>, SendError>;
+
+    /// Reads the provider's complete answer to `delete`.
+    fn deleted(&self, response: &Response<Bytes>) -> Result<(), SendError>;
 }
 
 /// A template with its placeholders filled.
@@ -386,6 +424,7 @@ pub enum Inbound {
     Message(InboundMessage),
     Status(StatusReport),
     Watermark(Watermark),
+    Template(TemplateReport),
     /// Understood well enough to leave alone; named for the log.
     Ignored(String),
 }
@@ -430,6 +469,20 @@ pub struct Watermark {
     /// `delivered` or `read`.
     pub status: DeliveryStatus,
     pub up_to: Timestamp,
+}
+
+/// What became of a template at its provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TemplateReport {
+    /// What the provider calls the account whose template it is.
+    pub account: Option<String>,
+    pub provider_id: String,
+    pub name: String,
+    /// The provider's word; `None` where it is not told.
+    pub status: Option<String>,
+    pub category: Option<String>,
+    /// The provider's code for why.
+    pub reason: Option<String>,
 }
 
 /// Joins an origin and a path, whatever slashes either carries.

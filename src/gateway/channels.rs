@@ -113,6 +113,7 @@ impl<P: Ports> Gateway<P> {
         let new = NewChannel {
             account: account.as_deref(),
             public_key: public_key.as_deref(),
+            has_templates: adapter.templates().is_some(),
             id,
             workspace_id: key.workspace_id,
             kind: connect.kind,

@@ -83,6 +83,16 @@ impl Error {
         }
     }
 
+    /// The provider's own code, where it refused.
+    #[must_use]
+    pub fn provider_code(&self) -> Option<&str> {
+        if let Error::ProviderRejected { provider_code, .. } = self {
+            provider_code.as_deref()
+        } else {
+            None
+        }
+    }
+
     /// The same error where a surface spells its fields in another way.
     #[must_use]
     pub fn repointed(self, to: impl Fn(&str) -> String) -> Self {

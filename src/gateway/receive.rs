@@ -3,14 +3,15 @@
 
 use super::{Error, Gateway, Ports};
 use crate::channel::{
-    self, Adapter, Entry, Inbound, InboundMessage, Reason, StatusReport, Unverified, Watermark,
-    adapter,
+    self, Adapter, Entry, Inbound, InboundMessage, Reason, StatusReport, TemplateReport,
+    Unverified, Watermark, adapter,
 };
 use crate::model::channel::{Channel, ChannelKind};
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
 use crate::model::time::Timestamp;
 use crate::store::inbound::{self, LOOKED_AT, Mark, Person, Received, Receiver, Report};
+use crate::store::templates::{self, Reported};
 use crate::store::{Statement, channels};
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -37,6 +38,8 @@ const CHUNK_ITEMS: usize = 500;
 const CHUNK_BYTES: usize = 700_000;
 /// Most watermarks in one statement: each brings an event's id for all it may reach.
 const CHUNK_MARKS: usize = 100;
+/// Most reports on templates in one statement: each may have words of two kilobytes.
+const CHUNK_TEMPLATES: usize = 100;
 
 impl<P: Ports> Gateway<P> {
     /// Takes a provider's request to `/inbound/{channel}`.
@@ -132,7 +135,11 @@ impl<P: Ports> Gateway<P> {
         for Entry { account, item } in entries {
             let is_own = match &account {
                 Some(account) => kind == channel.kind && Some(account) == own.as_ref(),
-                None => kind == channel.kind || matches!(item, Inbound::Ignored(_)),
+                // A template is its account's, whichever channel is told of it.
+                None => {
+                    kind == channel.kind
+                        || matches!(item, Inbound::Ignored(_) | Inbound::Template(_))
+                }
             };
             if is_own {
                 sorted.give(channel, item);
@@ -265,6 +272,7 @@ impl<P: Ports> Gateway<P> {
         let mut received: Vec<Received> = Vec::new();
         let mut reports: Vec<Report> = Vec::new();
         let mut marks: Vec<Mark> = Vec::new();
+        let mut of_templates: Vec<TemplateReport> = Vec::new();
         for item in items {
             match bounded(item) {
                 Inbound::Message(message) => {
@@ -273,6 +281,7 @@ impl<P: Ports> Gateway<P> {
                 }
                 Inbound::Status(report) => reports.push(self.report(report, now)),
                 Inbound::Watermark(watermark) => marks.push(self.mark(watermark, now)),
+                Inbound::Template(report) => of_templates.push(report),
                 Inbound::Ignored(what) => self.ports.log(
                     "inbound.ignored",
                     json!({ "channel": receiver.channel_id, "what": what }),
@@ -296,7 +305,43 @@ impl<P: Ports> Gateway<P> {
             let statements = inbound::watermarks(receiver, marks, &self.token(), now);
             batch.extend(last_tells(statements));
         }
+        for reports in of_templates.chunks(CHUNK_TEMPLATES) {
+            let statements = self.reported(receiver, reports);
+            batch.extend(statements.map(|statement| (statement, false)));
+        }
         Ok(batch)
+    }
+
+    /// Takes in reports on templates; of several on one, what is told last.
+    fn reported(&self, receiver: Receiver, reports: &[TemplateReport]) -> [Statement; 2] {
+        let mut told: Vec<Reported> = Vec::new();
+        let mut accounts: Vec<String> = Vec::new();
+        for report in reports {
+            self.ports.log(
+                "template.reported",
+                json!({
+                    "channel": receiver.channel_id, "template": report.provider_id,
+                    "status": report.status, "reason": report.reason,
+                }),
+            );
+            accounts.extend(report.account.clone());
+            let (status, category) = (report.status.clone(), report.category.clone());
+            let earlier = told.iter_mut().find(|earlier| {
+                earlier.provider_id == report.provider_id && earlier.name == report.name
+            });
+            if let Some(earlier) = earlier {
+                earlier.status = status.or(earlier.status.take());
+                earlier.category = category.or(earlier.category.take());
+                continue;
+            }
+            told.push(Reported {
+                provider_id: report.provider_id.clone(),
+                name: report.name.clone(),
+                status,
+                category,
+            });
+        }
+        templates::reported(receiver, &told, &accounts)
     }
 
     /// Notes who wrote, once per address, with ids in case they are new.
@@ -474,6 +519,8 @@ fn bounded(item: Inbound) -> Inbound {
             Inbound::Ignored("watermark of an id too long to be one".to_owned())
         }
         Inbound::Watermark(watermark) => Inbound::Watermark(watermark),
+        // No word of it is longer than a row holds.
+        Inbound::Template(report) => Inbound::Template(report),
         Inbound::Ignored(what) => Inbound::Ignored(what),
     }
 }

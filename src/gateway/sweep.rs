@@ -4,10 +4,11 @@
 use super::deliver::Hint;
 use super::publish::DeliveryHint;
 use super::settle::Parked;
+use super::templates::claim_due_templates;
 use super::{Gateway, Ports, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::{self, DatabaseError, events, outbox, sweep};
+use crate::store::{self, DatabaseError, Rows, events, outbox, sweep};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,6 +22,8 @@ const SETTLED: i64 = 100;
 const PURGED: i64 = 500;
 /// Most contacts put into the search index in one run.
 const INDEXED: i64 = 250;
+/// Most channels whose templates are read in one run: each is up to fifty requests.
+const SYNCED: i64 = 5;
 /// Workspaces looked at for old events in one run.
 const WORKSPACES: i64 = 5;
 
@@ -30,15 +33,17 @@ impl<P: Ports> Gateway<P> {
         let now = self.now();
         let settled = self.settle_abandoned(SETTLED).await;
         let parked = self.sweep_parked(now).await;
-        let pushed = self.push_due(now).await;
+        let mut due = Rows::default();
+        let pushed = self.push_due(now, &mut due).await;
         let purged = self.purge(now).await;
+        let synced = self.sync_due_templates(due, now).await;
         self.ports.log(
             "sweep.done",
             json!({
                 "settled": settled.ok(), "parked": parked.ok(),
                 "messages": pushed.as_ref().ok().map(|(messages, _)| messages),
                 "deliveries": pushed.as_ref().ok().map(|(_, deliveries)| deliveries),
-                "purged": purged.is_ok(),
+                "purged": purged.is_ok(), "synced": synced.ok(),
             }),
         );
     }
@@ -50,18 +55,24 @@ impl<P: Ports> Gateway<P> {
         Ok(parked.len())
     }
 
-    /// Stamped, so that one run does not push what the last one did.
-    async fn push_due(&self, now: Timestamp) -> Result<(usize, usize), DatabaseError> {
+    /// Stamped, so that one run does not push what the last one did. The channels whose
+    /// templates are due ride with it, into `due`.
+    async fn push_due(
+        &self,
+        now: Timestamp,
+        due: &mut Rows,
+    ) -> Result<(usize, usize), DatabaseError> {
         let stale_before = now.plus_ms(-STALE_MS);
         // Somewhere within the last day: over several runs, everywhere.
         let [share] = self.random();
         let from = now.plus_ms(-DAY_MS * i64::from(share) / 255);
-        let rows = self
-            .batch(vec![
-                outbox::push_again(now, stale_before, from, PUSHED),
-                events::push_again(now, stale_before, PUSHED),
-            ])
-            .await?;
+        let mut batch = vec![
+            outbox::push_again(now, stale_before, from, PUSHED),
+            events::push_again(now, stale_before, PUSHED),
+        ];
+        batch.extend(claim_due_templates(now, SYNCED));
+        let mut rows = self.batch(batch).await?;
+        *due = rows.pop().unwrap_or_default();
         let mut rows = rows.into_iter();
         let messages: Vec<Hint> = next(&mut rows).read()?;
         let deliveries: Vec<DeliveryHint> = next(&mut rows).read()?;

@@ -9,10 +9,12 @@ use crate::model::access::Key;
 use crate::model::channel::{Channel, ChannelRecord};
 use crate::model::id::{ChannelId, TemplateId};
 use crate::model::template::{DELETED, ProviderTemplate, TemplateRecord};
-use crate::model::time::Timestamp;
+use crate::model::time::{DAY_MS, HOUR_MS, Timestamp};
+use crate::store::channels::TemplatesRead;
 use crate::store::templates::{self, Change, Put};
-use crate::store::{self, DatabaseError, Rows, channels};
+use crate::store::{self, DatabaseError, Rows, Statement, channels};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -27,6 +29,7 @@ pub struct TemplateSync {
 }
 
 /// What a client changes of a template; `None` leaves it as it is.
+#[derive(Debug, Default)]
 pub struct TemplatePatch {
     pub key: Option<String>,
     pub variables: Option<Vec<String>>,
@@ -61,19 +64,69 @@ impl<P: Ports> Gateway<P> {
                 format!("is a channel without templates: its type is {kind}"),
             ));
         };
-        let (listed, is_whole) = self.list_of_provider(provider, &channel).await?;
-        let rows = self.batch(vec![templates::of_channel(id)]).await?;
-        let stored = read_stored(next(&mut rows.into_iter()))?;
+        self.take_in(provider, &channel, now, None).await
+    }
+
+    /// Reads the templates of the channels that `claim_due_templates` gave; gives back of
+    /// how many. What comes of it is no more than a client's own sync does.
+    pub(super) async fn sync_due_templates(
+        &self,
+        due: Rows,
+        now: Timestamp,
+    ) -> Result<usize, Error> {
+        let due = self.read_sealed(due)?;
+        let mut read = 0;
+        for sealed in due {
+            let channel = self.open_channel(sealed);
+            let provider = adapter_of(&channel)?.templates();
+            // Credentials that did not open are no credentials: nobody is asked with them.
+            let Some(provider) = provider.filter(|it| !it.account(&channel).is_empty()) else {
+                continue;
+            };
+            let is_read = channels::templates_read(&TemplatesRead {
+                workspace_id: channel.workspace_id,
+                id: channel.id,
+                stamp: next_try(now),
+                account: provider.account(&channel),
+                due_at: now.plus_ms(DAY_MS),
+            });
+            match self.take_in(provider, &channel, now, Some(is_read)).await {
+                Ok(_) => read += 1,
+                Err(error) => self.ports.log(
+                    "templates.not_read",
+                    json!({ "channel": channel.id, "providerCode": error.provider_code() }),
+                ),
+            }
+        }
+        Ok(read)
+    }
+
+    /// Steps 2 and 3 of a sync; `also` is written with what differs.
+    async fn take_in(
+        &self,
+        provider: &dyn Templates,
+        channel: &Channel,
+        now: Timestamp,
+        also: Option<Statement>,
+    ) -> Result<TemplateSync, Error> {
+        let (listed, is_whole) = self.list_of_provider(provider, channel).await?;
+        let stored = self.stored_templates(channel).await?;
         let changes = compare(&stored, &listed, is_whole, |parts| {
             provider.variables(parts)
         });
-        self.store_changes(&channel, &changes, now).await?;
+        let also = also.into_iter().collect();
+        self.store_changes(channel, &changes, also, now).await?;
         Ok(TemplateSync {
             synced: listed.len(),
             added: changes.added,
             changed: changes.put.len() - changes.added,
             removed: changes.removed.len(),
         })
+    }
+
+    pub(super) async fn stored_templates(&self, channel: &Channel) -> Result<Vec<Stored>, Error> {
+        let rows = self.batch(vec![templates::of_channel(channel.id)]).await?;
+        Ok(read_stored(next(&mut rows.into_iter()))?)
     }
 
     /// Every template that the provider lists, each once; and whether these are all.
@@ -98,7 +151,7 @@ impl<P: Ports> Gateway<P> {
             };
             let (templates, further) = match page {
                 Ok(page) => page,
-                Err(error) => return Err(self.not_listed(channel, error).await?),
+                Err(error) => return Err(self.refused_by_provider(channel, error).await?),
             };
             listed.extend(templates.into_iter().filter(|template| {
                 is_storable(template)
@@ -112,8 +165,12 @@ impl<P: Ports> Gateway<P> {
         Ok((listed, false))
     }
 
-    /// What a provider's refusal to list means. A refused token is noted on the channel.
-    async fn not_listed(&self, channel: &Channel, error: SendError) -> Result<Error, Error> {
+    /// What a provider's refusal means. A refused token is noted on the channel.
+    pub(super) async fn refused_by_provider(
+        &self,
+        channel: &Channel,
+        error: SendError,
+    ) -> Result<Error, Error> {
         let refused = |reason: Reason| Error::ProviderRejected {
             message: reason.message,
             provider_code: reason.provider_code,
@@ -134,12 +191,14 @@ impl<P: Ports> Gateway<P> {
         }
     }
 
-    async fn store_changes(
+    /// Writes what differs, and what is `also` to be written; gives back the rows of that.
+    pub(super) async fn store_changes(
         &self,
         channel: &Channel,
         changes: &Changes<'_>,
+        also: Vec<Statement>,
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Rows>, Error> {
         let workspace = channel.workspace_id;
         let mut batch = Vec::new();
         if !changes.removed.is_empty() {
@@ -171,20 +230,22 @@ impl<P: Ports> Gateway<P> {
         for json in chunks(rows) {
             batch.push(templates::put(workspace, channel.id, json, now));
         }
-        if batch.is_empty() {
-            return Ok(());
-        }
         // A further language may be the one that a name means from now on: what was
         // planned without it must be planned again.
         let has_more = changes.added > 0;
         if has_more {
             batch.push(channels::outdate(channel.id, channel.version));
         }
-        self.batch(batch).await?;
+        let own = batch.len();
+        batch.extend(also);
+        if batch.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut rows = self.batch(batch).await?;
         if has_more {
             self.forget_channel(channel.id).await;
         }
-        Ok(())
+        Ok(rows.split_off(own.min(rows.len())))
     }
 
     pub async fn list_templates(
@@ -309,13 +370,24 @@ impl<P: Ports> Gateway<P> {
     }
 }
 
+/// Claims the channels that wait longest for their templates to be read; the last statement
+/// gives them back. They are stamped before their providers are asked, so that one that
+/// fails is not asked again at once.
+pub(super) fn claim_due_templates(now: Timestamp, limit: i64) -> [Statement; 2] {
+    channels::claim_template_syncs(now, next_try(now), limit)
+}
+
+fn next_try(now: Timestamp) -> Timestamp {
+    now.plus_ms(HOUR_MS)
+}
+
 fn one(rows: Rows) -> Result<TemplateRecord, Error> {
     let found: Vec<TemplateRecord> = rows.records()?;
     found.into_iter().next().ok_or(Error::not_found("template"))
 }
 
 /// Names for placeholders: as many as there are, each its own.
-fn check_variables(variables: &[String], wanted: usize) -> Result<(), Error> {
+pub(super) fn check_variables(variables: &[String], wanted: usize) -> Result<(), Error> {
     let is_name = |name: &String| {
         let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         (1..=LONGEST_VARIABLE).contains(&name.len()) && name.bytes().all(is_right)
@@ -341,13 +413,13 @@ fn check_variables(variables: &[String], wanted: usize) -> Result<(), Error> {
 }
 
 /// A template as stored, deleted or not.
-struct Stored {
+pub(super) struct Stored {
     provider_id: String,
-    record: TemplateRecord,
+    pub record: TemplateRecord,
 }
 
 impl Stored {
-    fn is_live(&self) -> bool {
+    pub fn is_live(&self) -> bool {
         self.record.status != DELETED
     }
 
@@ -375,7 +447,7 @@ fn read_stored(rows: Rows) -> Result<Vec<Stored>, DatabaseError> {
 }
 
 /// How what is stored differs from what the provider lists.
-struct Changes<'a> {
+pub(super) struct Changes<'a> {
     put: Vec<Changed<'a>>,
     /// Of `put`, those that were not there, or deleted.
     added: usize,
@@ -393,7 +465,7 @@ struct Changed<'a> {
 
 /// A template keeps its key and, as long as there are as many, the names that its
 /// variables were given. A list that is not whole removes nothing.
-fn compare<'a>(
+pub(super) fn compare<'a>(
     stored: &[Stored],
     listed: &'a [ProviderTemplate],
     is_whole: bool,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// The one status in which a template may be sent.
 pub const APPROVED: &str = "APPROVED";
 
-/// The status of one that its provider no longer has.
+/// The status of one that its provider no longer has, or is about to have no longer.
 pub const DELETED: &str = "DELETED";
 
 /// A template as stored. Row of `template`.

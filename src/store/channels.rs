@@ -25,6 +25,8 @@ pub struct NewChannel<'a> {
     pub credentials: &'a str,
     pub account: Option<&'a str>,
     pub public_key: Option<&'a str>,
+    /// Whether its provider has templates, to be read soon.
+    pub has_templates: bool,
 }
 
 /// Stores a channel unless a living one of its type has the identifier. A row comes
@@ -32,8 +34,8 @@ pub struct NewChannel<'a> {
 pub fn create(channel: &NewChannel<'_>, now: Timestamp) -> Statement {
     Statement::new(
         format!(
-            "INSERT INTO channel (id, workspace_id, type, name, identifier, match_key, status, settings, credentials, account, public_key, version, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'connected', ?7, ?8, ?10, ?11, 1, ?9)
+            "INSERT INTO channel (id, workspace_id, type, name, identifier, match_key, status, settings, credentials, account, public_key, templates_due_at, version, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'connected', ?7, ?8, ?10, ?11, ?12, 1, ?9)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name
              ON CONFLICT DO NOTHING
              RETURNING {RECORD}"
@@ -50,6 +52,7 @@ pub fn create(channel: &NewChannel<'_>, now: Timestamp) -> Statement {
             now,
             channel.account,
             channel.public_key,
+            channel.has_templates.then_some(0),
         ],
     )
 }
@@ -283,8 +286,8 @@ pub struct Change<'a> {
     pub status: Option<ChannelStatus>,
 }
 
-/// Changes a channel. New credentials clear the last error, and connect a channel that
-/// waits for them.
+/// Changes a channel. New credentials clear the last error, connect a channel that waits
+/// for them, and may be of an account with other templates.
 pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Statement {
     Statement::new(
         format!(
@@ -297,6 +300,7 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
                  WHEN ?5 IS NOT NULL AND status = 'needs_reauth' THEN 'connected' ELSE status END,
                last_error_code = CASE WHEN ?5 IS NULL THEN last_error_code END,
                last_error_at = CASE WHEN ?5 IS NULL THEN last_error_at END,
+               templates_due_at = CASE WHEN ?5 IS NULL THEN templates_due_at ELSE MIN(templates_due_at, 0) END,
                version = version + 1
              WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL
              RETURNING {RECORD}"
@@ -342,7 +346,8 @@ pub fn needs_reauth(
 /// Records that the provider takes the channel's token again.
 pub fn is_well(id: ChannelId, version: i64) -> Statement {
     Statement::new(
-        "UPDATE channel SET status = 'connected', last_error_code = NULL, last_error_at = NULL, version = version + 1
+        "UPDATE channel SET status = 'connected', last_error_code = NULL, last_error_at = NULL,
+           templates_due_at = MIN(templates_due_at, 0), version = version + 1
          WHERE id = ?1 AND version = ?2 AND status = 'needs_reauth'",
         values![id, version],
     )
@@ -362,5 +367,67 @@ pub fn heard(id: ChannelId, now: Timestamp) -> Statement {
         "UPDATE channel SET last_inbound_at = ?2
          WHERE id = ?1 AND (last_inbound_at IS NULL OR last_inbound_at < ?2 - 60000)",
         values![id, now],
+    )
+}
+
+/// Stamps the channels whose templates are due with the moment of the next try, `next_at`,
+/// those that wait longest first; gives them back sealed, if they are connected. Run again
+/// with the same `next_at`, it gives back the same.
+pub fn claim_template_syncs(now: Timestamp, next_at: Timestamp, limit: i64) -> [Statement; 2] {
+    [
+        Statement::new(
+            "UPDATE channel SET templates_due_at = ?2 WHERE id IN (
+               SELECT id FROM channel INDEXED BY channel_templates_due
+               WHERE templates_due_at <= ?1 AND deleted_at IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM channel x WHERE x.templates_due_at = ?2 AND x.deleted_at IS NULL)
+               ORDER BY templates_due_at LIMIT ?3)",
+            values![now, next_at, limit],
+        ),
+        Statement::new(
+            format!(
+                "SELECT {SEALED} FROM channel
+                 WHERE templates_due_at = ?1 AND deleted_at IS NULL AND status = 'connected' LIMIT ?2"
+            ),
+            values![next_at, limit],
+        ),
+    ]
+}
+
+/// A channel whose templates were read, and when they are due again.
+pub struct TemplatesRead<'a> {
+    pub workspace_id: WorkspaceId,
+    pub id: ChannelId,
+    /// What it was stamped with before; a channel that became due meanwhile stays so.
+    pub stamp: Timestamp,
+    pub account: &'a str,
+    pub due_at: Timestamp,
+}
+
+/// Notes that a channel's templates were read.
+pub fn templates_read(read: &TemplatesRead<'_>) -> Statement {
+    Statement::new(
+        "UPDATE channel SET templates_due_at = ?4, templates_account = ?5
+         WHERE id = ?2 AND workspace_id = ?1 AND templates_due_at = ?3 AND deleted_at IS NULL",
+        values![
+            read.workspace_id,
+            read.id,
+            read.stamp,
+            read.due_at,
+            read.account
+        ],
+    )
+}
+
+/// Has the templates of a channel, and of all others of its account, read at the next sweep.
+pub fn expect_templates(workspace: WorkspaceId, id: ChannelId, account: &str) -> Statement {
+    Statement::new(
+        "UPDATE channel SET templates_due_at = 0
+         WHERE id IN (
+           SELECT ?2 UNION ALL
+           SELECT id FROM channel INDEXED BY channel_templates_account
+           WHERE workspace_id = ?1 AND templates_account = ?3 AND templates_account IS NOT NULL
+             AND deleted_at IS NULL)
+           AND workspace_id = ?1 AND templates_due_at > 0 AND deleted_at IS NULL",
+        values![workspace, id, account],
     )
 }

@@ -23,7 +23,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// Whether the channel, bound as `?2`, is still the one the webhook was read with.
-    fn is_current(self) -> String {
+    pub(super) fn is_current(self) -> String {
         self.version.map_or_else(
             || "1".to_owned(),
             |version| {

@@ -1,5 +1,6 @@
 //! Message templates, as last read from the provider.
 
+use super::inbound::Receiver;
 use super::{SCAN, Statement, values};
 use crate::model::id::{ChannelId, TemplateId, WorkspaceId};
 use crate::model::template::{TemplateRecord, TemplateRef};
@@ -58,6 +59,31 @@ pub fn get(workspace: WorkspaceId, id: TemplateId) -> Statement {
         format!(
             "SELECT {RECORD} FROM template t WHERE t.workspace_id = ?1 AND t.id = ?2 AND t.status <> 'DELETED'"
         ),
+        values![workspace, id],
+    )
+}
+
+/// The same by name and language, on a channel.
+pub fn in_language(
+    workspace: WorkspaceId,
+    channel: ChannelId,
+    name: &str,
+    language: &str,
+) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {RECORD} FROM template t INDEXED BY template_name
+             WHERE t.channel_id = ?2 AND t.name = ?3 AND t.language = ?4 AND t.workspace_id = ?1
+               AND t.status <> 'DELETED'"
+        ),
+        values![workspace, channel, name, language],
+    )
+}
+
+/// What the provider calls a template: `provider_id`.
+pub fn provider_id(workspace: WorkspaceId, id: TemplateId) -> Statement {
+    Statement::new(
+        "SELECT provider_id FROM template WHERE workspace_id = ?1 AND id = ?2",
         values![workspace, id],
     )
 }
@@ -122,6 +148,61 @@ pub fn remove(workspace: WorkspaceId, ids: &[TemplateId]) -> Statement {
          WHERE workspace_id = ?1 AND id IN (SELECT value FROM json_each(?2)) AND status <> 'DELETED'",
         values![workspace, serde_json::json!(ids)],
     )
+}
+
+/// The same of one template on every channel that has it: channels may share an account.
+pub fn remove_of_provider(workspace: WorkspaceId, name: &str, provider_id: &str) -> Statement {
+    Statement::new(
+        "UPDATE template INDEXED BY template_by_name SET status = 'DELETED', version = version + 1
+         WHERE workspace_id = ?1 AND name = ?2 AND provider_id = ?3 AND status <> 'DELETED'",
+        values![workspace, name, provider_id],
+    )
+}
+
+/// What the provider tells of a template; what it does not tell stays.
+#[derive(Serialize)]
+pub struct Reported {
+    pub provider_id: String,
+    pub name: String,
+    pub status: Option<String>,
+    pub category: Option<String>,
+}
+
+/// Takes in what the provider tells of templates, each at most once, on whatever channel of
+/// the workspace has them; and has those of its accounts read at the next sweep. What is
+/// told again changes nothing.
+pub fn reported(receiver: Receiver, reported: &[Reported], accounts: &[String]) -> [Statement; 2] {
+    let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
+    let is_current = receiver.is_current();
+    [
+        // The limit keeps SQLite from looking for the reports of each template.
+        Statement::new(
+            format!(
+                "UPDATE template SET status = told.status, category = told.category, version = version + 1
+                 FROM (
+                   SELECT t.workspace_id, t.id, COALESCE(n.value ->> '$.status', t.status) AS status,
+                     COALESCE(n.value ->> '$.category', t.category) AS category
+                   FROM json_each(?3) n
+                   CROSS JOIN template t INDEXED BY template_by_name
+                     ON t.workspace_id = ?1 AND t.name = n.value ->> '$.name'
+                   WHERE t.provider_id = n.value ->> '$.provider_id' AND t.status <> 'DELETED'
+                     AND {is_current} LIMIT 1000000
+                 ) told
+                 WHERE template.workspace_id = told.workspace_id AND template.id = told.id
+                   AND (template.status <> told.status OR template.category <> told.category)"
+            ),
+            values![workspace, channel, serde_json::json!(reported)],
+        ),
+        Statement::new(
+            format!(
+                "UPDATE channel INDEXED BY channel_templates_account SET templates_due_at = 0
+                 WHERE workspace_id = ?1 AND templates_account IN (SELECT value FROM json_each(?3))
+                   AND templates_account IS NOT NULL AND deleted_at IS NULL AND templates_due_at > 0
+                   AND {is_current}"
+            ),
+            values![workspace, channel, serde_json::json!(accounts)],
+        ),
+    ]
 }
 
 /// The same of all templates of a channel, once it is deleted.

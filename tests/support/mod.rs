@@ -11,6 +11,7 @@
 pub mod hostile;
 pub mod outgoing;
 pub mod sqlite;
+pub mod templates;
 pub mod world;
 
 pub use sqlite::{Fault, Sqlite};

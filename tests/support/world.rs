@@ -192,12 +192,13 @@ fn accepted(host: &str, number: u64) -> Answer {
             200,
             json!({ "ok": true, "result": { "message_id": number, "chat": { "id": 77 } } }),
         ),
-        // WhatsApp's and Messenger's answers in one.
+        // WhatsApp's and Messenger's answers in one, those about templates too.
         "graph.test" | "instagram.test" => Answer::Http(
             200,
             json!({
                 "messages": [{ "id": format!("wamid.{number}") }],
                 "recipient_id": "77", "message_id": format!("m_{number}"),
+                "id": format!("90000{number}"), "status": "PENDING", "success": true,
             }),
         ),
         "twilio.test" => Answer::Http(

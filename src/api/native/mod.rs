@@ -167,6 +167,11 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         Templates(templates::Action::Sync),
     ),
     (
+        Method::POST,
+        "/v1/templates",
+        Templates(templates::Action::Create),
+    ),
+    (
         Method::GET,
         "/v1/templates",
         Templates(templates::Action::List),
@@ -180,6 +185,11 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         Method::PATCH,
         "/v1/templates/{id}",
         Templates(templates::Action::Patch),
+    ),
+    (
+        Method::DELETE,
+        "/v1/templates/{id}",
+        Templates(templates::Action::Delete),
     ),
     (
         Method::POST,

@@ -1,7 +1,8 @@
-//! `/v1/templates`, and taking them in from a channel's provider.
+//! `/v1/templates`, and what a channel's provider has of them.
 
 use super::super::page::{Listed, Paging};
 use super::{Answer, Call, choice, id, json_response, parse, wire};
+use crate::api::no_content;
 use crate::gateway::{Gateway, Ports};
 use crate::model::access::{Key, Scope};
 use crate::model::id::{ChannelId, TemplateId};
@@ -10,16 +11,18 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
     Sync,
+    Create,
     List,
     Show,
     Patch,
+    Delete,
 }
 
 impl Action {
     pub fn scope(self) -> Scope {
         match self {
             Action::List | Action::Show => Scope::TemplatesRead,
-            Action::Sync | Action::Patch => Scope::TemplatesWrite,
+            Action::Sync | Action::Create | Action::Patch | Action::Delete => Scope::TemplatesWrite,
         }
     }
 }
@@ -36,6 +39,11 @@ pub async fn handle<P: Ports>(
             let channel = id(call, ChannelId::parse, "channel")?;
             let synced = gateway.sync_templates(key, channel).await?;
             Ok(json_response(StatusCode::OK, &synced))
+        }
+        Action::Create => {
+            let new = wire::create_template(parse(call)?)?;
+            let template = gateway.create_template(key, &new).await?;
+            Ok(json_response(StatusCode::CREATED, &template))
         }
         Action::List => {
             let paging = Paging::of(call)?;
@@ -56,6 +64,10 @@ pub async fn handle<P: Ports>(
             let patch = wire::patch_template(parse(call)?)?;
             let template = gateway.patch_template(key, &template, &patch).await?;
             Ok(json_response(StatusCode::OK, &template))
+        }
+        Action::Delete => {
+            gateway.delete_template(key, template()?).await?;
+            Ok(no_content())
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::api::{content, problem};
 use crate::channel::Invalid;
 use crate::gateway::{
     ChannelPatch, ConnectChannel, ContactPatch, ConversationPatch, Error, IssuedKey as Issued,
-    NewApiKey, NewContact, NewSubscriber, Recipient, Segments, Send, Sender, TemplatePatch,
-    Validation, is_credential,
+    NewApiKey, NewContact, NewSubscriber, NewTemplate, Recipient, Segments, Send, Sender,
+    TemplatePatch, Validation, is_credential,
 };
 use crate::model::access::{Environment, Scope};
 use crate::model::channel::{
@@ -281,6 +281,25 @@ pub fn patch_conversation(json: Value) -> Result<ConversationPatch, Error> {
         status: wire.status.map(|named| named.0),
         mode: wire.mode.map(|named| named.0),
         assignee: wire.assignee.map(|name| name.map(|name| name.0)),
+    })
+}
+
+/// Reads what is ours of a new template; all else is for the provider.
+pub fn create_template(json: Value) -> Result<NewTemplate, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Wire {
+        channel_id: ChannelId,
+    }
+    let mut description = json.as_object().cloned().unwrap_or_default();
+    for ours in ["channelId", "key", "variables"] {
+        description.remove(ours);
+    }
+    let wire: Wire = read(json.clone(), "")?;
+    Ok(NewTemplate {
+        channel_id: wire.channel_id,
+        description,
+        patch: patch_template(json)?,
     })
 }
 

@@ -21,10 +21,11 @@ pub enum Action {
     Webhooks(webhooks::Action),
     SendMessage,
     ListTemplates,
+    CreateTemplate,
     SendTemplate,
 }
 
-use Action::{ListChannels, ListTemplates, SendMessage, SendTemplate, Webhooks};
+use Action::{CreateTemplate, ListChannels, ListTemplates, SendMessage, SendTemplate, Webhooks};
 
 /// The most rows of a list: its answer has no way to ask for more.
 const MOST: i64 = 1_000;
@@ -66,6 +67,12 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         "/m2m/v1/whatsapp-templates/{id}",
         ListTemplates,
     ),
+    (Method::POST, "/whatsapp-templates/{id}", CreateTemplate),
+    (
+        Method::POST,
+        "/m2m/v1/whatsapp-templates/{id}",
+        CreateTemplate,
+    ),
     (Method::POST, "/whatsapp-templates/{id}/send", SendTemplate),
     (
         Method::POST,
@@ -84,6 +91,7 @@ pub async fn handle<P: Ports>(
         Webhooks(action) => webhooks::handle(gateway, action, call).await,
         SendMessage => messages::send(gateway, call).await,
         ListTemplates => templates::list(gateway, call).await,
+        CreateTemplate => templates::create(gateway, call).await,
         SendTemplate => messages::send_template(gateway, call).await,
     };
     answer.unwrap_or_else(|refusal| problem(&told(&refusal), call.request_id))

@@ -1,14 +1,14 @@
-//! `GET /whatsapp-templates/{channelId}`.
+//! `/whatsapp-templates/{channelId}`: the templates of a WhatsApp channel.
 
-use super::{Answer, Call, Listed, MOST, auth, id, json_response};
-use crate::gateway::{Error, Gateway, Ports};
+use super::{Answer, Call, Listed, MOST, auth, body, id, json_response};
+use crate::gateway::{Error, Gateway, NewTemplate, Ports, TemplatePatch};
 use crate::model::access::Scope;
 use crate::model::channel::ChannelKind;
 use crate::model::id::{ChannelId, TemplateId};
 use crate::model::template::TemplateRecord;
 use http::StatusCode;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 #[derive(Serialize)]
 struct Template {
@@ -33,9 +33,50 @@ impl From<TemplateRecord> for Template {
     }
 }
 
+const WHAT: &str = "WhatsApp channel";
+
+/// Submits a template, `{template}` in Meta's own shape.
+pub async fn create<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
+    #[derive(Deserialize)]
+    struct Wanted {
+        template: Map<String, Value>,
+    }
+    let key = auth::key(gateway, call, Some(Scope::TemplatesWrite)).await?;
+    let channel_id = id(call, ChannelId::parse, WHAT)?;
+    // What is not there is not found, whatever the body.
+    let channel = gateway
+        .channel(&key, channel_id)
+        .await
+        .map_err(of_whatsapp)?;
+    if channel.kind != ChannelKind::Whatsapp {
+        return Err(Error::not_found(WHAT).into());
+    }
+    let wanted: Wanted = body(call)?;
+    let new = NewTemplate {
+        channel_id,
+        description: wanted.template,
+        patch: TemplatePatch::default(),
+    };
+    let template = gateway.create_template(&key, &new).await;
+    let template = template
+        .map_err(|error| of_whatsapp(error).repointed(|pointer| format!("/template{pointer}")))?;
+    Ok(json_response(
+        StatusCode::CREATED,
+        &Template::from(template),
+    ))
+}
+
+/// What is not found here is the channel.
+fn of_whatsapp(error: Error) -> Error {
+    if let Error::NotFound { .. } = error {
+        Error::not_found(WHAT)
+    } else {
+        error
+    }
+}
+
 /// Lists the templates of a WhatsApp channel by name and language, a thousand at most.
 pub async fn list<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
-    const WHAT: &str = "WhatsApp channel";
     let key = auth::key(gateway, call, Some(Scope::TemplatesRead)).await?;
     let channel = id(call, ChannelId::parse, WHAT)?;
     let (channel, templates) = gateway.templates_of(&key, channel, MOST).await?;

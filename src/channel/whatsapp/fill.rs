@@ -98,11 +98,15 @@ fn compile(form: &Form<'_>, given: &BTreeMap<String, Given>) -> Result<Filled, I
     let mut components = Vec::new();
     match &form.header {
         Header::Text(text) => {
-            let tokens = placeholders(text).into_iter();
+            let tokens = placeholders(text);
             let parameters: Vec<Value> = tokens
+                .iter()
                 .map(|token| parameter(token, text_of(&header_name(token))))
                 .collect();
             if !parameters.is_empty() {
+                let filled = rendered(text, |token| text_of(&header_name(token)));
+                let names = tokens.iter().map(|token| header_name(token));
+                check_length(&filled, LONGEST_HEADER, "header", || at_only(given, names))?;
                 components.push(json!({ "type": "header", "parameters": parameters }));
             }
         }
@@ -119,19 +123,26 @@ fn compile(form: &Form<'_>, given: &BTreeMap<String, Given>) -> Result<Filled, I
                 components.push(json!({ "type": "header", "parameters": [parameter] }));
             }
         }
-        Header::None | Header::Location | Header::Other => {}
+        Header::None | Header::Location | Header::Product | Header::Other => {}
     }
-    let parameters: Vec<Value> = placeholders(form.body)
-        .into_iter()
+    let tokens = placeholders(form.body);
+    let parameters: Vec<Value> = tokens
+        .iter()
         .map(|token| parameter(token, text_of(token)))
         .collect();
+    let text = rendered(form.body, text_of);
     if !parameters.is_empty() {
+        let names = tokens.iter().map(|token| (*token).to_owned());
+        check_length(&text, longest_body(form), "body", || at_only(given, names))?;
         components.push(json!({ "type": "body", "parameters": parameters }));
     }
     for (index, button) in form.buttons.iter().enumerate() {
         let Some(name) = button.variable(index, form) else {
             continue;
         };
+        if let Some(Given { text, pointer }) = given.get(&name) {
+            check_button_text(button, text, pointer)?;
+        }
         let (sub_type, parameter) = match button {
             Button::Coupon => (
                 "copy_code",
@@ -146,10 +157,61 @@ fn compile(form: &Form<'_>, given: &BTreeMap<String, Given>) -> Result<Filled, I
             "parameters": [parameter],
         }));
     }
-    Ok(Filled {
-        components,
-        text: rendered(form.body, text_of),
-    })
+    Ok(Filled { components, text })
+}
+
+/// Where the only one of some variables stands, or all of them.
+fn at_only(given: &BTreeMap<String, Given>, names: impl Iterator<Item = String>) -> String {
+    let mut pointers = names
+        .filter_map(|name| given.get(&name))
+        .map(|it| &it.pointer);
+    match (pointers.next(), pointers.next()) {
+        (Some(only), None) => only.clone(),
+        _ => "/variables".to_owned(),
+    }
+}
+
+/// Characters of a header, filled.
+const LONGEST_HEADER: usize = 60;
+/// Characters of a body, filled: beside other parts, and alone.
+const LONGEST_BODY: (usize, usize) = (1_024, 32_768);
+/// Characters of an address, filled.
+const LONGEST_URL: usize = 2_000;
+/// Characters of a coupon's code, and of a one-time password.
+const LONGEST_COUPON: usize = 20;
+const LONGEST_CODE: usize = 15;
+
+fn longest_body(form: &Form<'_>) -> usize {
+    let (beside, alone) = LONGEST_BODY;
+    if form.has_more { beside } else { alone }
+}
+
+/// Checks the length of a part, filled.
+fn check_length(
+    filled: &str,
+    most: usize,
+    part: &str,
+    pointer: impl FnOnce() -> String,
+) -> Result<(), Invalid> {
+    let length = filled.chars().count();
+    if length <= most {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        pointer(),
+        format!("must leave the {part} at most {most} characters; filled, it has {length}"),
+    ))
+}
+
+/// Checks the length of what a button is given.
+fn check_button_text(button: &Button<'_>, text: &str, pointer: &str) -> Result<(), Invalid> {
+    let at = || pointer.to_owned();
+    match button {
+        Button::Url(url) => check_length(&rendered(url, |_| text), LONGEST_URL, "address", at),
+        Button::Code => check_length(text, LONGEST_CODE, "code", at),
+        Button::Coupon => check_length(text, LONGEST_COUPON, "code", at),
+        Button::QuickReply | Button::Other(_) => Ok(()),
+    }
 }
 
 /// The part that has no variable, where the template has one.
@@ -159,10 +221,11 @@ fn only_in_components(form: &Form<'_>) -> Option<String> {
     }
     match form.header {
         Header::Location => return Some("header, which is a place".to_owned()),
+        Header::Product => return Some("header, which is a product".to_owned()),
         Header::None | Header::Text(_) | Header::Media(_) | Header::Other => {}
     }
     form.buttons.iter().find_map(|button| match button {
-        Button::Other(kind) if NEEDS_COMPONENT.contains(&kind.as_str()) => {
+        Button::Other(kind) if button.needs_component() => {
             Some(format!("{} button", kind.replace('_', " ")))
         }
         Button::Other(_) | Button::Url(_) | Button::Code | Button::Coupon | Button::QuickReply => {
@@ -171,8 +234,12 @@ fn only_in_components(form: &Form<'_>) -> Option<String> {
     })
 }
 
-/// Buttons, by their names in components, that say nothing without a parameter.
-const NEEDS_COMPONENT: [&str; 2] = ["mpm", "order_details"];
+impl Button<'_> {
+    /// Whether it says nothing without a parameter that only components can give.
+    fn needs_component(&self) -> bool {
+        matches!(self, Button::Other(kind) if ["mpm", "order_details"].contains(&kind.as_str()))
+    }
+}
 
 fn parameter(token: &str, text: &str) -> Value {
     if is_number(token) {
@@ -239,9 +306,16 @@ fn checked(form: &Form<'_>, components: &[Value]) -> Result<Filled, Invalid> {
         ));
     }
     check_header(form, header)?;
+    let pointer = body.as_ref().map(|(_, at)| format!("{at}/parameters"));
     let texts = check_texts(form.body, "body", body)?;
+    let text = rendered(form.body, |token| texts.get(token).copied().unwrap_or(""));
+    if !texts.is_empty() {
+        let at = || pointer.unwrap_or_default();
+        check_length(&text, longest_body(form), "body", at)?;
+    }
     let lacks = |(index, button): &(usize, &Button<'_>)| {
-        button.variable(*index, form).is_some() && !buttons.contains(index)
+        let is_open = button.variable(*index, form).is_some() || button.needs_component();
+        is_open && !buttons.contains(index)
     };
     if let Some((index, _)) = form.buttons.iter().enumerate().find(lacks) {
         return Err(Invalid::new(
@@ -251,7 +325,7 @@ fn checked(form: &Form<'_>, components: &[Value]) -> Result<Filled, Invalid> {
     }
     Ok(Filled {
         components: components.to_vec(),
-        text: rendered(form.body, |token| texts.get(token).copied().unwrap_or("")),
+        text,
     })
 }
 
@@ -260,11 +334,22 @@ type Placed<'a> = Option<(&'a Value, String)>;
 
 fn check_header(form: &Form<'_>, component: Placed<'_>) -> Result<(), Invalid> {
     let kind = match form.header {
-        Header::Text(text) => return check_texts(text, "header", component).map(|_| ()),
+        Header::Text(text) => {
+            let pointer = component.as_ref().map(|(_, at)| format!("{at}/parameters"));
+            let texts = check_texts(text, "header", component)?;
+            if texts.is_empty() {
+                return Ok(());
+            }
+            let filled = rendered(text, |token| texts.get(token).copied().unwrap_or(""));
+            return check_length(&filled, LONGEST_HEADER, "header", || {
+                pointer.unwrap_or_default()
+            });
+        }
         Header::None => return check_texts("", "header", component).map(|_| ()),
         Header::Other => return Ok(()),
         Header::Media(kind) => kind,
         Header::Location => "location",
+        Header::Product => "product",
     };
     let Some((component, pointer)) = component else {
         return Err(Invalid::new(
@@ -288,10 +373,21 @@ fn check_header(form: &Form<'_>, component: Placed<'_>) -> Result<(), Invalid> {
         return Err(Invalid::new(pointer, "is required"));
     };
     let has = |name: &str| lenient::text(media.get(name)).is_some();
-    if kind == "location" || has("link") || has("id") {
+    let (is_whole, wanted) = match kind {
+        "location" => (
+            has("latitude") && has("longitude"),
+            "must have a latitude and a longitude",
+        ),
+        "product" => (
+            has("product_retailer_id"),
+            "must have a product_retailer_id",
+        ),
+        _ => (has("link") || has("id"), "must have a link or an id"),
+    };
+    if is_whole {
         Ok(())
     } else {
-        Err(Invalid::new(pointer, "must have a link or an id"))
+        Err(Invalid::new(pointer, wanted))
     }
 }
 
@@ -413,12 +509,16 @@ fn check_button(form: &Form<'_>, component: &Value, pointer: &str) -> Result<usi
             format!("must be {sub_type}, as button {index} is"),
         ));
     }
+    let (parameters, pointer) = parameters(component, pointer)?;
     let field = match button {
         Button::Url(_) | Button::Code => "text",
         Button::Coupon => "coupon_code",
-        Button::QuickReply | Button::Other(_) => return Ok(index),
+        Button::QuickReply => "payload",
+        Button::Other(kind) => {
+            check_action(kind, button.needs_component(), parameters, &pointer)?;
+            return Ok(index);
+        }
     };
-    let (parameters, pointer) = parameters(component, pointer)?;
     let [parameter] = parameters else {
         return Err(wrong_count(pointer, "button", parameters.len(), 1));
     };
@@ -431,11 +531,61 @@ fn check_button(form: &Form<'_>, component: &Value, pointer: &str) -> Result<usi
     }
     let pointer = format!("{pointer}/{field}");
     match parameter.get(field) {
-        Some(Value::String(text)) => check_text(text, &pointer)?,
+        // What a press sends back is nothing that people read.
+        Some(Value::String(text)) if field == "payload" && !text.is_empty() => {}
+        Some(Value::String(text)) => {
+            check_text(text, &pointer)?;
+            check_button_text(button, text, &pointer)?;
+        }
         None => return Err(Invalid::new(pointer, "is required")),
         Some(_) => return Err(Invalid::new(pointer, "must be text")),
     }
     Ok(index)
+}
+
+/// Buttons whose parameter is an action: of a flow, a catalog, a list of products, an order.
+const ACTIONS: [&str; 4] = ["flow", "catalog", "mpm", "order_details"];
+
+/// Checks the parameters of a button that has an action; those of others are Meta's to
+/// check, and so is what is in an action.
+fn check_action(
+    kind: &str,
+    is_needed: bool,
+    parameters: &[Value],
+    pointer: &str,
+) -> Result<(), Invalid> {
+    if !ACTIONS.contains(&kind) {
+        return Ok(());
+    }
+    let parameter = match parameters {
+        [] if !is_needed => return Ok(()),
+        [parameter] => parameter,
+        _ => {
+            return Err(wrong_count(
+                pointer.to_owned(),
+                "button",
+                parameters.len(),
+                1,
+            ));
+        }
+    };
+    if word(parameter, "type").as_deref() != Some("action") {
+        return Err(Invalid::new(format!("{pointer}/0/type"), "must be action"));
+    }
+    let action = parameter.get("action").filter(|action| action.is_object());
+    let Some(action) = action else {
+        return Err(Invalid::new(
+            format!("{pointer}/0/action"),
+            "must be an object",
+        ));
+    };
+    if kind == "order_details" && !action.get(kind).is_some_and(Value::is_object) {
+        return Err(Invalid::new(
+            format!("{pointer}/0/action/{kind}"),
+            "must be an object",
+        ));
+    }
+    Ok(())
 }
 
 /// The parameters of a component and where they stand; none where it has none.

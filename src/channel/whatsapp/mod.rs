@@ -4,6 +4,8 @@
 mod body;
 mod fill;
 mod profile;
+mod report;
+mod submit;
 mod template;
 mod wire;
 

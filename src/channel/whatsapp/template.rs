@@ -2,12 +2,12 @@
 //! <https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/message_templates/>
 
 use super::super::{Filled, Invalid, Origins, Reason, SendError, join, lenient, meta};
-use super::fill;
+use super::{fill, submit};
 use crate::model::channel::Channel;
-use crate::model::template::{ProviderTemplate, TemplateDraft, TemplateRecord};
+use crate::model::template::{DELETED, ProviderTemplate, TemplateDraft, TemplateRecord};
 use bytes::Bytes;
 use http::{Request, Response};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub struct Templates;
 
@@ -32,15 +32,7 @@ impl super::super::Templates for Templates {
         let account = channel.credentials.get("wabaId");
         let path = format!("{account}/message_templates?{}", query.finish());
         let token = channel.credentials.get("accessToken");
-        meta::get(&join(&origins.graph, &path), token).ok_or_else(|| {
-            SendError::Rejected(Reason {
-                code: "channel_unavailable",
-                provider_code: None,
-                message:
-                    "The channel's credentials or the provider's origin cannot form a request."
-                        .to_owned(),
-            })
-        })
+        meta::get(&join(&origins.graph, &path), token).ok_or_else(unfit)
     }
 
     /// The cursor counts only where there is a next page: the last one has cursors too.
@@ -69,21 +61,81 @@ impl super::super::Templates for Templates {
     fn variables(&self, components: &[Value]) -> Vec<String> {
         Form::of(components).variables()
     }
+
+    fn account<'a>(&self, channel: &'a Channel) -> &'a str {
+        channel.credentials.get("wabaId")
+    }
+
+    fn describe(&self, description: &Map<String, Value>) -> Result<ProviderTemplate, Vec<Invalid>> {
+        submit::describe(description)
+    }
+
+    fn create(
+        &self,
+        origins: &Origins,
+        channel: &Channel,
+        description: &Map<String, Value>,
+    ) -> Result<Request<Bytes>, SendError> {
+        submit::create(origins, channel, description)
+    }
+
+    fn created(
+        &self,
+        response: &Response<Bytes>,
+        described: ProviderTemplate,
+    ) -> Result<ProviderTemplate, SendError> {
+        submit::created(response, described)
+    }
+
+    fn delete(
+        &self,
+        origins: &Origins,
+        channel: &Channel,
+        name: &str,
+        provider_id: &str,
+    ) -> Result<Request<Bytes>, SendError> {
+        submit::delete(origins, channel, name, provider_id)
+    }
+
+    fn deleted(&self, response: &Response<Bytes>) -> Result<(), SendError> {
+        submit::deleted(response)
+    }
 }
 
-/// One of the list; `None` where it has no name, language or status to know it by.
+/// Origin or token are none.
+pub fn unfit() -> SendError {
+    SendError::Rejected(Reason {
+        code: "channel_unavailable",
+        provider_code: None,
+        message: "The channel's credentials or the provider's origin cannot form a request."
+            .to_owned(),
+    })
+}
+
+/// A word of Meta's, if it is one.
+pub fn word_of(value: Option<&Value>) -> Option<String> {
+    lenient::text(value)
+        .filter(|word| word.chars().count() <= LONGEST_WORD && !word.chars().any(char::is_control))
+}
+
+/// The same of a field of an object.
+pub fn word(json: &Value, field: &str) -> Option<String> {
+    word_of(json.get(field))
+}
+
+/// One of the list; `None` where it has no name, language or status to know it by, or is
+/// about to be deleted: Meta lists it until its last messages are delivered.
 fn read(item: &Value) -> Option<ProviderTemplate> {
-    let word = |name: &str| {
-        lenient::text(item.get(name)).filter(|word| {
-            word.chars().count() <= LONGEST_WORD && !word.chars().any(char::is_control)
-        })
-    };
+    let status = word(item, "status")?;
+    if ["PENDING_DELETION", DELETED].contains(&status.as_str()) {
+        return None;
+    }
     Some(ProviderTemplate {
-        provider_id: word("id").unwrap_or_default(),
-        name: word("name")?,
-        language: word("language")?,
-        category: word("category").unwrap_or_default(),
-        status: word("status")?,
+        provider_id: word(item, "id").unwrap_or_default(),
+        name: word(item, "name")?,
+        language: word(item, "language")?,
+        category: word(item, "category").unwrap_or_default(),
+        status,
         components: lenient::items(item.get("components")).cloned().collect(),
     })
 }
@@ -92,6 +144,8 @@ fn read(item: &Value) -> Option<ProviderTemplate> {
 pub struct Form<'a> {
     pub header: Header<'a>,
     pub body: &'a str,
+    /// Whether it has a part beside its body, which then must be short.
+    pub has_more: bool,
     pub buttons: Vec<Button<'a>>,
     /// A further part that only components can give, by the name it has there.
     pub other: Option<&'static str>,
@@ -103,6 +157,8 @@ pub enum Header<'a> {
     /// `image`, `video` or `document`.
     Media(&'static str),
     Location,
+    /// One of a catalog.
+    Product,
     /// A format that is none of these; nothing is known of its parameters.
     Other,
 }
@@ -137,6 +193,7 @@ impl<'a> Form<'a> {
             body: part("BODY")
                 .and_then(|part| part.get("text")?.as_str())
                 .unwrap_or(usual),
+            has_more: components.iter().any(|part| !is(part, "type", "BODY")),
             buttons,
             other: if part("CAROUSEL").is_some() {
                 Some("carousel")
@@ -161,7 +218,7 @@ impl<'a> Form<'a> {
             }
             Header::Media(kind) => vec![format!("header.{kind}")],
             Header::Location => vec!["header.location".to_owned()],
-            Header::None | Header::Other => vec![],
+            Header::None | Header::Product | Header::Other => vec![],
         };
         names.extend(placeholders(self.body).into_iter().map(str::to_owned));
         for (index, button) in self.buttons.iter().enumerate() {
@@ -208,7 +265,7 @@ pub fn is_number(token: &str) -> bool {
     token.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is(json: &Value, field: &str, word: &str) -> bool {
+pub fn is(json: &Value, field: &str, word: &str) -> bool {
     let found = json.get(field).and_then(Value::as_str);
     found.is_some_and(|found| found.eq_ignore_ascii_case(word))
 }
@@ -226,6 +283,7 @@ fn header(part: &Value) -> Header<'_> {
         "VIDEO" => Header::Media("video"),
         "DOCUMENT" => Header::Media("document"),
         "LOCATION" => Header::Location,
+        "PRODUCT" => Header::Product,
         _ => Header::Other,
     }
 }

@@ -1,6 +1,7 @@
 //! The Cloud API's webhooks.
 
 use super::super::{Entry, Inbound, InboundMessage, Sender, StatusReport, lenient, meta};
+use super::report;
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::Content;
 use crate::model::id::MessageId;
@@ -16,11 +17,19 @@ pub fn read(body: &[u8]) -> Vec<Entry> {
         return vec![ignored("not JSON".to_owned())];
     };
     let mut read = Vec::new();
-    for change in
-        lenient::items(payload.get("entry")).flat_map(|entry| lenient::items(entry.get("changes")))
-    {
+    let entries = lenient::items(payload.get("entry"));
+    let changes = entries.flat_map(|entry| {
+        let changes = lenient::items(entry.get("changes"));
+        changes.map(move |change| (entry.get("id"), change))
+    });
+    for (account, change) in changes {
         let field = lenient::text(change.get("field")).unwrap_or_default();
-        let Some(value) = change.get("value").filter(|_| field == "messages") else {
+        let value = change.get("value");
+        if let Some(item) = value.and_then(|value| report::read(account, &field, value)) {
+            read.push(Entry::from(item));
+            continue;
+        }
+        let Some(value) = value.filter(|_| field == "messages") else {
             read.push(ignored(format!("field {}", short(&field))));
             continue;
         };
