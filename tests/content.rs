@@ -846,7 +846,7 @@ async fn validate_tells_what_a_send_would_and_does_none_of_it() {
 }
 
 #[tokio::test]
-async fn validate_counts_the_segments_of_a_text_message() {
+async fn the_segments_of_an_sms_are_counted_before_and_after() {
     let (world, channel, who) = open("sms").await;
     for (text, encoding, count) in [
         ("Hello".to_owned(), "GSM-7", 1),
@@ -858,10 +858,14 @@ async fn validate_counts_the_segments_of_a_text_message() {
             .post("/v1/messages/validate", body(&channel, who, content))
             .await
             .expect(200);
-        assert_eq!(
-            check["segments"],
-            json!({ "encoding": encoding, "count": count })
-        );
+        let counted = json!({ "encoding": encoding, "count": count });
+        assert_eq!(check["segments"], counted);
+        let content = json!({ "type": "text", "text": text });
+        let sent = world
+            .post("/v1/messages", body(&channel, who, content))
+            .await
+            .expect(202);
+        assert_eq!(sent["segments"], counted);
     }
 }
 

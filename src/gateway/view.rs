@@ -1,6 +1,6 @@
 //! The shapes clients and subscribers see: API and events speak alike.
 
-use crate::channel::Reason;
+use crate::channel::{Reason, Segments, adapter};
 use crate::model::channel::{ChannelKind, ChannelRecord, ChannelStatus, Settings};
 use crate::model::contact::{ContactRecord, Identity};
 use crate::model::content::Content;
@@ -34,6 +34,9 @@ pub struct Message {
     pub created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapted: Option<Adapted>,
+    /// Where the provider counts a text in segments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<Segments>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<Attempt>>,
 }
@@ -85,6 +88,9 @@ impl From<MessageRecord> for Message {
                 .into_iter()
                 .map(|(status, at)| StatusAt { status, at })
                 .collect(),
+            segments: adapter(record.channel_type)
+                .filter(|_| record.direction == Direction::Outbound)
+                .and_then(|adapter| adapter.segments(&record.content)),
             // A sign names the message it is about in its content.
             reply_to: record.reply_to.filter(|_| !record.content.is_sign()),
             content: record.content,
