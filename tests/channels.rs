@@ -281,7 +281,10 @@ fn a_channel_with_nobody_behind_it_calls_nobody_and_believes_nobody() {
 #[test]
 fn what_is_stored_is_acknowledged_as_the_provider_reads_it() {
     for adapter in ADAPTERS {
-        let response = adapter.acknowledgement();
+        let request = Request::post(URL)
+            .body(Bytes::from_static(b"{}"))
+            .expect("a request");
+        let response = adapter.acknowledgement(&request);
         assert_eq!(response.status(), 200);
         let kind = response.headers().get("content-type");
         let told = (
@@ -761,6 +764,7 @@ fn normal(inbound: &Inbound) -> Value {
                 .collect::<Vec<_>>(),
             "sentAt": at(message.sent_at),
             "content": message.content,
+            "file": message.file,
             "replyTo": message.reply_to,
         } }),
         Inbound::Status(report) => json!({ "status": {

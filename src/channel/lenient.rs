@@ -68,6 +68,15 @@ pub fn integer(value: Option<&Value>) -> Option<i64> {
         .or_else(|| value.as_str()?.trim().parse().ok())
 }
 
+/// A number, also one written as text; none that is not finite.
+pub fn number(value: Option<&Value>) -> Option<f64> {
+    let value = value?;
+    let number = value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok())?;
+    number.is_finite().then_some(number)
+}
+
 /// A moment given as seconds or milliseconds since 1970 (number or text) or as
 /// ISO 8601. Zero and below are no moment.
 pub fn moment(value: Option<&Value>) -> Option<Timestamp> {

@@ -2,11 +2,13 @@
 //! webhooks of `messaging` events.
 //! <https://developers.facebook.com/docs/messenger-platform/webhooks>
 
-use super::{Entry, Inbound, InboundMessage, Sender, StatusReport, Watermark, lenient, meta};
+use super::{
+    Entry, Inbound, InboundMessage, Sender, StatusReport, Watermark, attachments, lenient, meta,
+};
 use super::{Invalid, SendError};
 use crate::model::contact::{Address, Identity, IdentityKind};
-use crate::model::content::Content;
 use crate::model::message::DeliveryStatus;
+use crate::model::time::Timestamp;
 use bytes::Bytes;
 use http::Response;
 use serde_json::Value;
@@ -119,14 +121,14 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
         }))
     };
     if let Some(item) = event.get("message") {
-        let read = match message(event, item, kind) {
-            Ok(message) => Inbound::Message(InboundMessage {
-                sent_at: at,
-                ..message
-            }),
-            Err(what) => named(what),
+        return match messages(event, item, at, kind) {
+            Ok(messages) => messages.into_iter().map(Inbound::Message).collect(),
+            Err(what) => vec![named(what)],
         };
-        return vec![read];
+    }
+    if let Some(item) = event.get("postback") {
+        let read = postback(event, item, at, kind);
+        return vec![read.map_or_else(named, Inbound::Message)];
     }
     if let Some(delivery) = event.get("delivery") {
         let mids = lenient::items(delivery.get("mids"));
@@ -156,12 +158,13 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
     ))]
 }
 
-/// Reads a message; else names what it is.
-fn message(
+/// Reads a message, which may hold several; else names what it is.
+fn messages(
     event: &Value,
     message: &Value,
+    at: Option<Timestamp>,
     kind: IdentityKind,
-) -> Result<InboundMessage, &'static str> {
+) -> Result<Vec<InboundMessage>, &'static str> {
     let is = |flag: &str| message.get(flag).and_then(Value::as_bool) == Some(true);
     if is("is_echo") {
         return Err("message echo");
@@ -169,47 +172,59 @@ fn message(
     if is("is_deleted") {
         return Err("message deleted");
     }
-    // Someone behind a plugin who has not written yet has a `user_ref` alone.
-    let from = lenient::text(event.pointer("/sender/id")).ok_or("message without sender")?;
-    let provider_message_id = lenient::text(message.get("mid")).ok_or("message without id")?;
-    Ok(InboundMessage {
-        provider_message_id,
-        from: Sender {
-            address: Address(from.clone()),
-            name: None,
-            identities: vec![Identity { kind, value: from }],
+    let from = sender(event, kind).ok_or("message without sender")?;
+    let mid = lenient::text(message.get("mid")).ok_or("message without id")?;
+    let contents = attachments::contents(message).into_iter().enumerate();
+    let all = contents.map(|(place, (content, file))| InboundMessage {
+        // What is beside the first is told apart from it by its place.
+        provider_message_id: match place {
+            0 => mid.clone(),
+            place => format!("{mid}:{place}"),
         },
-        sent_at: None,
-        content: content(message, is("is_unsupported")),
+        from: from.clone(),
+        sent_at: at,
+        content,
+        file,
         reply_to: lenient::text(message.pointer("/reply_to/mid")),
+    });
+    Ok(all.collect())
+}
+
+/// A pressed button: a message of its own, which may have no id.
+fn postback(
+    event: &Value,
+    postback: &Value,
+    at: Option<Timestamp>,
+    kind: IdentityKind,
+) -> Result<InboundMessage, &'static str> {
+    let from = sender(event, kind).ok_or("postback without sender")?;
+    let title = lenient::text(postback.get("title"));
+    // The payload reaches only the app whose button it is.
+    let id = lenient::text(postback.get("payload")).or_else(|| title.clone());
+    let id = id.ok_or("postback of nothing")?;
+    let mid = lenient::text(postback.get("mid"));
+    let made = || {
+        let moment = at.map_or(0, Timestamp::ms);
+        format!("postback:{}:{moment}:{id}", from.address.0)
+    };
+    Ok(InboundMessage {
+        provider_message_id: mid.unwrap_or_else(made),
+        content: attachments::pressed(id.clone(), title.unwrap_or(id)),
+        from,
+        sent_at: at,
+        file: None,
+        reply_to: None,
     })
 }
 
-/// Text where there is some, also beside attachments and of a pressed quick reply.
-fn content(message: &Value, is_unsupported: bool) -> Content {
-    let text = message.get("text").and_then(Value::as_str);
-    if let Some(text) = text.filter(|text| !text.is_empty()) {
-        return Content::text_of(text);
-    }
-    let attachments: Vec<&Value> = lenient::items(message.get("attachments")).collect();
-    // A sticker comes as an image too.
-    let is_sticker = |attachment: &&Value| {
-        attachment.pointer("/payload/sticker_id").is_some()
-            || lenient::text(attachment.get("type")).as_deref() == Some("sticker")
-    };
-    let provider_type = if message.get("sticker_id").is_some() || attachments.iter().any(is_sticker)
-    {
-        Some("sticker".to_owned())
-    } else {
-        let first = attachments.first();
-        first.and_then(|attachment| lenient::text(attachment.get("type")))
-    };
-    let unnamed = if is_unsupported {
-        "unsupported"
-    } else {
-        "unknown"
-    };
-    Content::unsupported(provider_type.unwrap_or_else(|| unnamed.to_owned()))
+/// Who wrote. Someone behind a plugin who has not written yet has a `user_ref` alone.
+fn sender(event: &Value, kind: IdentityKind) -> Option<Sender> {
+    let from = lenient::text(event.pointer("/sender/id"))?;
+    Some(Sender {
+        address: Address(from.clone()),
+        name: None,
+        identities: vec![Identity { kind, value: from }],
+    })
 }
 
 /// Left alone, under a name short enough for a log line.

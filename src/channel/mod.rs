@@ -3,6 +3,8 @@
 //!
 //! A further channel is one folder, one `ChannelKind` and one line in `ADAPTERS`.
 
+mod attachments;
+pub mod file;
 mod instagram;
 mod lenient;
 mod messaging;
@@ -24,6 +26,7 @@ use crate::model::message::{Actor, DeliveryStatus};
 use crate::model::template::{ProviderTemplate, TemplateDraft, TemplateRecord};
 use crate::model::time::Timestamp;
 use bytes::Bytes;
+pub use file::{FileRef, Files};
 use http::{Request, Response};
 pub use profile::{Capability, Limit, Profile, Refused};
 use serde::Serialize;
@@ -96,6 +99,11 @@ pub trait Adapter: Sync {
         self.accepted(response).map(|_| ())
     }
 
+    /// What the provider knows of fetching files that customers send.
+    fn files(&self) -> Option<&'static dyn Files> {
+        None
+    }
+
     /// What the provider knows of message templates, where it has them.
     fn templates(&self) -> Option<&'static dyn Templates> {
         None
@@ -139,7 +147,7 @@ pub trait Adapter: Sync {
     fn inbound(&self, request: &Request<Bytes>) -> Vec<Entry>;
 
     /// What a provider whose webhook is stored is answered.
-    fn acknowledgement(&self) -> Response<Bytes> {
+    fn acknowledgement(&self, _: &Request<Bytes>) -> Response<Bytes> {
         Response::new(Bytes::new())
     }
 
@@ -436,6 +444,8 @@ pub struct InboundMessage {
     /// The provider's time; `None` when it gave none that can be.
     pub sent_at: Option<Timestamp>,
     pub content: Content,
+    /// Where its file is, if the content is one.
+    pub file: Option<FileRef>,
     /// The provider's id of the message this one answers.
     pub reply_to: Option<String>,
 }

@@ -71,7 +71,7 @@ impl<P: Ports> Gateway<P> {
             let sorted = self.sort_again(sorted, &channel, adapter, request).await?;
             self.log_strangers(id, &sorted);
             if self.store_inbound(sorted.parts, now).await? {
-                return Ok(Reception::Stored(adapter.acknowledgement()));
+                return Ok(Reception::Stored(adapter.acknowledgement(request)));
             }
         }
         self.receive_anew(id, request, now).await
@@ -96,7 +96,7 @@ impl<P: Ports> Gateway<P> {
         let sorted = self.sort_again(sorted, &channel, adapter, request).await?;
         self.log_strangers(id, &sorted);
         if self.store_inbound(sorted.parts, now).await? {
-            Ok(Reception::Stored(adapter.acknowledgement()))
+            Ok(Reception::Stored(adapter.acknowledgement(request)))
         } else {
             Err(Error::Unavailable)
         }

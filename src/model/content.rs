@@ -80,6 +80,14 @@ pub struct Media {
     /// Audio only: whether it is a voice note.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub voice: bool,
+    /// Inbound only: where we hand it out, with an API key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_url: Option<String>,
+    /// Inbound only: of its bytes, as the provider writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -296,19 +304,25 @@ impl Content {
         }
     }
 
+    /// The file it brings, to be changed.
+    pub fn media_mut(&mut self) -> Option<&mut Media> {
+        if let Content::Image(media)
+        | Content::Video(media)
+        | Content::Audio(media)
+        | Content::Document(media)
+        | Content::Sticker(media) = self
+        {
+            Some(media)
+        } else {
+            None
+        }
+    }
+
     /// The same file without its caption, and the caption.
     #[must_use]
     pub fn without_caption(&self) -> Option<(Content, String)> {
         let mut bare = self.clone();
-        let (Content::Image(media)
-        | Content::Video(media)
-        | Content::Audio(media)
-        | Content::Document(media)
-        | Content::Sticker(media)) = &mut bare
-        else {
-            return None;
-        };
-        let caption = media.caption.take()?;
+        let caption = bare.media_mut()?.caption.take()?;
         Some((bare, caption))
     }
 

@@ -4,8 +4,8 @@
 mod profile;
 
 use super::{
-    Entry, Invalid, Origins, Outbound, Profile, SendError, Split, Unverified, join, messaging,
-    meta, post_json, send_api,
+    Entry, Invalid, Origins, Outbound, Profile, SendError, Split, Unverified, attachments, join,
+    messaging, meta, post_json, send_api,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials, InstagramLogin};
 use crate::model::contact::{Address, IdentityKind};
@@ -64,6 +64,10 @@ impl super::Adapter for Adapter {
 
     fn split(&self, content: &Content) -> Option<Split> {
         send_api::split(content)
+    }
+
+    fn files(&self) -> Option<&'static dyn super::Files> {
+        Some(&attachments::Files)
     }
 
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {

@@ -1,5 +1,6 @@
 //! SMS through Twilio. <https://www.twilio.com/docs/messaging/api>
 
+mod files;
 mod profile;
 mod segments;
 mod wire;
@@ -91,6 +92,10 @@ impl super::Adapter for Adapter {
         Some(segments::of(&text.text))
     }
 
+    fn files(&self) -> Option<&'static dyn super::Files> {
+        Some(&files::Files)
+    }
+
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
         let account = send.channel.credentials.get("accountSid");
         let path = format!("2010-04-01/Accounts/{account}/Messages.json");
@@ -130,11 +135,12 @@ impl super::Adapter for Adapter {
 
     fn inbound(&self, request: &Request<Bytes>) -> Vec<Entry> {
         let query = request.uri().query().unwrap_or("");
-        vec![Entry::from(wire::read(query, request.body()))]
+        let read = wire::read(query, request.body());
+        read.into_iter().map(Entry::from).collect()
     }
 
     /// Twilio reads the answer to an inbound message as instructions: none.
-    fn acknowledgement(&self) -> Response<Bytes> {
+    fn acknowledgement(&self, _: &Request<Bytes>) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from_static(b"<Response/>"));
         let xml = HeaderValue::from_static("text/xml; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, xml);

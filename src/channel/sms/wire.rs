@@ -1,11 +1,12 @@
 //! Twilio's forms: the body of a send, inbound messages and status callbacks.
 
 use super::super::{
-    Inbound, InboundMessage, Outbound, Reason, SendError, Sender, StatusReport, not_carried,
+    FileRef, Inbound, InboundMessage, Outbound, Reason, SendError, Sender, StatusReport,
+    not_carried,
 };
 use super::number;
 use crate::model::contact::{Address, Identity, IdentityKind};
-use crate::model::content::Content;
+use crate::model::content::{Content, Media};
 use crate::model::id::MessageId;
 use crate::model::message::DeliveryStatus;
 use std::collections::HashMap;
@@ -79,51 +80,87 @@ impl Form {
 }
 
 /// Reads one form. Messages and statuses come to one URL: a status names itself.
-pub fn read(query: &str, body: &[u8]) -> Inbound {
+pub fn read(query: &str, body: &[u8]) -> Vec<Inbound> {
     let form = Form::parse(body);
     let names = ["MessageStatus", "SmsStatus"];
     let is_inbound = |status: &str| matches!(status, "received" | "receiving");
     match form.any(&names).filter(|status| !is_inbound(status)) {
-        Some(status) => report(query, &form, status),
-        None => message(&form),
+        Some(status) => vec![report(query, &form, status)],
+        None => messages(&form),
     }
 }
 
+/// A text, or its files, the first with the text as its caption: a message each.
 /// <https://www.twilio.com/docs/messaging/guides/webhook-request>
-fn message(form: &Form) -> Inbound {
+fn messages(form: &Form) -> Vec<Inbound> {
     let Some(sid) = form.any(&["MessageSid", "SmsMessageSid", "SmsSid"]) else {
-        return Inbound::Ignored("message without sid".to_owned());
+        return vec![Inbound::Ignored("message without sid".to_owned())];
     };
-    let Some(from) = form.get("From") else {
-        return Inbound::Ignored("message without sender".to_owned());
-    };
+    let from = form.get("From").unwrap_or("");
     let from = number(from, 8).unwrap_or_else(|| from.trim().to_owned());
     if from.is_empty() {
-        return Inbound::Ignored("message without sender".to_owned());
+        return vec![Inbound::Ignored("message without sender".to_owned())];
     }
-    Inbound::Message(InboundMessage {
-        provider_message_id: sid.to_owned(),
-        from: Sender {
-            address: Address(from.clone()),
-            name: form.get("ProfileName").map(str::to_owned),
-            identities: vec![Identity {
-                kind: IdentityKind::Phone,
-                value: from,
-            }],
-        },
-        sent_at: None,
-        content: content(form),
-        reply_to: None,
-    })
+    let message = |at: usize, content: Content, file: Option<FileRef>| {
+        Inbound::Message(InboundMessage {
+            provider_message_id: match at {
+                0 => sid.to_owned(),
+                at => format!("{sid}:{at}"),
+            },
+            from: Sender {
+                address: Address(from.clone()),
+                name: form.get("ProfileName").map(str::to_owned),
+                identities: vec![Identity {
+                    kind: IdentityKind::Phone,
+                    value: from.clone(),
+                }],
+            },
+            sent_at: None,
+            content,
+            file,
+            reply_to: None,
+        })
+    };
+    let text = form.get("Body").unwrap_or("").replace('\0', "");
+    let files = files(form);
+    if files.is_empty() {
+        let count = form.get("NumMedia").and_then(|count| count.parse().ok());
+        let content = if text.is_empty() && count.unwrap_or(0_u32) > 0 {
+            Content::unsupported("media")
+        } else {
+            Content::text_of(text)
+        };
+        return vec![message(0, content, None)];
+    }
+    let files = files.into_iter().enumerate().map(|(at, (url, kind))| {
+        let media = Media {
+            caption: (at == 0 && !text.is_empty()).then(|| text.clone()),
+            mime_type: kind.clone(),
+            ..Media::default()
+        };
+        let kind = kind.unwrap_or_default();
+        let content = match kind.split('/').next() {
+            Some("image") => Content::Image(media),
+            Some("video") => Content::Video(media),
+            Some("audio") => Content::Audio(media),
+            Some(_) | None => Content::Document(media),
+        };
+        message(at, content, Some(FileRef::Url(url)))
+    });
+    files.collect()
 }
 
-fn content(form: &Form) -> Content {
-    let text = form.get("Body").unwrap_or("").replace('\0', "");
-    let media = form.get("NumMedia").and_then(|count| count.parse().ok());
-    if !text.is_empty() || media.unwrap_or(0_u32) == 0 {
-        return Content::text_of(text);
-    }
-    Content::unsupported("media")
+/// As many as Twilio puts into one message.
+const MOST_FILES: usize = 10;
+
+/// The addresses of the files, each with what it is said to be.
+fn files(form: &Form) -> Vec<(String, Option<String>)> {
+    let all = (0..MOST_FILES).filter_map(|at| {
+        let url = form.get(&format!("MediaUrl{at}"))?;
+        let kind = form.get(&format!("MediaContentType{at}"));
+        Some((url.to_owned(), kind.map(str::to_owned)))
+    });
+    all.collect()
 }
 
 /// <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>

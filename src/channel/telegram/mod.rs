@@ -1,6 +1,8 @@
 //! Telegram through the Bot API. <https://core.telegram.org/bots/api>
 
+mod files;
 mod profile;
+mod said;
 mod send;
 mod vcard;
 mod wire;
@@ -13,8 +15,8 @@ use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, IdentityKind};
 use crate::model::content::Content;
 use bytes::Bytes;
-use http::{Request, Response};
-use serde_json::Value;
+use http::{HeaderValue, Request, Response, header};
+use serde_json::{Value, json};
 
 pub struct Adapter;
 
@@ -104,6 +106,10 @@ impl super::Adapter for Adapter {
         send::split(content)
     }
 
+    fn files(&self) -> Option<&'static dyn super::Files> {
+        Some(&files::Files)
+    }
+
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {
         let method = send::method(send)?;
         let token = send.channel.credentials.get("botToken");
@@ -145,6 +151,19 @@ impl super::Adapter for Adapter {
     fn inbound(&self, request: &Request<Bytes>) -> Vec<Entry> {
         let read = wire::read(request.body());
         read.into_iter().map(Entry::from).collect()
+    }
+
+    /// A pressed button shows that it waits until it is answered: the answer to the webhook
+    /// is a call of that method.
+    fn acknowledgement(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let Some(id) = wire::pressed(request.body()) else {
+            return Response::new(Bytes::new());
+        };
+        let call = json!({ "method": "answerCallbackQuery", "callback_query_id": id });
+        let mut response = Response::new(Bytes::from(call.to_string()));
+        let kind = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
     }
 
     fn probe(&self, origins: &Origins, channel: &Channel) -> Option<Request<Bytes>> {

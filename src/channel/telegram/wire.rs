@@ -1,9 +1,10 @@
 //! The Bot API's updates.
 
 use super::super::{Inbound, InboundMessage, Sender, lenient};
+use super::said;
 use crate::model::contact::{Address, Identity, IdentityKind};
-use crate::model::content::Content;
-use serde_json::Value;
+use crate::model::content::{Content, Reply};
+use serde_json::{Value, json};
 
 /// The id of a Message object, unique per bot: Telegram counts per chat, so the
 /// chat is part of it.
@@ -23,6 +24,7 @@ pub fn read(body: &[u8]) -> Vec<Inbound> {
         .filter(|(kind, _)| kind.as_str() != "update_id")
         .map(|(kind, item)| match kind.as_str() {
             "message" | "channel_post" => message(item),
+            "callback_query" => callback(item),
             _ => Inbound::Ignored(format!(
                 "update {}",
                 kind.chars().take(40).collect::<String>()
@@ -35,50 +37,12 @@ pub fn read(body: &[u8]) -> Vec<Inbound> {
     read
 }
 
-/// Content fields of a Message that customers send, by which it is named when
-/// it has no form of its own here. An animation is a document too, a venue a location:
-/// the first that is there names it. Others are notices of the service.
-const CONTENT_FIELDS: [&str; 23] = [
-    "animation",
-    "venue",
-    "audio",
-    "checklist",
-    "contact",
-    "dice",
-    "document",
-    "game",
-    "invoice",
-    "live_photo",
-    "location",
-    "paid_media",
-    "photo",
-    "poll",
-    "rich_message",
-    "sticker",
-    "story",
-    "successful_payment",
-    "users_shared",
-    "video",
-    "video_note",
-    "voice",
-    "caption",
-];
-
 fn message(item: &Value) -> Inbound {
     let Some(provider_message_id) = message_id(item) else {
         return Inbound::Ignored("message without id".to_owned());
     };
-    let content = match item.get("text").and_then(Value::as_str) {
-        Some(text) => Content::text_of(text),
-        None => {
-            let field = CONTENT_FIELDS
-                .iter()
-                .find(|field| item.get(**field).is_some());
-            let Some(field) = field else {
-                return Inbound::Ignored("service message".to_owned());
-            };
-            Content::unsupported(*field)
-        }
+    let Some((content, file)) = said::content(item) else {
+        return Inbound::Ignored("service message".to_owned());
     };
     let Some(from) = sender(item) else {
         return Inbound::Ignored("message without chat".to_owned());
@@ -88,8 +52,49 @@ fn message(item: &Value) -> Inbound {
         from,
         sent_at: lenient::moment(item.get("date")),
         content,
+        file,
         reply_to: item.get("reply_to_message").and_then(message_id),
     })
+}
+
+/// A pressed key of an inline keyboard. What it was pressed on may be too old to be told.
+fn callback(item: &Value) -> Inbound {
+    let named = |what: &str| Inbound::Ignored(what.to_owned());
+    let (Some(id), Some(data)) = (
+        lenient::text(item.get("id")),
+        lenient::text(item.get("data")),
+    ) else {
+        return named("callback query without data");
+    };
+    let on = item.get("message").filter(|on| on.get("chat").is_some());
+    // In private the chat has the person's own id.
+    let asked = json!({ "chat": item.get("from"), "from": item.get("from") });
+    let Some(from) = sender(on.unwrap_or(&asked)) else {
+        return named("callback query without sender");
+    };
+    let rows = on.and_then(|on| on.pointer("/reply_markup/inline_keyboard"));
+    let keys = lenient::items(rows).flat_map(|row| lenient::items(Some(row)));
+    let key = keys
+        .filter(|key| lenient::text(key.get("callback_data")).as_ref() == Some(&data))
+        .find_map(|key| lenient::text(key.get("text")));
+    Inbound::Message(InboundMessage {
+        provider_message_id: format!("callback:{id}"),
+        from,
+        sent_at: None,
+        content: Content::Reply(Reply {
+            title: key.unwrap_or_else(|| data.clone()),
+            id: data,
+            description: None,
+        }),
+        file: None,
+        reply_to: on.and_then(message_id),
+    })
+}
+
+/// The id of the callback query that an update is, if it is one.
+pub fn pressed(body: &[u8]) -> Option<String> {
+    let update = lenient::json(body)?;
+    lenient::text(update.pointer("/callback_query/id"))
 }
 
 /// The chat is who we talk to: a person in private, else the group or channel.

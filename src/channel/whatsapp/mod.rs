@@ -2,9 +2,11 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api>
 
 mod body;
+mod files;
 mod fill;
 mod profile;
 mod report;
+mod said;
 mod submit;
 mod template;
 mod wire;
@@ -98,6 +100,10 @@ impl super::Adapter for Adapter {
         } else {
             None
         }
+    }
+
+    fn files(&self) -> Option<&'static dyn super::Files> {
+        Some(&files::Files)
     }
 
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {

@@ -1,9 +1,8 @@
 //! The Cloud API's webhooks.
 
 use super::super::{Entry, Inbound, InboundMessage, Sender, StatusReport, lenient, meta};
-use super::report;
+use super::{report, said};
 use crate::model::contact::{Address, Identity, IdentityKind};
-use crate::model::content::Content;
 use crate::model::id::MessageId;
 use crate::model::message::DeliveryStatus;
 use serde_json::Value;
@@ -65,17 +64,13 @@ fn message(value: &Value, item: &Value) -> Inbound {
     let Some(from) = sender(value, item) else {
         return Inbound::Ignored("message without sender".to_owned());
     };
-    let content = match item.pointer("/text/body").and_then(Value::as_str) {
-        Some(text) if kind == "text" => Content::text_of(text),
-        Some(_) | None => {
-            Content::unsupported(lenient::text(item.pointer("/unsupported/type")).unwrap_or(kind))
-        }
-    };
+    let (content, file) = said::content(&kind, item);
     Inbound::Message(InboundMessage {
         provider_message_id,
         from,
         sent_at: lenient::moment(item.get("timestamp")),
         content,
+        file,
         reply_to: lenient::text(item.pointer("/context/id")),
     })
 }
