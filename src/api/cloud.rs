@@ -14,9 +14,12 @@ const KINDS: [(&str, &str); 4] = [
     ("location_request_message", "locationRequest"),
 ];
 
+/// What a header may be.
+const HEADERS: [&str; 4] = ["text", "image", "video", "document"];
+
 /// Whether an object is in that form.
 pub fn is(json: &Value) -> bool {
-    json.get("type").is_some() || json.get("action").is_some()
+    given(json, "/type").is_some() || given(json, "/action").is_some()
 }
 
 /// The same message in our form. An error points into the form that was given.
@@ -30,26 +33,35 @@ pub fn interactive(cloud: &Value) -> Result<Value, Error> {
         let detail = format!("must be one of {}", names.join(", "));
         return Err(Error::invalid("/type", detail));
     };
-    let at = |pointer: &str| cloud.pointer(pointer).cloned();
-    let buttons = cloud
-        .pointer("/action/buttons")
-        .map(|buttons| match buttons {
-            Value::Array(buttons) => buttons.iter().map(button).collect(),
-            other => other.clone(),
-        });
-    let list = cloud.pointer("/action/sections").map(|sections| {
-        json!({ "button": at("/action/button").unwrap_or_default(), "sections": sections })
+    let at = |pointer: &str| given(cloud, pointer).cloned();
+    let buttons = at("/action/buttons").map(|buttons| content::each(buttons, button));
+    let list = at("/action/sections").map(|sections| {
+        content::fields([
+            ("button", at("/action/button")),
+            ("sections", Some(sections)),
+        ])
     });
-    let page = cloud.pointer("/action/parameters").map(|parameters| {
-        json!({ "text": parameters.get("display_text"), "url": parameters.get("url") })
+    let page = at("/action/parameters").map(|_| {
+        content::fields([
+            ("text", at("/action/parameters/display_text")),
+            ("url", at("/action/parameters/url")),
+        ])
     });
+    let header = match given(cloud, "/header") {
+        Some(header) => Some(self::header(header)?),
+        None => None,
+    };
+    let footer = match given(cloud, "/footer") {
+        Some(footer) => Some(text(footer, "/text", "/footer")?),
+        None => None,
+    };
     Ok(content::of(
         "interactive",
         [
             ("kind", Some(json!(kind))),
-            ("header", cloud.get("header").map(header)),
+            ("header", header),
             ("body", at("/body/text")),
-            ("footer", at("/footer/text")),
+            ("footer", footer),
             ("buttons", buttons.filter(|_| *kind == "buttons")),
             ("list", list.filter(|_| *kind == "list")),
             ("ctaUrl", page.filter(|_| *kind == "ctaUrl")),
@@ -57,37 +69,67 @@ pub fn interactive(cloud: &Value) -> Result<Value, Error> {
     ))
 }
 
-fn button(button: &Value) -> Value {
-    button.get("reply").cloned().unwrap_or_else(|| json!({}))
+/// What stands somewhere, unless that is `null`.
+fn given<'a>(json: &'a Value, pointer: &str) -> Option<&'a Value> {
+    json.pointer(pointer).filter(|value| !value.is_null())
 }
 
-fn header(header: &Value) -> Value {
-    let kind = header.get("type").cloned().unwrap_or_default();
-    let file = kind.as_str().and_then(|kind| header.get(kind));
-    let of_file = |name: &str| {
-        file.and_then(|file| file.get(name))
-            .filter(|it| it.is_string())
+/// A text that must be there; what it is part of stands at `base`.
+fn text(json: &Value, pointer: &str, base: &str) -> Result<Value, Error> {
+    let detail = match given(json, pointer) {
+        Some(text) if text.is_string() => return Ok(text.clone()),
+        Some(_) => "must be text",
+        None => "is required",
     };
-    json!({
-        "type": kind,
-        "text": header.get("text"),
-        "url": of_file("link"),
-        "filename": of_file("filename"),
-    })
+    Err(Error::invalid(format!("{base}{pointer}"), detail))
+}
+
+fn button(button: Value) -> Value {
+    match button.get("reply") {
+        Some(reply) if !reply.is_object() => reply.clone(),
+        reply => {
+            let field = |name: &str| reply?.get(name).cloned();
+            content::fields([("id", field("id")), ("title", field("title"))])
+        }
+    }
+}
+
+fn header(header: &Value) -> Result<Value, Error> {
+    let kind = header.get("type").and_then(Value::as_str).unwrap_or("");
+    if !HEADERS.contains(&kind) {
+        let detail = format!("must be one of {}", HEADERS.join(", "));
+        return Err(Error::invalid("/header/type", detail));
+    }
+    let of_file = |name: &str| format!("/{kind}/{name}");
+    let (said, url) = if kind == "text" {
+        (Some(text(header, "/text", "/header")?), None)
+    } else {
+        (None, Some(text(header, &of_file("link"), "/header")?))
+    };
+    let filename = of_file("filename");
+    let filename = match given(header, &filename) {
+        Some(_) => Some(text(header, &filename, "/header")?),
+        None => None,
+    };
+    Ok(content::fields([
+        ("type", Some(Value::from(kind))),
+        ("text", said),
+        ("url", url),
+        ("filename", filename),
+    ]))
 }
 
 /// Where a field of ours stands in the form that was given.
 pub fn pointer(cloud: &Value, ours: &str) -> String {
     let parts: Vec<&str> = ours.split('/').skip(1).collect();
+    let kind = cloud.pointer("/header/type").and_then(Value::as_str);
+    let kind = kind.unwrap_or("");
     match parts.as_slice() {
         ["kind"] => "/type".to_owned(),
         ["body"] => "/body/text".to_owned(),
         ["footer"] => "/footer/text".to_owned(),
-        ["header"] => "/header/text".to_owned(),
-        ["header", "url"] => {
-            let kind = cloud.pointer("/header/type").and_then(Value::as_str);
-            format!("/header/{}/link", kind.unwrap_or("image"))
-        }
+        ["header"] if kind == "text" => "/header/text".to_owned(),
+        ["header", "url"] => format!("/header/{kind}/link"),
         ["buttons"] => "/action/buttons".to_owned(),
         ["buttons", at, rest @ ..] => {
             format!("/action/buttons/{at}/reply{}", joined(rest))

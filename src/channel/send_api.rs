@@ -61,12 +61,13 @@ pub const CTA_URL: Capability = Capability::new(
     ],
 );
 
-/// A generic template.
+/// A generic template; an element needs something beside its title.
 pub const CARDS: Capability = Capability::new(
     "cards",
     &[
         ("cards", Items(10)),
         ("cards.title", LINE),
+        ("cards.titleAlone", Absent),
         ("cards.subtitle", LINE),
         ("cards.buttons", Items(TEMPLATE_BUTTONS)),
         ("cards.buttons.title", TITLE),

@@ -8,6 +8,7 @@
     reason = "an answer that never came is no other; `from_meta` says who posts"
 )]
 
+pub mod chatt2me;
 pub mod hostile;
 pub mod outgoing;
 pub mod sqlite;

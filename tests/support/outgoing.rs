@@ -140,6 +140,21 @@ impl World {
             .collect()
     }
 
+    /// What the providers were asked to do, oldest first: the path, and the body, whose form
+    /// is shown as an object.
+    pub fn provider_requests(&self) -> Vec<(String, Value)> {
+        let requests = self.ports().requests.borrow();
+        let asked = requests.iter().map(|request| {
+            assert_eq!(request.method(), Method::POST);
+            let form = || url::form_urlencoded::parse(request.body()).into_owned();
+            let body = serde_json::from_slice(request.body()).unwrap_or_else(|_| {
+                Value::Object(form().map(|(name, it)| (name, Value::from(it))).collect())
+            });
+            (request.uri().path().to_owned(), body)
+        });
+        asked.collect()
+    }
+
     /// Takes every hint out of a queue, due or not.
     pub fn take_pushes(&self, wanted: Queue) -> Vec<Push> {
         let pushed = self.ports().pushed.take();

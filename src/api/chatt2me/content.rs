@@ -2,7 +2,7 @@
 //! pointers into its fields.
 
 use super::older;
-use crate::api::content::{self, of};
+use crate::api::content::{self, Names, each, fields, of, spelled};
 use crate::api::reading::take;
 use crate::api::{cloud, template};
 use crate::channel::Invalid;
@@ -11,7 +11,7 @@ use crate::model::channel::ChannelKind::{
     self, Instagram, Messenger, Sms, Telegram, Webchat, Whatsapp,
 };
 use crate::model::content::Content;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// The fields that each make a message by themselves, and the channels on which they are
 /// documented; `text` makes one everywhere.
@@ -81,7 +81,9 @@ pub enum Places {
     /// All of it within this field.
     Within(&'static str),
     /// One contact, in `contact`.
-    Contact,
+    Contact(Value),
+    /// Several, in `contacts`.
+    Contacts(Value),
     /// In the Cloud API's form.
     Cloud(Value),
     Older(older::Places),
@@ -96,19 +98,25 @@ impl Places {
         let within = match self {
             Places::Text => rest.to_owned(),
             Places::File(field) => match rest {
-                "/url" => format!("/{field}"),
+                "/url" | "/type" => format!("/{field}"),
                 "/caption" => "/text".to_owned(),
                 _ => rest.to_owned(),
             },
-            Places::Within(field) => format!("/{field}{rest}"),
-            Places::Contact => {
-                let rest = rest.strip_prefix("/contacts/0").unwrap_or(rest);
-                format!("/contact{rest}")
+            Places::Within(field) => match rest {
+                "/type" => format!("/{field}"),
+                _ => format!("/{field}{rest}"),
+            },
+            Places::Contact(card) => {
+                let rest = rest.strip_prefix("/contacts/0").unwrap_or("");
+                format!("/contact{}", spelled(card, rest, CARD))
+            }
+            Places::Contacts(cards) => {
+                let rest = rest.strip_prefix("/contacts").unwrap_or("");
+                format!("/contacts{}", spelled(cards, rest, CARD))
             }
             Places::Cloud(cloud) => format!("/interactive{}", cloud::pointer(cloud, rest)),
             Places::Older(places) => places.of(rest),
         };
-        let within = within.strip_suffix("/type").unwrap_or(&within);
         format!("/content{within}")
     }
 }
@@ -116,11 +124,14 @@ impl Places {
 /// Reads what a message says on a channel of a type. Errors point into what was given.
 pub fn read(kind: ChannelKind, given: &mut Value, text: Option<String>) -> Result<Said, Error> {
     let is_given = |field: &str| given.get(field).is_some_and(|value| !value.is_null());
-    if older::is_given(kind, given) {
-        return older::read(given, text);
-    }
     let mut main = MAIN.iter().filter(|(field, _)| is_given(field));
     let (first, second) = (main.next(), main.next());
+    if let Some(older) = older::given(kind, given) {
+        return match first {
+            Some((field, _)) => Err(beside(older, field)),
+            None => older::read(given, text),
+        };
+    }
     let Some((field, carried)) = first else {
         let text = text.ok_or_else(|| {
             let fields: Vec<&str> = MAIN.iter().map(|(field, _)| *field).collect();
@@ -166,21 +177,14 @@ pub fn read(kind: ChannelKind, given: &mut Value, text: Option<String>) -> Resul
             Places::File("stickerUrl"),
         ),
         "interactive" => interactive(kind, &value)?,
-        "contact" => (contacts(json!([value])), Places::Contact),
-        "contacts" => (contacts(value), Places::Text),
-        "markSeen" => {
-            let mark = match value {
-                Value::Bool(true) => json!({}),
-                Value::Object(_) => value,
-                _ => {
-                    return Err(Error::invalid(
-                        "/content/markSeen",
-                        "must be true, or an object",
-                    ));
-                }
-            };
-            (tagged("markSeen", mark)?, Places::Within("markSeen"))
+        "contact" => (contacts(json!([value])), Places::Contact(value)),
+        "contacts" => (contacts(value.clone()), Places::Contacts(value)),
+        "markSeen" if value == true => (of("markSeen", []), Places::Within("markSeen")),
+        "markSeen" if !value.is_object() => {
+            let detail = "must be true, or an object";
+            return Err(Error::invalid("/content/markSeen", detail));
         }
+        "markSeen" => (tagged("markSeen", value)?, Places::Within("markSeen")),
         "location" => (tagged("location", value)?, Places::Within("location")),
         "reaction" => (tagged("reaction", value)?, Places::Within("reaction")),
         "paymentRequest" => (
@@ -252,11 +256,8 @@ fn interactive(kind: ChannelKind, value: &Value) -> Result<(Value, Places), Erro
         let detail = format!("{name} cannot be sent on {}", kind.name());
         return Err(unsupported("interactive/type", &detail));
     }
-    // Documented for WhatsApp; the page of a web chat can show them too.
     for part in ["header", "footer"] {
-        if value.get(part).is_some_and(|value| !value.is_null())
-            && !matches!(kind, Whatsapp | Webchat)
-        {
+        if value.get(part).is_some_and(|value| !value.is_null()) && kind != Whatsapp {
             let field = format!("interactive/{part}");
             return Err(unsupported(&field, "can be sent on whatsapp only"));
         }
@@ -264,49 +265,62 @@ fn interactive(kind: ChannelKind, value: &Value) -> Result<(Value, Places), Erro
     Ok((json, Places::Cloud(value.clone())))
 }
 
-/// Contacts in Meta's spelling or in ours.
+/// How a contact's fields may be written: in our spelling or in Meta's.
+const CARD: &Names = &[
+    ("formattedName", &["formattedName", "formatted_name"]),
+    ("firstName", &["firstName", "first_name"]),
+    ("lastName", &["lastName", "last_name"]),
+    ("organization", &["organization", "org/company", "org"]),
+];
+
 fn contacts(given: Value) -> Value {
-    let contacts = match given {
-        Value::Array(contacts) => contacts.into_iter().map(contact).collect(),
-        other => other,
-    };
-    of("contacts", [("contacts", Some(contacts))])
+    of("contacts", [("contacts", Some(each(given, card)))])
 }
 
-fn contact(contact: Value) -> Value {
-    let Value::Object(mut contact) = contact else {
-        return contact;
-    };
-    if let Some(name) = contact.get_mut("name") {
-        if let Value::String(text) = name {
-            *name = json!({ "formattedName": text });
-        }
-        if let Value::Object(name) = name {
-            for (theirs, ours) in [
-                ("formatted_name", "formattedName"),
-                ("first_name", "firstName"),
-                ("last_name", "lastName"),
-            ] {
-                rename(name, theirs, ours);
-            }
-        }
+fn card(given: Value) -> Value {
+    if !given.is_object() {
+        return given;
     }
-    if let Some(company) = contact.get("org").and_then(|org| org.get("company")) {
-        let company = company.clone();
-        contact.entry("organization").or_insert(company);
-    }
-    if let Some(Value::Array(phones)) = contact.get_mut("phones") {
-        for phone in phones.iter_mut().filter(|phone| phone.is_string()) {
-            *phone = json!({ "phone": phone });
-        }
-    }
-    Value::Object(contact)
+    let field = |name: &str| written(&given, name);
+    // Meta's `org` may be of no company.
+    let is_nameless = |it: &Value| it.is_object() && given.get("org") == Some(it);
+    fields([
+        ("name", field("name").map(name)),
+        ("phones", field("phones").map(|phones| each(phones, phone))),
+        ("emails", field("emails")),
+        (
+            "organization",
+            field("organization").filter(|it| !is_nameless(it)),
+        ),
+    ])
 }
 
-fn rename(fields: &mut Map<String, Value>, from: &str, to: &str) {
-    if let Some(value) = fields.remove(from) {
-        fields.entry(to).or_insert(value);
+/// A name in its parts, or the whole as a plain text.
+fn name(given: Value) -> Value {
+    if given.is_string() {
+        return fields([("formattedName", Some(given))]);
     }
+    if !given.is_object() {
+        return given;
+    }
+    let parts = ["formattedName", "firstName", "lastName"];
+    fields(parts.map(|part| (part, written(&given, part))))
+}
+
+/// A number with its type, or as a plain text.
+fn phone(given: Value) -> Value {
+    if given.is_string() {
+        fields([("phone", Some(given))])
+    } else {
+        given
+    }
+}
+
+/// A field in whichever way it is written.
+fn written(given: &Value, field: &str) -> Option<Value> {
+    given
+        .pointer(&spelled(given, &format!("/{field}"), CARD))
+        .cloned()
 }
 
 /// That product's name of a content, as on Messenger and Instagram.

@@ -2,7 +2,7 @@
 //! and `sender_action`.
 
 use super::content::{Said, beside, kind_of, unsupported};
-use crate::api::content::{self, of};
+use crate::api::content::{self, Names, fields, of, spelled};
 use crate::api::reading::take;
 use crate::gateway::{Draft, Error};
 use crate::model::channel::ChannelKind;
@@ -18,12 +18,11 @@ const FIELDS: [&str; 5] = [
     "payload",
 ];
 
-/// Whether a content is written in these fields. They are nobody else's.
-pub fn is_given(kind: ChannelKind, given: &Value) -> bool {
-    matches!(kind, ChannelKind::Messenger | ChannelKind::Instagram)
-        && FIELDS
-            .iter()
-            .any(|field| given.get(*field).is_some_and(|value| !value.is_null()))
+/// The first of these fields that is given. They are nobody else's.
+pub fn given(kind: ChannelKind, given: &Value) -> Option<&'static str> {
+    let is_known = matches!(kind, ChannelKind::Messenger | ChannelKind::Instagram);
+    let is_given = |field: &str| given.get(field).is_some_and(|value| !value.is_null());
+    FIELDS.into_iter().find(|field| is_known && is_given(field))
 }
 
 /// Where the parts of a message stand.
@@ -31,37 +30,36 @@ pub fn is_given(kind: ChannelKind, given: &Value) -> bool {
 pub enum Places {
     /// An attachment's: in this field.
     Attachment(String),
-    /// Several attachments', by their place, and a text behind them.
-    Attachments(usize),
+    /// Several attachments': each in its field, and a text behind them.
+    Attachments(Vec<String>),
     QuickReplies,
     Action,
 }
+
+/// What our fields are called there.
+const NAMES: &Names = &[
+    ("cards", &["elements"]),
+    ("imageUrl", &["image_url"]),
+    ("body", &["text"]),
+    ("id", &["payload"]),
+];
 
 impl Places {
     /// A field of ours below `/content`.
     pub fn of(&self, rest: &str) -> String {
         match self {
-            Places::Attachment(field) => format!("/{field}{}", attachment_pointer(rest)),
-            Places::Attachments(count) => {
-                let (at, rest) = rest
-                    .trim_start_matches('/')
-                    .split_once('/')
-                    .unwrap_or((rest, ""));
-                match at.parse::<usize>() {
-                    Ok(at) if at < *count => {
-                        format!(
-                            "/attachments/{at}{}",
-                            attachment_pointer(&format!("/{rest}"))
-                        )
-                    }
-                    Ok(_) => "/text".to_owned(),
-                    Err(_) => "/attachments".to_owned(),
-                }
+            Places::Attachment(field) => format!("/{field}{}", of_attachment(rest)),
+            Places::Attachments(fields) => {
+                let rest = rest.trim_start_matches('/');
+                let (at, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let field = at.parse().ok().and_then(|at: usize| fields.get(at));
+                field.map_or("/text".to_owned(), |field| {
+                    format!("/{field}{}", of_attachment(rest))
+                })
             }
             Places::QuickReplies => match rest.strip_prefix("/buttons") {
-                Some(rest) => format!("/quick_replies{}", rest.replace("/id", "/payload")),
-                None if rest == "/body" => "/text".to_owned(),
-                None => rest.to_owned(),
+                Some(rest) => format!("/quick_replies{}", spelled(&Value::Null, rest, NAMES)),
+                None => spelled(&Value::Null, rest, NAMES),
             },
             Places::Action => match rest {
                 "/messageId" => "/payload/message_id".to_owned(),
@@ -72,15 +70,10 @@ impl Places {
     }
 }
 
-fn attachment_pointer(rest: &str) -> String {
-    let rest = rest
-        .replace("/cards", "/elements")
-        .replace("/imageUrl", "/image_url")
-        .replace("/body", "/text")
-        .replace("/id", "/payload");
-    match rest.as_str() {
-        "/type" | "/kind" | "/" => "/type".to_owned(),
-        _ => format!("/payload{rest}"),
+fn of_attachment(rest: &str) -> String {
+    match rest {
+        "/type" | "/kind" => "/type".to_owned(),
+        _ => format!("/payload{}", spelled(&Value::Null, rest, NAMES)),
     }
 }
 
@@ -100,27 +93,47 @@ pub fn read(given: &mut Value, text: Option<String>) -> Result<Said, Error> {
         }
         return said(sign(&action, payload.as_ref())?, Places::Action);
     }
-    match (attachment, attachments, replies) {
-        (Some(_), Some(_), _) => Err(beside("attachment", "attachments")),
-        (Some(_), None, Some(_)) => Err(beside("attachment", "quick_replies")),
-        (None, Some(_), Some(_)) => Err(beside("attachments", "quick_replies")),
-        (Some(only), None, None) => match text {
-            None => one(&only, "attachment".to_owned()),
-            Some(text) => several(vec![only], Some(text)),
-        },
-        (None, Some(Value::Array(mut all)), None) => match (all.len(), text) {
-            (0, _) => Err(Error::invalid("/content/attachments", "must not be empty")),
-            (1, None) => one(&all.remove(0), "attachments/0".to_owned()),
-            (2..=10, text) | (1, text) => several(all, text),
-            _ => Err(Error::invalid("/content/attachments", "must be at most 10")),
-        },
-        (None, Some(_), None) => Err(Error::invalid("/content/attachments", "must be an array")),
-        (None, None, Some(replies)) => quick_replies(&replies, text),
-        (None, None, None) => Err(Error::invalid(
-            "/content/payload",
-            "belongs to a sender_action",
-        )),
+    let stray = || Error::invalid("/content/payload", "belongs to a sender_action");
+    if payload.is_some() {
+        return Err(stray());
     }
+    let attached = match (attachment, attachments) {
+        (Some(_), Some(_)) => return Err(beside("attachment", "attachments")),
+        (Some(only), None) => vec![("attachment".to_owned(), only)],
+        (None, Some(all)) => numbered(all)?,
+        (None, None) => {
+            let replies = replies.ok_or_else(stray)?;
+            return quick_replies(replies, text);
+        }
+    };
+    if replies.is_some() {
+        return Err(beside("an attachment", "quick_replies"));
+    }
+    match (attached.as_slice(), text) {
+        ([(field, only)], None) => one(only, field),
+        (several, text) => self::several(several, text),
+    }
+}
+
+/// The most attachments of one request.
+const MOST: usize = 10;
+
+/// A list of attachments with the field of each.
+fn numbered(attachments: Value) -> Result<Vec<(String, Value)>, Error> {
+    let wrong = |detail: String| Err(Error::invalid("/content/attachments", detail));
+    let Value::Array(attachments) = attachments else {
+        return wrong("must be an array".to_owned());
+    };
+    if attachments.is_empty() {
+        return wrong("must not be empty".to_owned());
+    }
+    if attachments.len() > MOST {
+        return wrong(format!("must be at most {MOST} items"));
+    }
+    let attachments = attachments.into_iter().enumerate();
+    Ok(attachments
+        .map(|(at, it)| (format!("attachments/{at}"), it))
+        .collect())
 }
 
 fn said(json: Value, places: Places) -> Result<Said, Error> {
@@ -133,33 +146,32 @@ fn said(json: Value, places: Places) -> Result<Said, Error> {
     })
 }
 
-fn one(attachment: &Value, field: String) -> Result<Said, Error> {
+fn one(attachment: &Value, field: &str) -> Result<Said, Error> {
     said(
-        of_attachment(attachment, &field)?,
-        Places::Attachment(field),
+        attached(attachment, field)?,
+        Places::Attachment(field.to_owned()),
     )
 }
 
 /// Attachments are a message each, and so is a text.
-fn several(attachments: Vec<Value>, text: Option<String>) -> Result<Said, Error> {
-    let places = super::content::Places::Older(Places::Attachments(attachments.len()));
+fn several(attachments: &[(String, Value)], text: Option<String>) -> Result<Said, Error> {
     let mut contents: Vec<Content> = Vec::new();
-    for (at, attachment) in attachments.iter().enumerate() {
-        let field = format!("attachments/{at}");
-        let Said { draft, .. } = one(attachment, field)?;
-        if let Draft::Content(content) = draft {
+    let mut fields = Vec::new();
+    for (field, attachment) in attachments {
+        if let Draft::Content(content) = one(attachment, field)?.draft {
             contents.push(content);
+            fields.push(field.clone());
         }
     }
     contents.extend(text.map(Content::text_of));
     Ok(Said {
         kind: contents.first().and_then(kind_of),
         draft: Draft::Several(contents),
-        places,
+        places: super::content::Places::Older(Places::Attachments(fields)),
     })
 }
 
-fn of_attachment(attachment: &Value, field: &str) -> Result<Value, Error> {
+fn attached(attachment: &Value, field: &str) -> Result<Value, Error> {
     let at = |rest: &str| format!("/content/{field}{rest}");
     if !attachment.is_object() {
         return Err(Error::invalid(at(""), "must be an object"));
@@ -178,7 +190,7 @@ fn of_attachment(attachment: &Value, field: &str) -> Result<Value, Error> {
         "image" | "video" | "audio" => file(kind),
         "file" => file("document"),
         LIKE_HEART => Ok(of("sticker", [("url", Some(json!(LIKE_HEART)))])),
-        "template" => of_template(payload, field),
+        "template" => of_template(payload, &at("/payload")),
         _ => Err(Error::invalid(
             at("/type"),
             "must be one of image, video, audio, file, template and like_heart",
@@ -186,90 +198,103 @@ fn of_attachment(attachment: &Value, field: &str) -> Result<Value, Error> {
     }
 }
 
-fn of_template(payload: &Value, field: &str) -> Result<Value, Error> {
+/// Reads a template, which stands at a pointer.
+fn of_template(payload: &Value, pointer: &str) -> Result<Value, Error> {
+    let at = |rest: &str| format!("{pointer}{rest}");
     let name = payload.get("template_type").and_then(Value::as_str);
     match name.unwrap_or("") {
         "generic" => {
-            let elements = payload.get("elements").map(|elements| match elements {
-                Value::Array(elements) => elements.iter().map(element).collect(),
-                other => other.clone(),
-            });
+            let elements = each(payload.get("elements"), &at("/elements"), element)?;
             Ok(of("cards", [("cards", elements)]))
         }
-        "button" => {
-            let buttons = payload.get("buttons").map(|buttons| match buttons {
-                Value::Array(buttons) => buttons
-                    .iter()
-                    .map(|button| {
-                        json!({
-                            "title": button.get("title"), "id": button.get("payload"),
-                            "url": button.get("url"),
-                        })
-                    })
-                    .collect(),
-                other => other.clone(),
-            });
-            Ok(of(
-                "interactive",
-                [
-                    ("kind", Some(json!("buttons"))),
-                    ("body", payload.get("text").cloned()),
-                    ("buttons", buttons),
-                ],
-            ))
-        }
+        "button" => Ok(of(
+            "interactive",
+            [
+                ("kind", Some(json!("buttons"))),
+                ("body", payload.get("text").cloned()),
+                (
+                    "buttons",
+                    each(payload.get("buttons"), &at("/buttons"), button)?,
+                ),
+            ],
+        )),
         _ => Err(Error::invalid(
-            format!("/content/{field}/payload/template_type"),
+            at("/template_type"),
             "must be generic or button",
         )),
     }
 }
 
-fn element(element: &Value) -> Value {
-    let buttons = element.get("buttons").map(|buttons| match buttons {
-        Value::Array(buttons) => buttons.iter().map(button).collect(),
-        other => other.clone(),
-    });
-    json!({
-        "title": element.get("title"), "subtitle": element.get("subtitle"),
-        "imageUrl": element.get("image_url"), "buttons": buttons.unwrap_or_else(|| json!([])),
-    })
-}
-
-fn button(button: &Value) -> Value {
-    let kind = match button.get("type").and_then(Value::as_str) {
-        Some("web_url") => "url",
-        Some(_) | None => "reply",
+/// Reads each item of a list with its pointer; what is no list is left to be refused.
+fn each(
+    items: Option<&Value>,
+    pointer: &str,
+    read: impl Fn(&Value, &str) -> Result<Value, Error>,
+) -> Result<Option<Value>, Error> {
+    let Some(Value::Array(items)) = items else {
+        return Ok(items.cloned());
     };
-    json!({
-        "kind": kind, "title": button.get("title"), "id": button.get("payload"),
-        "url": button.get("url"),
-    })
+    content::objects(items, pointer, read).map(Some)
 }
 
-fn quick_replies(replies: &Value, text: Option<String>) -> Result<Said, Error> {
+fn element(element: &Value, pointer: &str) -> Result<Value, Error> {
+    let field = |name: &str| element.get(name).cloned();
+    let buttons = each(
+        element.get("buttons"),
+        &format!("{pointer}/buttons"),
+        button,
+    )?;
+    Ok(fields([
+        ("title", field("title")),
+        ("subtitle", field("subtitle")),
+        ("imageUrl", field("image_url")),
+        ("buttons", buttons),
+    ]))
+}
+
+/// A button that opens a page, or one that answers with its payload.
+fn button(button: &Value, pointer: &str) -> Result<Value, Error> {
+    let field = |name: &str| button.get(name).filter(|it| !it.is_null()).cloned();
+    let (kind, holds) = match button.get("type").and_then(Value::as_str) {
+        Some("web_url") => ("url", "url"),
+        Some("postback") => ("reply", "payload"),
+        Some(_) | None => {
+            let pointer = format!("{pointer}/type");
+            return Err(Error::invalid(pointer, "must be web_url or postback"));
+        }
+    };
+    let Some(held) = field(holds) else {
+        return Err(Error::invalid(format!("{pointer}/{holds}"), "is required"));
+    };
+    let (id, url) = match kind {
+        "url" => (None, Some(held)),
+        _ => (Some(held), None),
+    };
+    Ok(fields([
+        ("kind", Some(json!(kind))),
+        ("title", field("title")),
+        ("id", id),
+        ("url", url),
+    ]))
+}
+
+fn quick_replies(replies: Value, text: Option<String>) -> Result<Said, Error> {
     let Some(text) = text else {
         return Err(Error::invalid(
             "/content/text",
             "is required beside quick_replies",
         ));
     };
-    let buttons = match replies {
-        Value::Array(replies) => {
-            for (at, reply) in replies.iter().enumerate() {
-                let kind = reply.get("content_type").and_then(Value::as_str);
-                if kind != Some("text") {
-                    let pointer = format!("/content/quick_replies/{at}/content_type");
-                    return Err(Error::invalid(pointer, "must be text"));
-                }
-            }
-            let buttons = replies
-                .iter()
-                .map(|reply| json!({ "title": reply.get("title"), "id": reply.get("payload") }));
-            buttons.collect()
+    for (at, reply) in replies.as_array().into_iter().flatten().enumerate() {
+        if reply.get("content_type").and_then(Value::as_str) != Some("text") {
+            let pointer = format!("/content/quick_replies/{at}/content_type");
+            return Err(Error::invalid(pointer, "must be text"));
         }
-        other => other.clone(),
-    };
+    }
+    let buttons = content::each(replies, |reply| {
+        let field = |name: &str| reply.get(name).cloned();
+        fields([("title", field("title")), ("id", field("payload"))])
+    });
     let json = of(
         "interactive",
         [

@@ -25,6 +25,8 @@ const KINDS: [&str; 7] = [
     "interactive",
 ];
 
+const TEMPLATE: &str = "template";
+
 /// Where the parts of a message stand in the body it was read from.
 #[derive(Default)]
 struct Places {
@@ -50,11 +52,12 @@ impl Places {
 }
 
 #[derive(Serialize)]
-struct Sent {
+struct Sent<'a> {
     id: MessageId,
     conversation: ConversationId,
+    /// As it was asked for: a list may have become a text and cards.
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: &'a str,
     status: DeliveryStatus,
 }
 
@@ -73,7 +76,7 @@ pub async fn send<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> Answer {
     let sent = Sent {
         id: message.id,
         conversation: message.conversation_id,
-        kind: message.content.kind(),
+        kind: &places.kind,
         status: message.status,
     };
     let response = json_response(StatusCode::OK, &sent);
@@ -110,7 +113,7 @@ pub async fn send_template<P: Ports>(gateway: &Gateway<P>, call: &Call<'_>) -> A
             return Error::not_found("WhatsApp channel").into();
         }
         let places = Places {
-            kind: "template".to_owned(),
+            kind: TEMPLATE.to_owned(),
             ..Places::default()
         };
         refusal.repointed(|pointer| places.of(pointer))
@@ -132,12 +135,14 @@ fn message(mut json: Value, places: &mut Places) -> Result<Send, Error> {
         to: String,
     }
     let given = json.get("type").and_then(Value::as_str).map(str::to_owned);
-    let given = given.and_then(|kind| take(&mut json, &kind));
+    let given = given
+        .filter(|kind| kind == TEMPLATE || KINDS.contains(&kind.as_str()))
+        .and_then(|kind| take(&mut json, &kind));
     let wire: Wire = read(json, "")?;
     places.kind.clone_from(&wire.kind);
     let kind = wire.kind.as_str();
     let pointer = format!("/{kind}");
-    let content = if kind == "template" {
+    let content = if kind == TEMPLATE {
         Draft::Template(template(required(given, &pointer)?)?)
     } else if KINDS.contains(&kind) {
         let given = required(given, &pointer)?;
@@ -168,12 +173,11 @@ fn content(kind: &str, mut given: Value, places: &mut Places) -> Result<Content,
         places.cloud = Some(given);
         ours
     } else {
-        places.is_linked = given.get("url").is_none() && given.get("link").is_some();
-        let link = take(&mut given, "link");
+        let is_given = |field: &str| given.get(field).is_some_and(|value| !value.is_null());
+        places.is_linked = !is_given("url") && is_given("link");
+        let link = take(&mut given, "link").filter(|_| places.is_linked);
         if let Some(fields) = given.as_object_mut() {
-            if let Some(link) = link {
-                fields.entry("url").or_insert(link);
-            }
+            fields.extend(link.map(|link| ("url".to_owned(), link)));
             fields.insert("type".to_owned(), Value::from(kind));
         }
         given

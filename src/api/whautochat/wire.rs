@@ -1,7 +1,7 @@
 //! WhautoChat's JSON: who is written to, in which workspace, and what is said.
 
 use super::Form;
-use crate::api::content::{self, of};
+use crate::api::content::{self, Names, fields, of, spelled};
 use crate::api::problem::FieldError;
 use crate::api::reading::{read, refuse_unbuilt, take};
 use crate::api::template;
@@ -16,11 +16,23 @@ use serde_json::{Map, Value, json};
 const FILLING: [&str; 2] = ["components", "variables"];
 
 /// Where the parts of a message stand in the body it was read from.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Places {
     is_to_contact: bool,
-    template: TemplatePlaces,
-    form: Option<(ChannelKind, Form)>,
+    said: Said,
+}
+
+/// What is said, by the fields that say it.
+#[derive(Clone, Debug, Default)]
+enum Said {
+    #[default]
+    Text,
+    Media,
+    Template(TemplatePlaces),
+    /// With a text above them, as they were given.
+    Buttons(Value),
+    /// As they were given.
+    Elements(Value),
 }
 
 /// Where a template and what fills it stand.
@@ -32,46 +44,41 @@ struct TemplatePlaces {
     is_filled_beside: bool,
 }
 
+/// How a button's and an element's fields may be written. What a button answers is its
+/// payload, else its title.
+const NAMES: &Names = &[
+    ("id", &["payload", "title"]),
+    ("imageUrl", &["imageUrl", "image_url"]),
+];
+
 impl Places {
     /// A field of ours, as this surface's clients know it.
-    pub fn of(self, pointer: &str) -> String {
-        match pointer {
-            "/to" if self.is_to_contact => "/contact/id".to_owned(),
-            "/to" => "/recepient/phoneNumber".to_owned(),
-            "/content/text" => "/textMessage".to_owned(),
-            _ => match (pointer.strip_prefix("/content"), self.form) {
-                (None, _) => pointer.to_owned(),
-                (Some("/type"), Some((_, Form::Text))) => "/textMessage".to_owned(),
-                (Some("/mimeType"), Some((_, Form::Media))) => "/mimeType".to_owned(),
-                (Some(_), Some((_, Form::Media))) => "/mediaUrl".to_owned(),
-                (Some("/type"), Some((ChannelKind::Whatsapp, Form::Template))) => {
-                    "/template".to_owned()
-                }
-                (Some(rest), Some((ChannelKind::Telegram, Form::Template))) => of_buttons(rest),
-                (
-                    Some(rest),
-                    Some((ChannelKind::Messenger | ChannelKind::Instagram, Form::Template)),
-                ) => of_elements(rest),
-                (Some(rest), _) => self.template.of(&format!("/template{rest}")),
-            },
+    pub fn of(&self, pointer: &str) -> String {
+        match (pointer, pointer.strip_prefix("/content")) {
+            ("/to", _) if self.is_to_contact => "/contact/id".to_owned(),
+            ("/to", _) => "/recepient/phoneNumber".to_owned(),
+            (_, None) => pointer.to_owned(),
+            (_, Some(rest)) => self.said.of(rest),
         }
     }
 }
 
-/// A field of a message with buttons.
-fn of_buttons(rest: &str) -> String {
-    match rest {
-        "/body" => "/textMessage".to_owned(),
-        _ if rest.starts_with("/buttons") => rest.replace("/id", "/payload"),
-        _ => "/buttons".to_owned(),
-    }
-}
-
-/// A field of cards.
-fn of_elements(rest: &str) -> String {
-    match rest.strip_prefix("/cards") {
-        Some(rest) => format!("/elements{}", rest.replace("/id", "/payload")),
-        None => "/elements".to_owned(),
+impl Said {
+    /// A field of ours below `/content`.
+    fn of(&self, rest: &str) -> String {
+        let list = |ours: &str, name: &str, given: &Value| {
+            let rest = rest.strip_prefix(ours).unwrap_or("");
+            format!("/{name}{}", spelled(given, rest, NAMES))
+        };
+        match (self, rest) {
+            (Said::Text, _) | (Said::Buttons(_), "/body") => "/textMessage".to_owned(),
+            (Said::Media, "/mimeType") => "/mimeType".to_owned(),
+            (Said::Media, _) => "/mediaUrl".to_owned(),
+            (Said::Template(_), "/type") => "/template".to_owned(),
+            (Said::Template(places), _) => places.of(&format!("/template{rest}")),
+            (Said::Buttons(given), _) => list("/buttons", "buttons", given),
+            (Said::Elements(given), _) => list("/cards", "elements", given),
+        }
     }
 }
 
@@ -121,12 +128,18 @@ pub fn send(kind: ChannelKind, form: Form, mut json: Value) -> Result<Wanted, Er
     }
     // Before anything is read: what is asked for later must not go out now.
     refuse_unbuilt(&json, "", &["scheduleDateTime"])?;
-    let (content, template) = match form {
-        Form::Text => (text(&mut json), TemplatePlaces::default()),
-        Form::Template if kind == ChannelKind::Whatsapp => templated(&mut json),
-        Form::Template if kind == ChannelKind::Telegram => (buttons(&mut json), Default::default()),
-        Form::Template => (elements(&mut json), Default::default()),
-        Form::Media => (media(kind, &mut json), Default::default()),
+    let (content, said) = match (form, kind) {
+        (Form::Text, _) => (text(&mut json), Said::Text),
+        (Form::Media, _) => (media(kind, &mut json), Said::Media),
+        (Form::Template, ChannelKind::Whatsapp) => templated(&mut json),
+        (Form::Template, ChannelKind::Telegram) => with_buttons(&mut json),
+        (
+            Form::Template,
+            ChannelKind::Messenger
+            | ChannelKind::Instagram
+            | ChannelKind::Sms
+            | ChannelKind::Webchat,
+        ) => elements(&mut json),
     };
     let wire: Wire = read(json, "")?;
     let takes_numbers = kind == ChannelKind::Whatsapp;
@@ -166,8 +179,7 @@ pub fn send(kind: ChannelKind, form: Form, mut json: Value) -> Result<Wanted, Er
     };
     let places = Places {
         is_to_contact,
-        template,
-        form: Some((kind, form)),
+        said,
     };
     Ok(Wanted { send, places })
 }
@@ -186,20 +198,14 @@ fn string(json: &mut Value, field: &str) -> Result<String, Error> {
     }
 }
 
-/// A field that must be an array.
-fn array(json: &mut Value, field: &str) -> Result<Vec<Value>, Error> {
-    match take(json, field) {
-        Some(Value::Array(items)) => Ok(items),
-        Some(Value::Null) | None => Err(Error::invalid(format!("/{field}"), "is required")),
-        Some(_) => Err(Error::invalid(format!("/{field}"), "must be an array")),
-    }
-}
-
 /// Reads a file: what it is to be shown as is told by its type.
 fn media(kind: ChannelKind, json: &mut Value) -> Result<Draft, Error> {
     let url = string(json, "mediaUrl")?;
     let mime_type = string(json, "mimeType")?;
-    if !mime_type.contains('/') {
+    let bare = mime_type.split(';').next().unwrap_or("").trim();
+    let bare = bare.to_ascii_lowercase();
+    let (family, subtype) = bare.split_once('/').unwrap_or_default();
+    if family.is_empty() || subtype.is_empty() {
         return Err(Error::invalid("/mimeType", "must be such as image/jpeg"));
     }
     let media = Media {
@@ -207,85 +213,110 @@ fn media(kind: ChannelKind, json: &mut Value) -> Result<Draft, Error> {
         mime_type: Some(mime_type.clone()),
         ..Media::default()
     };
-    let family = mime_type
-        .split('/')
-        .next()
-        .unwrap_or("")
-        .to_ascii_lowercase();
-    let content = match family.as_str() {
+    let content = match (family, subtype) {
         // WhatsApp shows these as stickers and nothing else.
-        "image" if kind == ChannelKind::Whatsapp && mime_type == "image/webp" => {
-            Content::Sticker(media)
-        }
-        "image" => Content::Image(media),
-        "video" => Content::Video(media),
-        "audio" => Content::Audio(media),
+        ("image", "webp") if kind == ChannelKind::Whatsapp => Content::Sticker(media),
+        ("image", _) => Content::Image(media),
+        ("video", _) => Content::Video(media),
+        ("audio", _) => Content::Audio(media),
         _ => Content::Document(media),
     };
     Ok(content.into())
 }
 
-/// What a button answers, where it opens no page: its payload, else its title.
-fn answer(button: &Value) -> Option<Value> {
-    let field = |name: &str| button.get(name).filter(|value| !value.is_null());
-    match (field("url"), field("payload")) {
-        (Some(_), payload) => payload.cloned(),
-        (None, payload) => payload.or(field("title")).cloned(),
+/// Reads the items of a field that must be an array, each with its pointer.
+fn each(
+    items: &Value,
+    pointer: &str,
+    read: impl Fn(&Value, &str) -> Result<Value, Error>,
+) -> Result<Value, Error> {
+    let Value::Array(items) = items else {
+        let is_given = !items.is_null();
+        let detail = if is_given {
+            "must be an array"
+        } else {
+            "is required"
+        };
+        return Err(Error::invalid(pointer, detail));
+    };
+    content::objects(items, pointer, read)
+}
+
+/// Reads a button: it opens a page, or answers with its payload, else with its title.
+fn button(button: &Value, pointer: &str) -> Result<Value, Error> {
+    let field = |name: &str| button.get(name).filter(|value| !value.is_null()).cloned();
+    let (url, payload) = (field("url"), field("payload"));
+    if url.is_some() && payload.is_some() {
+        let pointer = format!("{pointer}/payload");
+        return Err(Error::invalid(pointer, "cannot be given beside url"));
     }
+    let title = || field("title").filter(Value::is_string);
+    let (kind, id) = match url {
+        Some(_) => ("url", None),
+        None => ("reply", payload.or_else(title)),
+    };
+    Ok(fields([
+        ("kind", Some(json!(kind))),
+        ("title", field("title")),
+        ("id", id),
+        ("url", url),
+    ]))
 }
 
 /// Reads a text with buttons.
-fn buttons(json: &mut Value) -> Result<Draft, Error> {
-    let text = string(json, "textMessage")?;
-    let buttons = array(json, "buttons")?;
-    let buttons = buttons.iter().map(|button| {
-        json!({ "title": button.get("title"), "id": answer(button), "url": button.get("url") })
+fn with_buttons(json: &mut Value) -> (Result<Draft, Error>, Said) {
+    let given = take(json, "buttons").unwrap_or_default();
+    let said = Said::Buttons(given.clone());
+    let draft = string(json, "textMessage").and_then(|text| {
+        let fields = [
+            ("kind", Some(json!("buttons"))),
+            ("body", Some(Value::from(text))),
+            ("buttons", Some(each(&given, "/buttons", button)?)),
+        ];
+        drafted(of("interactive", fields), &said)
     });
-    drafted(
-        of(
-            "interactive",
-            [
-                ("kind", Some(json!("buttons"))),
-                ("body", Some(Value::from(text))),
-                ("buttons", Some(buttons.collect())),
-            ],
-        ),
-        of_buttons,
-    )
+    (draft, said)
 }
 
 /// Reads cards.
-fn elements(json: &mut Value) -> Result<Draft, Error> {
-    let elements = array(json, "elements")?;
-    let cards = elements.iter().map(|element| {
-        let buttons = element.get("buttons").and_then(Value::as_array);
-        let buttons = buttons.into_iter().flatten().map(|button| {
-            let is_page = button.get("url").is_some_and(|url| !url.is_null());
-            json!({
-                "kind": if is_page { "url" } else { "reply" }, "title": button.get("title"),
-                "id": answer(button), "url": button.get("url"),
-            })
-        });
-        json!({
-            "title": element.get("title"), "subtitle": element.get("subtitle"),
-            "imageUrl": element.get("imageUrl").or(element.get("image_url")),
-            "buttons": buttons.collect::<Vec<_>>(),
-        })
-    });
-    drafted(of("cards", [("cards", Some(cards.collect()))]), of_elements)
+fn elements(json: &mut Value) -> (Result<Draft, Error>, Said) {
+    let given = take(json, "elements").unwrap_or_default();
+    let said = Said::Elements(given.clone());
+    let draft = each(&given, "/elements", element)
+        .and_then(|cards| drafted(of("cards", [("cards", Some(cards))]), &said));
+    (draft, said)
 }
 
-fn drafted(json: Value, places: fn(&str) -> String) -> Result<Draft, Error> {
+fn element(element: &Value, pointer: &str) -> Result<Value, Error> {
+    let field = |name: &str| element.get(name).filter(|value| !value.is_null()).cloned();
+    let buttons = match field("buttons") {
+        Some(buttons) => Some(each(&buttons, &format!("{pointer}/buttons"), button)?),
+        None => None,
+    };
+    Ok(fields([
+        ("title", field("title")),
+        ("subtitle", field("subtitle")),
+        ("imageUrl", field("imageUrl").or_else(|| field("image_url"))),
+        ("buttons", buttons),
+    ]))
+}
+
+fn drafted(json: Value, said: &Said) -> Result<Draft, Error> {
     let content = content::read(json).map_err(|error| {
-        error.repointed(|pointer| places(pointer.strip_prefix("/content").unwrap_or(pointer)))
+        error.repointed(|pointer| said.of(pointer.strip_prefix("/content").unwrap_or(pointer)))
     })?;
     Ok(content.into())
 }
 
 /// Reads a template: its key as a text, or an object that names it; what fills it stands
 /// within or beside it.
-fn templated(json: &mut Value) -> (Result<Draft, Error>, TemplatePlaces) {
+fn templated(json: &mut Value) -> (Result<Draft, Error>, Said) {
     let mut places = TemplatePlaces::default();
+    let draft = template(json, &mut places);
+    (draft, Said::Template(places))
+}
+
+fn template(json: &mut Value, places: &mut TemplatePlaces) -> Result<Draft, Error> {
     let mut template = match take(json, "template") {
         Some(Value::String(key)) => {
             places.is_key = true;
@@ -294,11 +325,10 @@ fn templated(json: &mut Value) -> (Result<Draft, Error>, TemplatePlaces) {
         }
         Some(Value::Object(fields)) => fields,
         Some(Value::Null) | None => {
-            return (Err(Error::invalid("/template", "is required")), places);
+            return Err(Error::invalid("/template", "is required"));
         }
         Some(_) => {
-            let error = Error::invalid("/template", "must be text or an object");
-            return (Err(error), places);
+            return Err(Error::invalid("/template", "must be text or an object"));
         }
     };
     let is_filled_within = FILLING
@@ -309,19 +339,17 @@ fn templated(json: &mut Value) -> (Result<Draft, Error>, TemplatePlaces) {
             continue;
         };
         if is_filled_within {
-            let error = Error::invalid(
+            return Err(Error::invalid(
                 format!("/{field}"),
                 "cannot be given beside what fills the template within it",
-            );
-            return (Err(error), places);
+            ));
         }
         places.is_filled_beside = true;
         template.insert(field.to_owned(), beside);
     }
-    let draft = template::draft(Value::Object(template), "/template")
+    template::draft(Value::Object(template), "/template")
         .map(Draft::Template)
-        .map_err(|error| error.repointed(|pointer| places.of(pointer)));
-    (draft, places)
+        .map_err(|error| error.repointed(|pointer| places.of(pointer)))
 }
 
 /// The answer to a message that was taken.

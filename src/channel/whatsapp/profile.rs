@@ -67,7 +67,7 @@ pub static PROFILE: Profile = Profile {
             &[("header", Absent), ("body", BODY), ("footer", Absent)],
         ),
         Capability::new("template", &[]),
-        Capability::new("reaction", &[]),
+        Capability::new("reaction", &[("emoji", Characters(16))]),
         Capability::new("markSeen", &[]),
         Capability::new("typing", &[("off", Absent)]),
         Capability::new(

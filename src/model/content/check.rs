@@ -67,8 +67,12 @@ impl Content {
             Content::Image(media)
             | Content::Video(media)
             | Content::Audio(media)
-            | Content::Document(media)
-            | Content::Sticker(media) => of_media(media, &mut all),
+            | Content::Document(media) => of_media(media, &mut all),
+            Content::Sticker(media) if media.url == LIKE_HEART => {
+                all.push("likeHeart", "/url", Size::Given);
+                all.optional("caption", "/caption", media.caption.as_deref());
+            }
+            Content::Sticker(media) => of_media(media, &mut all),
             Content::Location(location) => {
                 all.optional("name", "/name", location.name.as_deref());
                 all.optional("address", "/address", location.address.as_deref());
@@ -141,11 +145,7 @@ impl Content {
 }
 
 fn of_media<'a>(media: &'a Media, all: &mut Measures<'a>) {
-    if media.url == LIKE_HEART {
-        all.push("likeHeart", "/url", Size::Given);
-    } else {
-        all.push("url", "/url", Size::Url(&media.url));
-    }
+    all.push("url", "/url", Size::Url(&media.url));
     if let Some(kind) = &media.mime_type {
         all.push("url", "/mimeType", Size::Mime(kind));
     }
@@ -242,7 +242,10 @@ fn of_list<'a>(list: &'a List, all: &mut Measures<'a>) {
     let sections = list.sections.len();
     all.push("list.sections", "/list/sections", Size::Items(sections));
     let rows = list.rows().count();
-    all.push("list.rows", "/list/sections", Size::Items(rows));
+    // A section without rows is pointed at itself.
+    if rows > 0 {
+        all.push("list.rows", "/list/sections", Size::Items(rows));
+    }
     for (at, section) in list.sections.iter().enumerate() {
         let base = format!("/list/sections/{at}");
         all.optional(
@@ -274,6 +277,9 @@ fn of_card<'a>(card: &'a Card, base: &str, all: &mut Measures<'a>) {
             format!("{base}/imageUrl"),
             Size::Url(image),
         );
+    }
+    if card.subtitle.is_none() && card.image_url.is_none() && card.buttons.is_empty() {
+        all.push("cards.titleAlone", base, Size::Given);
     }
     if !card.buttons.is_empty() {
         let pointer = format!("{base}/buttons");
