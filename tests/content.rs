@@ -220,12 +220,15 @@ async fn parts_to_somebody_new_make_one_conversation_and_survive_a_batch_that_ru
 }
 
 #[tokio::test]
-async fn a_part_that_fails_does_not_hold_up_the_next() {
+async fn what_is_behind_a_part_that_failed_fails_with_it_and_holds_up_nothing() {
     let (world, channel, who) = open("messenger").await;
+    world
+        .subscribe("https://hooks.example.com/patchbay", &["message.failed"])
+        .await;
     let refusal = json!({ "error": { "code": 100, "message": "no such picture" } });
     world
         .ports()
-        .answers
+        .from_provider
         .borrow_mut()
         .push_back(Answer::Http(400, refusal));
     let content = json!({ "type": "image", "url": "https://shop.example/a.png", "caption": "Hi" });
@@ -233,17 +236,30 @@ async fn a_part_that_fails_does_not_hold_up_the_next() {
         .post("/v1/messages", body(&channel, who, content))
         .await
         .expect(202);
+    let next = body(&channel, who, json!({ "type": "text", "text": "Next" }));
+    let next = world.post("/v1/messages", next).await.expect(202);
     world.drain().await;
-    let statuses = async |at: usize| {
-        let part = accepted["adapted"]["parts"][at]
-            .as_str()
-            .expect("an id")
-            .to_owned();
-        world.get(&format!("/v1/messages/{part}")).await["status"].clone()
-    };
+    for part in accepted["adapted"]["parts"].as_array().expect("parts") {
+        let path = format!("/v1/messages/{}", part.as_str().expect("an id"));
+        let shown = world.get(&path).await;
+        assert_eq!(shown["status"], "failed", "{shown}");
+        assert_eq!(shown["error"]["code"], "provider_rejected");
+    }
+    let shown = world.get(&format!("/v1/messages/{}", id(&next))).await;
+    assert_eq!(shown["status"], "sent");
+    let said: Vec<Value> = sent(&world, "graph.test")
+        .into_iter()
+        .map(|(_, body)| body["message"]["text"].clone())
+        .collect();
     assert_eq!(
-        (statuses(0).await, statuses(1).await),
-        (json!("failed"), json!("sent"))
+        said,
+        [Value::Null, json!("Next")],
+        "no caption without its picture"
+    );
+    assert_eq!(
+        world.posts_to("hooks.example.com").len(),
+        2,
+        "both are told of"
     );
 }
 

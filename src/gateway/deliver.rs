@@ -14,9 +14,9 @@ use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::event::EventType;
 use crate::model::id::{ChannelId, ConversationId, EventId, MessageId, WorkspaceId};
-use crate::model::message::{Actor, MessageRecord};
+use crate::model::message::{Actor, Adapted, MessageRecord};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::outbox::{self, Candidates, Outcome};
+use crate::store::outbox::{self, Candidates, Outcome, Rest};
 use crate::store::{DatabaseError, Rows, Statement, channels, events, messages};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,8 @@ pub(super) struct Job {
     workspace_id: WorkspaceId,
     id: MessageId,
     pub conversation_id: ConversationId,
+    /// As JSON, of a content that became several messages.
+    adapted: Option<String>,
     content: String,
     attempt: i64,
     /// Earlier attempts that failed; waits for credentials are none.
@@ -310,6 +312,7 @@ impl<P: Ports> Gateway<P> {
         let mut created = Vec::new();
         let mut refused = Vec::new();
         let mut named = HashSet::new();
+        let mut rest = Vec::new();
         for done in done {
             if let Some(statement) = refused_token(&done, now) {
                 refused.push(statement);
@@ -332,6 +335,9 @@ impl<P: Ports> Gateway<P> {
                 outcome.provider_message_id = None;
             }
             self.log_attempt(&outcome);
+            if matches!(outcome.status, "failed" | "expired") {
+                rest.extend(self.parts_behind(&done.job, &outcome, now));
+            }
             if let Some(due_at) = outcome.due_at.filter(|at| at - now.ms() <= DAY_MS) {
                 let hint = Hint::Message {
                     workspace: outcome.workspace,
@@ -343,6 +349,11 @@ impl<P: Ports> Gateway<P> {
         }
         let mut batch = outbox::record(&outcomes, &self.token(), now);
         let recorded = batch.len();
+        // Before the next are claimed, for it may be one of these.
+        if !rest.is_empty() {
+            batch.extend(outbox::fail_rest(&rest, &self.token(), now));
+        }
+        let told_of_rest = batch.len();
         if let Some(waiting) = waiting {
             batch.extend(self.claim(waiting, &self.token()));
         }
@@ -367,10 +378,29 @@ impl<P: Ports> Gateway<P> {
         if told_of_created > claimed {
             told.extend(rows_at(told_of_created - 1).read::<DeliveryHint>()?);
         }
+        if told_of_rest > recorded {
+            told.extend(rows_at(told_of_rest - 1).read::<DeliveryHint>()?);
+        }
         self.push_deliveries(told).await;
         self.push(Queue::Outbound, retries).await;
         self.apply_parked(&parked, now).await?;
         Ok((jobs, read))
+    }
+
+    /// The messages that the rest of a content became.
+    fn parts_behind(&self, job: &Job, outcome: &Outcome, now: Timestamp) -> Vec<Rest> {
+        let adapted = job.adapted.as_deref();
+        let adapted: Option<Adapted> = adapted.and_then(|json| serde_json::from_str(json).ok());
+        let parts = adapted.map(|adapted| adapted.parts).unwrap_or_default();
+        let behind = parts.into_iter().skip_while(|part| *part != job.id).skip(1);
+        let rest = behind.map(|message| Rest {
+            workspace: job.workspace_id,
+            message,
+            failed: job.id,
+            code: outcome.code.clone(),
+            event: self.fresh::<EventId>(now).to_string(),
+        });
+        rest.collect()
     }
 
     fn settle(&self, done: &Done, now: Timestamp) -> Outcome {

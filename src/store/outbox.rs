@@ -78,7 +78,7 @@ pub fn claim(
 
 /// What a send needs, as columns of a job.
 const JOB: &str =
-    "m.workspace_id, m.id, m.conversation_id, m.channel_id, m.content, m.actor, m.attempt, m.seq,
+    "m.workspace_id, m.id, m.conversation_id, m.channel_id, m.adapted, m.content, m.actor, m.attempt, m.seq,
     m.created_at, m.expires_at, c.address, r.provider_message_id AS reply_to,
     h.type, h.identifier, h.status AS channel_status, h.settings, h.credentials, h.version,
     h.deleted_at AS channel_deleted_at,
@@ -229,6 +229,50 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
                error_message, error_provider_code",
             values![known, now],
         ),
+    ]
+}
+
+/// A message that ends with an earlier part of the same content.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rest {
+    pub workspace: WorkspaceId,
+    pub message: MessageId,
+    /// The part that failed before it.
+    pub failed: MessageId,
+    /// That one's code.
+    pub code: Option<String>,
+    pub event: String,
+}
+
+/// Fails the parts behind one that failed: a caption says nothing without its picture, and
+/// a client that is told of the failure sends all of it again. The last statement gives back
+/// deliveries.
+pub fn fail_rest(rest: &[Rest], token: &str, now: Timestamp) -> Vec<Statement> {
+    let subjects: Json = rest
+        .iter()
+        .map(|part| json!([part.workspace, part.message, part.event]))
+        .collect();
+    vec![
+        Statement::new(
+            "UPDATE message SET status = 'failed', claim = ?3, turn = NULL, due_at = NULL, failed_at = ?2,
+               error_code = r.code, error_message = 'An earlier part of this content failed.'
+             FROM (SELECT value ->> '$.workspace' AS workspace_id, value ->> '$.message' AS message_id,
+                     value ->> '$.failed' AS failed, value ->> '$.code' AS code FROM json_each(?1) LIMIT 1000) r
+             WHERE message.workspace_id = r.workspace_id AND message.id = r.message_id
+               AND message.status = 'accepted'
+               AND EXISTS (SELECT 1 FROM message f WHERE f.workspace_id = r.workspace_id AND f.id = r.failed
+                 AND f.status IN ('failed', 'expired'))",
+            values![json!(rest), now, token],
+        ),
+        events::of_messages(
+            "SELECT x.workspace_id, x.id AS message_id, 'message.failed' AS type, p.value ->> '$.event' AS event_id
+             FROM json_each(?1) p CROSS JOIN message x ON x.workspace_id = p.value ->> '$.workspace'
+               AND x.id = p.value ->> '$.message'
+             WHERE x.claim = ?3 AND x.status = 'failed'",
+            2,
+            values![json!(rest), now, token],
+        ),
+        events::fan_out(&subjects, now),
     ]
 }
 
