@@ -678,7 +678,7 @@ async fn kinds_without_a_form_become_unsupported_messages_that_name_them() {
     let channel = world.whatsapp().await;
     let kinds = [
         (
-            json!({ "type": "image", "image": { "id": "1", "mime_type": "image/jpeg" } }),
+            json!({ "type": "image", "image": { "mime_type": "image/jpeg" } }),
             "image",
         ),
         (
@@ -1378,8 +1378,8 @@ async fn updates_that_are_no_new_message_are_ignored_by_name() {
             "update edited_channel_post",
         ),
         (
-            json!({ "update_id": 3, "callback_query": { "id": "1", "from": { "id": 5 }, "data": "x" } }),
-            "update callback_query",
+            json!({ "update_id": 3, "callback_query": { "id": "1", "from": { "id": 5 }, "game_short_name": "x" } }),
+            "callback query without data",
         ),
         (
             json!({ "update_id": 4, "my_chat_member": { "new_chat_member": { "status": "kicked" } } }),
@@ -1419,18 +1419,24 @@ async fn updates_that_are_no_new_message_are_ignored_by_name() {
 }
 
 #[tokio::test]
-async fn telegram_media_are_unsupported_messages_that_name_their_kind() {
+async fn telegram_contents_are_read_by_their_kind() {
     let world = World::new().await;
     let channel = world.telegram().await;
-    for (number, (field, value)) in [
+    for (number, (field, value, kind)) in [
         (
             "photo",
             json!([{ "file_id": "a", "width": 1, "height": 1 }]),
+            "image",
         ),
-        ("voice", json!({ "file_id": "a" })),
-        ("sticker", json!({ "file_id": "a" })),
-        ("location", json!({ "latitude": 1.0, "longitude": 2.0 })),
-        ("poll", json!({ "id": "1" })),
+        ("voice", json!({ "file_id": "a" }), "audio"),
+        ("sticker", json!({ "file_id": "a" }), "sticker"),
+        (
+            "location",
+            json!({ "latitude": 1.0, "longitude": 2.0 }),
+            "location",
+        ),
+        ("poll", json!({ "id": "1" }), "unsupported"),
+        ("photo", json!([]), "unsupported"),
     ]
     .into_iter()
     .enumerate()
@@ -1449,13 +1455,17 @@ async fn telegram_media_are_unsupported_messages_that_name_their_kind() {
         let message = listed
             .iter()
             .find(|message| message["providerMessageId"] == id.as_str());
-        let content = json!({ "type": "unsupported", "providerType": field });
-        assert_eq!(message.expect("the message")["content"], content);
+        let content = &message.expect("the message")["content"];
+        assert_eq!(content["type"], kind, "{content}");
+        if kind == "image" {
+            assert_eq!(content["caption"], "look");
+            assert_eq!(content["url"], content["mediaUrl"]);
+        }
     }
 }
 
 #[tokio::test]
-async fn an_animation_is_named_so_though_it_fills_the_document_too() {
+async fn an_animation_is_a_video_though_it_fills_the_document_too() {
     let world = World::new().await;
     let channel = world.telegram().await;
     let mut update = telegram_text(1, 7, "");
@@ -1464,11 +1474,38 @@ async fn an_animation_is_named_so_though_it_fills_the_document_too() {
         .expect("an object")
         .remove("text");
     update["message"]["document"] = json!({ "file_id": "a" });
-    update["message"]["animation"] = json!({ "file_id": "a" });
+    update["message"]["animation"] = json!({ "file_id": "a", "mime_type": "video/mp4" });
     world.from_telegram(&channel, &update).await.expect(200);
+    let content = &messages(&world).await[0]["content"];
     assert_eq!(
-        messages(&world).await[0]["content"]["providerType"],
-        "animation"
+        (&content["type"], &content["mimeType"]),
+        (&json!("video"), &json!("video/mp4"))
+    );
+}
+
+#[tokio::test]
+async fn a_pressed_key_is_an_answer_and_is_told_that_it_arrived() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let pressed = json!({ "update_id": 1, "callback_query": {
+        "id": "4382bfdwdsb323b2d9", "data": "yes",
+        "from": { "id": 5_550_001, "is_bot": false, "first_name": "Ada" },
+        "message": {
+            "message_id": 7, "date": START_S, "chat": { "id": 5_550_001, "type": "private", "first_name": "Ada" },
+            "text": "Is it right?", "reply_markup": { "inline_keyboard": [[{ "text": "Yes!", "callback_data": "yes" }]] },
+        },
+    } });
+    let answer = world.from_telegram(&channel, &pressed).await.expect(200);
+    assert_eq!(
+        answer,
+        json!({ "method": "answerCallbackQuery", "callback_query_id": "4382bfdwdsb323b2d9" })
+    );
+    world.from_telegram(&channel, &pressed).await.expect(200);
+    let listed = messages(&world).await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        listed[0]["content"],
+        json!({ "type": "reply", "id": "yes", "title": "Yes!" })
     );
 }
 

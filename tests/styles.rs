@@ -294,11 +294,11 @@ async fn a_kind_without_a_form_of_its_own_stands_under_its_name() {
     let styled = styled().await;
     let world = &styled.world;
     let channel = world.telegram().await;
-    let sticker = telegram(json!({ "sticker": { "file_id": "x", "emoji": "😀" } }));
-    world.from_telegram(&channel, &sticker).await.expect(200);
+    let dice = telegram(json!({ "dice": { "emoji": "🎲", "value": 3 } }));
+    world.from_telegram(&channel, &dice).await.expect(200);
     let message = last_message(world).await;
     world.drain().await;
-    let unsupported = json!({ "providerType": "sticker" });
+    let unsupported = json!({ "providerType": "dice" });
     let told: Vec<Value> = styled.posts("visito").iter().map(body).collect();
     let told = told.iter().find(|body| body.get("event").is_none());
     assert_eq!(

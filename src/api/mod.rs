@@ -6,6 +6,7 @@ mod chatt2me;
 mod cloove;
 mod cloud;
 mod content;
+mod file;
 mod inbound;
 mod native;
 mod page;
@@ -47,6 +48,12 @@ pub fn body_limit(path: &str) -> usize {
     }
 }
 
+/// Whether a request's body is streamed to where it belongs, and not read before.
+#[must_use]
+pub fn is_streamed(method: &Method, path: &str) -> bool {
+    method == Method::POST && path == "/v1/media"
+}
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a path means, by method.
@@ -54,6 +61,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 enum Action {
     Health,
     Inbound,
+    File,
     Native(native::Action),
     Visito(visito::Action),
     Chatt2me(chatt2me::Action),
@@ -123,6 +131,7 @@ fn routes() -> &'static Routes {
     ROUTES.get_or_init(|| {
         let mut table: Vec<(&'static str, Vec<(Method, Action)>)> = vec![
             ("/healthz", vec![(Method::GET, Action::Health)]),
+            ("/media/{link}", vec![(Method::GET, Action::File)]),
             (
                 "/inbound/{channel}",
                 vec![
@@ -254,6 +263,10 @@ async fn answer<P: Ports>(
     let response = match action {
         Action::Health => health(gateway).await,
         Action::Inbound => inbound::handle(gateway, &call).await,
+        Action::File => {
+            let answer = file::linked(gateway, &call).await;
+            answer.unwrap_or_else(|refusal| problem::render(&refusal, request_id))
+        }
         Action::Native(action) => native::handle(gateway, *action, &call).await,
         Action::Visito(action) => visito::handle(gateway, *action, &call).await,
         Action::Chatt2me(action) => chatt2me::handle(gateway, *action, &call).await,

@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use crate::channel::Invalid;
-use crate::gateway::Error;
+use crate::gateway::{Error, LARGEST};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
@@ -232,6 +232,16 @@ fn tell(error: &Error) -> Told {
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
             "The provider gave no complete answer. Nothing was changed here; try again.",
+        ),
+        Error::TooLarge => told(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            &format!("A file may have at most {LARGEST} bytes."),
+        ),
+        Error::NoBucket => told(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "This deployment stores no files: bind an R2 bucket as MEDIA.",
         ),
         Error::OriginNotAllowed => told(
             StatusCode::FORBIDDEN,

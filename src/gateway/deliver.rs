@@ -13,7 +13,7 @@ use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
 use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::event::EventType;
-use crate::model::id::{ChannelId, ConversationId, EventId, MessageId, WorkspaceId};
+use crate::model::id::{ChannelId, ConversationId, EventId, MediaId, MessageId, WorkspaceId};
 use crate::model::message::{Actor, Adapted, MessageRecord};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::outbox::{self, Candidates, Outcome, Rest};
@@ -40,6 +40,11 @@ pub enum Hint {
     },
     Conversation {
         conversation: ConversationId,
+    },
+    /// A file that is to be copied.
+    Media {
+        workspace: WorkspaceId,
+        media: MediaId,
     },
 }
 
@@ -120,14 +125,29 @@ impl<P: Ports> Gateway<P> {
     /// Run twice, the second finds nothing left to claim. A crash leaves a lease
     /// that the sweep settles.
     pub async fn deliver(&self, hints: Vec<Hint>) -> Result<(), DatabaseError> {
-        let started = self.now();
         let mut waiting = Candidates::default();
+        let mut copies = Vec::new();
         for hint in hints {
             match hint {
                 Hint::Message { workspace, message } => waiting.messages.push((workspace, message)),
                 Hint::Conversation { conversation } => waiting.conversations.push(conversation),
+                Hint::Media { workspace, media } => copies.push((workspace, media)),
             }
         }
+        self.send_waiting(waiting).await?;
+        // Messages first: nobody waits for a copy.
+        for (workspace, media) in copies {
+            self.copy(workspace, media).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_waiting(&self, waiting: Candidates) -> Result<(), DatabaseError> {
+        if waiting.messages.is_empty() && waiting.conversations.is_empty() {
+            return Ok(());
+        }
+        let started = self.now();
+        let mut waiting = waiting;
         let token = self.token();
         let claim = self.claim(&waiting, &token);
         let mut jobs = read_jobs(self.batch(claim).await?.into_iter().nth(1))?;

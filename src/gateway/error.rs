@@ -1,5 +1,6 @@
 //! Why a request is refused, by situation. HTTP appears only in `api`.
 
+use super::NotStored;
 use crate::channel::Invalid;
 use crate::model::access::Scope;
 use crate::model::time::Timestamp;
@@ -52,6 +53,10 @@ pub enum Error {
     },
     /// The provider gave no answer that could be used.
     ProviderSilent,
+    /// A file is larger than files may be.
+    TooLarge,
+    /// The deployment has no bucket for files.
+    NoBucket,
     /// The page that asks is of a site that may not.
     OriginNotAllowed,
     /// The database did not answer; nothing is half-done.
@@ -134,8 +139,20 @@ impl Error {
             | Error::ProviderRejected { .. }
             | Error::ProviderSilent
             | Error::OriginNotAllowed
+            | Error::TooLarge
+            | Error::NoBucket
             | Error::Unavailable
             | Error::Internal => self,
+        }
+    }
+}
+
+impl From<NotStored> for Error {
+    fn from(error: NotStored) -> Self {
+        match error {
+            NotStored::TooLarge => Error::TooLarge,
+            NotStored::Broken => Error::invalid("", "did not arrive whole"),
+            NotStored::Unavailable => Error::Unavailable,
         }
     }
 }

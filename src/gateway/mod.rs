@@ -9,8 +9,11 @@ mod conversations;
 mod deliver;
 mod endpoints;
 mod error;
+mod guard;
 mod keys;
+mod media;
 mod memory;
+mod multipart;
 mod outcome;
 mod publish;
 mod receive;
@@ -36,6 +39,7 @@ pub use deliver::Hint;
 pub use endpoints::{Endpoint, NewSubscriber};
 pub use error::Error;
 pub use keys::{Freshness, IssuedKey, NewApiKey, Workspace};
+pub use media::{LARGEST, Served, StoredMedia};
 pub use memory::Memory;
 pub use publish::DeliveryHint;
 pub use receive::Reception;
@@ -54,8 +58,10 @@ use crate::model::id::{ChannelId, Fresh};
 use crate::model::time::Timestamp;
 use crate::store::{Database, DatabaseError, Rows, Statement};
 use bytes::Bytes;
-use http::{Request, Response};
+use futures_util::Stream;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use std::fmt;
+use std::pin::Pin;
 use std::rc::Rc;
 
 /// What Cloove's surface and its events say alike.
@@ -109,6 +115,30 @@ pub struct QueueError(pub String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoAnswer;
 
+/// A body that is not whole: it broke off, or went on for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken;
+
+/// A body on its way, piece by piece.
+pub type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, Broken>>>>;
+
+/// An answer whose body is still on its way.
+pub struct Opened<S> {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub stream: S,
+}
+
+/// Why a file is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotStored {
+    TooLarge,
+    /// Its source broke off.
+    Broken,
+    /// The bucket did not take it.
+    Unavailable,
+}
+
 /// Everything the outside world does for us.
 #[expect(
     async_fn_in_trait,
@@ -133,6 +163,54 @@ pub trait Ports {
         request: Request<Bytes>,
         deadline_ms: u32,
     ) -> Result<Response<Bytes>, NoAnswer>;
+
+    /// A body on its way. One that is handed on as it came is not looked at.
+    type Stream: Stream<Item = Result<Bytes, Broken>> + Unpin + 'static;
+
+    /// Makes one HTTP request, follows no redirect, and gives its answer as soon as the
+    /// head of it is there, which must be by the deadline.
+    async fn open(
+        &self,
+        request: Request<Bytes>,
+        deadline_ms: u32,
+    ) -> Result<Opened<Self::Stream>, NoAnswer>;
+
+    /// Makes one HTTP request with a body that is still on its way.
+    async fn upload(
+        &self,
+        request: Request<Bytes>,
+        body: Pieces,
+        length: Option<u64>,
+        deadline_ms: u32,
+    ) -> Result<Response<Bytes>, NoAnswer>;
+
+    /// The body of the request that is being answered, where it was not read; once.
+    fn body(&self) -> Option<Self::Stream>;
+
+    /// Makes a stream the body of the answer.
+    fn answer_with(&self, stream: Self::Stream);
+
+    /// Whether there is a bucket for files.
+    fn has_bucket(&self) -> bool;
+
+    /// Opens a file of the bucket, or the part of it that a `Range` asks for.
+    async fn open_stored(
+        &self,
+        place: &str,
+        range: Option<&HeaderValue>,
+    ) -> Result<Option<Opened<Self::Stream>>, NoAnswer>;
+
+    /// Stores a file of at most so many bytes; gives back how many it has.
+    async fn store(
+        &self,
+        place: &str,
+        mime_type: &str,
+        body: Pieces,
+        most: u64,
+    ) -> Result<u64, NotStored>;
+
+    /// Takes files out of the bucket.
+    async fn discard(&self, places: Vec<String>) -> Result<(), NotStored>;
 
     /// Waits.
     async fn sleep(&self, ms: u32);

@@ -3,16 +3,20 @@
 
 use super::{Error, Gateway, Ports};
 use crate::channel::{
-    self, Adapter, Entry, Inbound, InboundMessage, Reason, StatusReport, TemplateReport,
+    self, Adapter, Entry, FileRef, Inbound, InboundMessage, Reason, StatusReport, TemplateReport,
     Unverified, Watermark, adapter,
 };
 use crate::model::channel::{Channel, ChannelKind};
 use crate::model::content::Content;
-use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, MessageId};
+use crate::model::id::{
+    ChannelId, ContactId, ConversationId, EventId, MediaId, MessageId, WorkspaceId,
+};
 use crate::model::time::Timestamp;
-use crate::store::inbound::{self, LOOKED_AT, Mark, Person, Received, Receiver, Report};
+use crate::store::inbound::{
+    self, LOOKED_AT, Mark, Person, Received, ReceivedMedia, Receiver, Report,
+};
 use crate::store::templates::{self, Reported};
-use crate::store::{Statement, channels};
+use crate::store::{Statement, channels, media};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::json;
@@ -222,13 +226,14 @@ impl<P: Ports> Gateway<P> {
         // `true` where the statement gives back deliveries.
         let mut batch: Vec<(Statement, bool)> = Vec::new();
         let mut receivers = Vec::new();
+        let mut copies = Vec::new();
         for (channel, items) in parts {
             let receiver = Receiver {
                 workspace_id: channel.workspace_id,
                 channel_id: channel.id,
                 version: Some(channel.version),
             };
-            let statements = self.store_part(receiver, items, now)?;
+            let statements = self.store_part(receiver, items, &mut copies, now)?;
             if !statements.is_empty() {
                 batch.extend(statements);
                 batch.push((channels::heard(channel.id, now), false));
@@ -258,6 +263,10 @@ impl<P: Ports> Gateway<P> {
         // One batch of hints; what is beyond it is the sweep's.
         deliveries.truncate(100);
         self.push_deliveries(deliveries).await;
+        if is_current && self.ports.has_bucket() {
+            copies.truncate(100);
+            self.push_copies(copies).await;
+        }
         Ok(is_current)
     }
 
@@ -266,6 +275,7 @@ impl<P: Ports> Gateway<P> {
         &self,
         receiver: Receiver,
         items: Vec<Inbound>,
+        copies: &mut Vec<(WorkspaceId, MediaId)>,
         now: Timestamp,
     ) -> Result<Vec<(Statement, bool)>, Error> {
         let mut people: Vec<Person> = Vec::new();
@@ -295,6 +305,15 @@ impl<P: Ports> Gateway<P> {
         }
         for received in chunks(&received, size) {
             batch.extend(last_tells(inbound::messages(receiver, received, now)));
+            if received.iter().any(|message| message.media.is_some()) {
+                let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
+                let due_at = self.copy_due_at(now);
+                let ids = received.iter().filter_map(|message| message.media.as_ref());
+                let ids = ids.filter_map(|media| MediaId::parse(&media.id));
+                copies.extend(ids.map(|id| (workspace, id)));
+                let statement = media::received(workspace, channel, json!(received), due_at, now);
+                batch.push((statement, false));
+            }
         }
         for reports in reports.chunks(CHUNK_ITEMS) {
             let token = self.token();
@@ -371,7 +390,13 @@ impl<P: Ports> Gateway<P> {
     }
 
     fn received(&self, message: InboundMessage, now: Timestamp) -> Result<Received, Error> {
+        let mut message = message;
+        let media = message
+            .file
+            .take()
+            .and_then(|file| self.received_media(&mut message.content, &file, now));
         Ok(Received {
+            media,
             id: self.fresh::<MessageId>(now).to_string(),
             provider_message_id: message.provider_message_id,
             address: message.from.address.0,
@@ -381,6 +406,27 @@ impl<P: Ports> Gateway<P> {
             fingerprint: None,
             at: message.sent_at.map_or(now, |at| at.min(now)).ms(),
             event: self.fresh::<EventId>(now).to_string(),
+        })
+    }
+
+    /// Gives a file its id, and its content the address under which it is handed out.
+    fn received_media(
+        &self,
+        content: &mut Content,
+        file: &FileRef,
+        now: Timestamp,
+    ) -> Option<ReceivedMedia> {
+        let media = content.media_mut()?;
+        let id: MediaId = self.fresh(now);
+        let url = self.media_url(id);
+        media.media_url = Some(url.clone());
+        media.url = url;
+        Some(ReceivedMedia {
+            id: id.to_string(),
+            reference: serde_json::to_string(file).ok()?,
+            mime_type: media.mime_type.clone(),
+            filename: media.filename.clone(),
+            size_bytes: media.size_bytes,
         })
     }
 
@@ -508,6 +554,17 @@ fn bounded(item: Inbound) -> Inbound {
                 cut(&mut text.text, LONGEST_TEXT);
             } else if let Content::Unsupported(what) = &mut message.content {
                 cut(&mut what.provider_type, 100);
+            } else if let Some(media) = message.content.media_mut() {
+                for text in [
+                    &mut media.caption,
+                    &mut media.filename,
+                    &mut media.mime_type,
+                    &mut media.sha256,
+                ] {
+                    if let Some(text) = text {
+                        cut(text, LONGEST_TEXT);
+                    }
+                }
             }
             Inbound::Message(message)
         }

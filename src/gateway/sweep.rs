@@ -8,7 +8,7 @@ use super::templates::claim_due_templates;
 use super::{Gateway, Ports, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::{self, DatabaseError, Rows, events, outbox, sweep};
+use crate::store::{self, DatabaseError, Rows, events, media, outbox, sweep};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -24,6 +24,10 @@ const PURGED: i64 = 500;
 const INDEXED: i64 = 250;
 /// Most channels whose templates are read in one run: each is up to fifty requests.
 const SYNCED: i64 = 5;
+/// Most files copied in one run, beside those that are copied as they come.
+const COPIED: i64 = 10;
+/// Most files taken out of the bucket in one run.
+const DISCARDED: i64 = 200;
 /// Workspaces looked at for old events in one run.
 const WORKSPACES: i64 = 5;
 
@@ -37,13 +41,14 @@ impl<P: Ports> Gateway<P> {
         let pushed = self.push_due(now, &mut due).await;
         let purged = self.purge(now).await;
         let synced = self.sync_due_templates(due, now).await;
+        let copied = self.copy_due(COPIED).await;
         self.ports.log(
             "sweep.done",
             json!({
                 "settled": settled.ok(), "parked": parked.ok(),
                 "messages": pushed.as_ref().ok().map(|(messages, _)| messages),
                 "deliveries": pushed.as_ref().ok().map(|(_, deliveries)| deliveries),
-                "purged": purged.is_ok(), "synced": synced.ok(),
+                "purged": purged.is_ok(), "synced": synced.ok(), "copied": copied.is_ok(),
             }),
         );
     }
@@ -96,12 +101,13 @@ impl<P: Ports> Gateway<P> {
             .batch(vec![
                 sweep::purge_idempotency(now, PURGED),
                 sweep::purge_parked(retained_since, PURGED),
+                media::purge_uploads(now, PURGED),
                 sweep::workspaces(&start, WORKSPACES),
                 sweep::deleted_workspace(),
                 store::search::unindexed(INDEXED),
             ])
             .await?;
-        let mut rows = rows.into_iter().skip(2);
+        let mut rows = rows.into_iter().skip(3);
         let found: Vec<Row> = rows.next().unwrap_or_default().read()?;
         let deleted: Option<Row> = rows.next().unwrap_or_default().first()?;
         let unindexed = rows.next().unwrap_or_default();
@@ -110,11 +116,20 @@ impl<P: Ports> Gateway<P> {
             .flat_map(|row| events::purge(row.id, &before, PURGED))
             .collect();
         statements.extend(search::index(unindexed)?);
+        let deleted_id = deleted.as_ref().map(|row| row.id);
         if let Some(row) = deleted {
             statements.extend(sweep::purge_workspace(row.id, now, PURGED));
         }
         if !statements.is_empty() {
             self.batch(statements).await?;
+        }
+        if self.ports.has_bucket() {
+            let outlived = media::outlived(retained_since, DISCARDED);
+            let held = deleted_id.map(|id| media::held(id, DISCARDED));
+            for statement in [Some(outlived), held].into_iter().flatten() {
+                // What the bucket does not give up now, it will in a later run.
+                let _ = self.discard_media(statement).await;
+            }
         }
         Ok(())
     }

@@ -531,6 +531,7 @@ impl Posting<'_> {
                 provider_message_id: own_id.to_owned(),
                 address: visit.visitor.id.to_string(),
                 content: content.clone(),
+                media: None,
                 reply_to: None,
                 reply_id: None,
                 fingerprint: Some(self.fingerprint.to_owned()),

@@ -58,6 +58,8 @@ ids! {
     ConversationId,
     /// A message, inbound or outbound.
     MessageId,
+    /// A file.
+    MediaId,
     /// Something that happened, as told to subscribers.
     EventId,
     /// A subscriber's webhook endpoint.

@@ -1,6 +1,7 @@
 //! The Workers runtime: what it hands over becomes plain values, and the gateway
 //! does the rest. No handler may panic: that fails the requests running beside it.
 
+mod bucket;
 mod config;
 mod cost;
 mod d1;
@@ -8,6 +9,7 @@ mod fetch;
 mod log;
 mod ports;
 mod queue;
+mod stream;
 mod timer;
 mod wire;
 
@@ -15,10 +17,11 @@ use crate::api;
 use crate::gateway::Gateway;
 use bytes::Bytes;
 use config::Isolate;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use ports::Runtime;
 use serde_json::json;
 use std::rc::Rc;
+use worker::web_sys::ReadableStream;
 use worker::{Context, Env, MessageBatch, ScheduleContext, ScheduledEvent, event, web_sys};
 
 /// Makes a panic readable in the logs, should there be one.
@@ -33,29 +36,40 @@ async fn fetch(
     env: Env,
     _context: Context,
 ) -> worker::Result<web_sys::Response> {
-    let response = match wire::request(&request).await {
-        Some(request) => answer(request, env).await,
-        None => wire::bad_request(),
+    let Some(read) = wire::request(&request).await else {
+        return Ok(wire::response(&wire::bad_request(), None)?);
     };
-    Ok(wire::response(&response)?)
+    let is_unread = api::is_streamed(read.method(), read.uri().path());
+    let body = request.body().filter(|_| is_unread);
+    let (response, stream) = answer(read, body, env).await;
+    Ok(wire::response(&response, stream)?)
 }
 
-async fn answer(request: Request<Bytes>, env: Env) -> Response<Bytes> {
+/// The answer, and its body where that is still on its way.
+async fn answer(
+    request: Request<Bytes>,
+    body: Option<ReadableStream>,
+    env: Env,
+) -> (Response<Bytes>, Option<ReadableStream>) {
     let isolate = match Isolate::get(&env) {
         Ok(isolate) => isolate,
         Err(problems) => {
             let (now, random) = ports::now_and_random();
-            return api::misconfigured(&problems, &request, now, random);
+            let response = api::misconfigured(&problems, &request, now, random);
+            return (response, None);
         }
     };
     let gateway = gateway(env, &isolate);
+    gateway.ports.hold(body);
+    let is_head = request.method() == Method::HEAD;
     let mut response = api::handle(&gateway, request).await;
     if isolate.shows_cost
         && let Ok(cost) = HeaderValue::try_from(gateway.ports.cost().to_string())
     {
         response.headers_mut().insert("x-cost", cost);
     }
-    response
+    let stream = gateway.ports.answered().filter(|_| !is_head);
+    (response, stream)
 }
 
 /// Returns `Ok` whatever happens: an error would end the instance.

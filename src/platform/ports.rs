@@ -2,14 +2,17 @@
 
 use super::cost::Cost;
 use super::d1::D1;
-use super::{fetch, log, timer};
-use crate::gateway::{NoAnswer, Ports, Push, Queue, QueueError};
+use super::stream::{self, Stream};
+use super::{bucket, fetch, log, timer};
+use crate::gateway::{NoAnswer, NotStored, Opened, Pieces, Ports, Push, Queue, QueueError};
 use crate::model::time::Timestamp;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::rc::Rc;
 use worker::wasm_bindgen::JsValue;
+use worker::web_sys::ReadableStream;
 use worker::{Date, Env, KvError, KvStore, QueueContentType, RawMessageBuilder, SendMessage};
 
 const CACHED_FOR_S: u64 = 300;
@@ -21,6 +24,10 @@ pub struct Runtime {
     database: D1,
     cost: Rc<Cost>,
     rate_limit_per_minute: u32,
+    /// The request's body, where it was not read.
+    body: RefCell<Option<ReadableStream>>,
+    /// The answer's body, where it is still on its way.
+    answer: RefCell<Option<Stream>>,
 }
 
 impl Runtime {
@@ -31,7 +38,19 @@ impl Runtime {
             database: D1::new(&env, Rc::clone(&cost)),
             env,
             cost,
+            body: RefCell::default(),
+            answer: RefCell::default(),
         }
+    }
+
+    /// Keeps a request's body for whoever takes it in.
+    pub fn hold(&self, body: Option<ReadableStream>) {
+        *self.body.borrow_mut() = body;
+    }
+
+    /// The answer's body, if one was opened for it.
+    pub fn answered(&self) -> Option<ReadableStream> {
+        self.answer.borrow_mut().take()?.into_unread()
     }
 
     /// What this invocation has cost so far.
@@ -95,6 +114,66 @@ impl Ports for Runtime {
         deadline_ms: u32,
     ) -> Result<Response<Bytes>, NoAnswer> {
         fetch::fetch(request, deadline_ms).await
+    }
+
+    type Stream = Stream;
+
+    async fn open(
+        &self,
+        request: Request<Bytes>,
+        deadline_ms: u32,
+    ) -> Result<Opened<Stream>, NoAnswer> {
+        stream::open(request, deadline_ms).await
+    }
+
+    async fn upload(
+        &self,
+        request: Request<Bytes>,
+        body: Pieces,
+        length: Option<u64>,
+        deadline_ms: u32,
+    ) -> Result<Response<Bytes>, NoAnswer> {
+        stream::upload(request, body, length, deadline_ms).await
+    }
+
+    fn body(&self) -> Option<Stream> {
+        let body = self.body.borrow_mut().take();
+        Some(Stream::Unread(body))
+    }
+
+    fn answer_with(&self, stream: Stream) {
+        *self.answer.borrow_mut() = Some(stream);
+    }
+
+    fn has_bucket(&self) -> bool {
+        bucket::of(&self.env).is_some()
+    }
+
+    async fn open_stored(
+        &self,
+        place: &str,
+        range: Option<&HeaderValue>,
+    ) -> Result<Option<Opened<Stream>>, NoAnswer> {
+        match bucket::of(&self.env) {
+            Some(bucket) => bucket::open(&bucket, place, range).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn store(
+        &self,
+        place: &str,
+        mime_type: &str,
+        body: Pieces,
+        most: u64,
+    ) -> Result<u64, NotStored> {
+        let bucket = bucket::of(&self.env).ok_or(NotStored::Unavailable)?;
+        bucket::store(&bucket, place, mime_type, body, most).await
+    }
+
+    async fn discard(&self, places: Vec<String>) -> Result<(), NotStored> {
+        let bucket = bucket::of(&self.env).ok_or(NotStored::Unavailable)?;
+        bucket::discard(&bucket, places).await
     }
 
     async fn sleep(&self, ms: u32) {

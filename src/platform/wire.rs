@@ -1,6 +1,6 @@
 //! Between the runtime's requests and responses and plain ones.
 
-use crate::api::{BodyBroken, BodyTooLarge, body_limit};
+use crate::api::{BodyBroken, BodyTooLarge, body_limit, is_streamed};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -26,7 +26,10 @@ pub async fn request(raw: &web_sys::Request) -> Option<Request<Bytes>> {
     let method: Method = raw.method().parse().ok()?;
     let most = body_limit(uri.path());
     let headers = headers(&raw.headers());
-    let body = if content_length(&headers).is_some_and(|length| length > most) {
+    let body = if is_streamed(&method, uri.path()) {
+        // Whoever takes it in counts it.
+        Ok(Bytes::new())
+    } else if content_length(&headers).is_some_and(|length| length > most) {
         Err(Unread::TooLarge)
     } else {
         read(raw.body(), most).await
@@ -56,10 +59,16 @@ pub fn bad_request() -> Response<Bytes> {
 }
 
 /// Fails where the status or a header is one the runtime does not send.
-pub fn response(response: &Response<Bytes>) -> Result<web_sys::Response, JsValue> {
+pub fn response(
+    response: &Response<Bytes>,
+    stream: Option<ReadableStream>,
+) -> Result<web_sys::Response, JsValue> {
     let init = web_sys::ResponseInit::new();
     init.set_status(response.status().as_u16());
     init.set_headers(to_js(response.headers())?.as_ref());
+    if let Some(stream) = stream {
+        return web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init);
+    }
     // Some statuses may have no body at all, not even an empty one.
     let body = (!response.body().is_empty()).then(|| Uint8Array::from(response.body().as_ref()));
     web_sys::Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &init)

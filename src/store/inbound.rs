@@ -98,6 +98,9 @@ pub struct Received {
     pub provider_message_id: String,
     pub address: String,
     pub content: String,
+    /// Its file, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<ReceivedMedia>,
     pub reply_to: Option<String>,
     /// Our id of the message answered, where it came in the same payload.
     pub reply_id: Option<String>,
@@ -106,6 +109,18 @@ pub struct Received {
     /// Unix milliseconds by the provider's clock, never later than ours.
     pub at: i64,
     pub event: String,
+}
+
+/// A file that came with a message.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceivedMedia {
+    pub id: String,
+    /// By which its provider gives it, as JSON.
+    pub reference: String,
+    pub mime_type: Option<String>,
+    pub filename: Option<String>,
+    pub size_bytes: Option<i64>,
 }
 
 /// Makes sure that everybody who wrote has an identity, a contact and a conversation.

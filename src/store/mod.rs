@@ -8,6 +8,7 @@ pub mod endpoints;
 pub mod events;
 pub mod inbound;
 pub mod keys;
+pub mod media;
 pub mod messages;
 pub mod outbox;
 pub mod search;
@@ -20,7 +21,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 9;
+pub const SCHEMA_VERSION: i64 = 11;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;
@@ -91,6 +92,7 @@ id_values!(
     ContactId,
     ConversationId,
     MessageId,
+    MediaId,
     EventId,
     EndpointId,
     TemplateId,

@@ -70,6 +70,9 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
     vec![
         keyed("attempt", "workspace_id, message_id, number", ""),
         keyed("message", "workspace_id, id", ""),
+        // The bucket is emptied first.
+        keyed("media", "workspace_id, id", "AND t.stored_at IS NULL"),
+        keyed("upload", "channel_id, source", ""),
         keyed(
             "conversation",
             "workspace_id, id",
@@ -121,6 +124,8 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
                AND NOT EXISTS (SELECT 1 FROM parked_report WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM attempt WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM message WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM media WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM upload WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM template WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM visitor WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM visitor_token WHERE workspace_id = ?1)

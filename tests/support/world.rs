@@ -2,11 +2,14 @@
 
 use super::sqlite::{Fault, Sqlite};
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use futures_util::stream::Iter;
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use patchbay::api;
 use patchbay::channel::Origins;
 use patchbay::gateway::{
-    Config, DeliveryHint, Gateway, Hint, Memory, NoAnswer, Ports, Push, Queue, QueueError, Vault,
+    Broken, Config, DeliveryHint, Gateway, Hint, Memory, NoAnswer, NotStored, Opened, Pieces,
+    Ports, Push, Queue, QueueError, Vault,
 };
 use patchbay::model::time::Timestamp;
 use serde_json::{Value, json};
@@ -55,6 +58,16 @@ pub struct TestPorts {
     pub questions: RefCell<Vec<Request<Bytes>>>,
     pub to_questions: RefCell<VecDeque<Answer>>,
     pub logs: RefCell<Vec<String>>,
+    /// Every file that was opened at a provider, oldest first, and the answers to come:
+    /// status, headers, bytes, and whether all of these arrive.
+    pub opened: RefCell<Vec<Request<Bytes>>>,
+    pub to_open: RefCell<VecDeque<(u16, Vec<(&'static str, String)>, Bytes, bool)>>,
+    /// The bucket, if there is one.
+    pub bucket: RefCell<BTreeMap<String, (String, Bytes)>>,
+    pub has_bucket: Cell<bool>,
+    /// The body of a request that is not read before.
+    pub body: RefCell<Option<Bytes>>,
+    pub answered: RefCell<Option<Iter<std::vec::IntoIter<Result<Bytes, Broken>>>>>,
     /// Answers of the providers alone, before those of `answers`.
     pub from_provider: RefCell<VecDeque<Answer>>,
     /// While set, no HTTP peer answers.
@@ -129,6 +142,116 @@ impl Ports for TestPorts {
         response(answer)
     }
 
+    type Stream = Iter<std::vec::IntoIter<Result<Bytes, Broken>>>;
+
+    async fn open(
+        &self,
+        request: Request<Bytes>,
+        _deadline_ms: u32,
+    ) -> Result<Opened<Self::Stream>, NoAnswer> {
+        let range = request.headers().get("range").cloned();
+        self.opened.borrow_mut().push(request);
+        let answer = self.to_open.borrow_mut().pop_front().ok_or(NoAnswer)?;
+        let (status, headers, body, is_whole) = answer;
+        let mut opened = Response::builder().status(status);
+        for (name, value) in headers {
+            opened = opened.header(name, value);
+        }
+        let head = opened.body(()).expect("a head");
+        let _ = range;
+        Ok(Opened {
+            status: head.status(),
+            headers: head.headers().clone(),
+            stream: pieces(&body, is_whole),
+        })
+    }
+
+    async fn upload(
+        &self,
+        request: Request<Bytes>,
+        body: Pieces,
+        length: Option<u64>,
+        deadline_ms: u32,
+    ) -> Result<Response<Bytes>, NoAnswer> {
+        let whole = whole(body).await.map_err(|Broken| NoAnswer)?;
+        if let Some(length) = length {
+            assert_eq!(whole.len() as u64, length, "as long as it was said to be");
+        }
+        self.fetch(request.map(|_| Bytes::from(whole)), deadline_ms)
+            .await
+    }
+
+    fn body(&self) -> Option<Self::Stream> {
+        self.body
+            .borrow_mut()
+            .take()
+            .map(|body| pieces(&body, true))
+    }
+
+    fn answer_with(&self, stream: Self::Stream) {
+        *self.answered.borrow_mut() = Some(stream);
+    }
+
+    fn has_bucket(&self) -> bool {
+        self.has_bucket.get()
+    }
+
+    async fn open_stored(
+        &self,
+        place: &str,
+        range: Option<&HeaderValue>,
+    ) -> Result<Option<Opened<Self::Stream>>, NoAnswer> {
+        let bucket = self.bucket.borrow();
+        let Some((kind, bytes)) = bucket.get(place) else {
+            return Ok(None);
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", kind.parse().expect("a type"));
+        let wanted = range.map(|range| range.to_str().expect("text").to_owned());
+        let (status, part) = match wanted.as_deref().and_then(|it| it.strip_prefix("bytes=")) {
+            None => (StatusCode::OK, bytes.clone()),
+            Some(wanted) => {
+                let (from, to) = wanted.split_once('-').expect("a range");
+                let from: usize = from.parse().expect("a start");
+                let to: usize = to.parse().unwrap_or(bytes.len() - 1);
+                let told = format!("bytes {from}-{to}/{}", bytes.len());
+                headers.insert("content-range", told.parse().expect("a range"));
+                (StatusCode::PARTIAL_CONTENT, bytes.slice(from..=to))
+            }
+        };
+        headers.insert("content-length", part.len().into());
+        Ok(Some(Opened {
+            status,
+            headers,
+            stream: pieces(&part, true),
+        }))
+    }
+
+    async fn store(
+        &self,
+        place: &str,
+        mime_type: &str,
+        body: Pieces,
+        most: u64,
+    ) -> Result<u64, NotStored> {
+        let whole = whole(body).await.map_err(|Broken| NotStored::Broken)?;
+        let size = whole.len() as u64;
+        if size > most {
+            return Err(NotStored::TooLarge);
+        }
+        let file = (mime_type.to_owned(), Bytes::from(whole));
+        self.bucket.borrow_mut().insert(place.to_owned(), file);
+        Ok(size)
+    }
+
+    async fn discard(&self, places: Vec<String>) -> Result<(), NotStored> {
+        let mut bucket = self.bucket.borrow_mut();
+        for place in places {
+            bucket.remove(&place);
+        }
+        Ok(())
+    }
+
     /// Lets others run; the clock moves on as if it had been that long.
     async fn sleep(&self, ms: u32) {
         self.now_ms.set(self.now_ms.get() + i64::from(ms));
@@ -163,6 +286,29 @@ impl Ports for TestPorts {
     fn log(&self, event: &str, fields: Value) {
         self.logs.borrow_mut().push(format!("{event} {fields}"));
     }
+}
+
+/// A body in small pieces; one that is not whole breaks off in the middle.
+fn pieces(body: &Bytes, is_whole: bool) -> Iter<std::vec::IntoIter<Result<Bytes, Broken>>> {
+    let mut pieces: Vec<Result<Bytes, Broken>> = body
+        .chunks(7)
+        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+        .collect();
+    if !is_whole {
+        pieces.truncate(pieces.len() / 2);
+        pieces.push(Err(Broken));
+    }
+    futures_util::stream::iter(pieces)
+}
+
+async fn whole(
+    mut body: impl Stream<Item = Result<Bytes, Broken>> + Unpin,
+) -> Result<Vec<u8>, Broken> {
+    let mut whole = Vec::new();
+    while let Some(piece) = body.next().await {
+        whole.extend_from_slice(&piece?);
+    }
+    Ok(whole)
 }
 
 impl TestPorts {
@@ -281,6 +427,12 @@ impl World {
             questions: RefCell::default(),
             to_questions: RefCell::default(),
             logs: RefCell::default(),
+            opened: RefCell::default(),
+            to_open: RefCell::default(),
+            bucket: RefCell::default(),
+            has_bucket: Cell::new(false),
+            body: RefCell::default(),
+            answered: RefCell::default(),
             from_provider: RefCell::default(),
             stalls: Cell::new(false),
             released: Cell::new(0),
@@ -332,7 +484,18 @@ impl World {
     }
 
     pub async fn send_raw(&self, request: Request<Bytes>) -> Reply {
-        let response = api::handle(&self.gateway, request).await;
+        let mut request = request;
+        if api::is_streamed(request.method(), request.uri().path()) {
+            let body = std::mem::take(request.body_mut());
+            *self.gateway.ports.body.borrow_mut() = Some(body);
+        }
+        let mut response = api::handle(&self.gateway, request).await;
+        let streamed = self.gateway.ports.answered.borrow_mut().take();
+        if let Some(streamed) = streamed
+            && let Ok(bytes) = whole(streamed).await
+        {
+            *response.body_mut() = Bytes::from(bytes);
+        }
         let body = serde_json::from_slice(response.body())
             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(response.body()).into_owned()));
         Reply {

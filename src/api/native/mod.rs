@@ -5,6 +5,7 @@ mod api_keys;
 mod channels;
 mod contacts;
 mod conversations;
+mod media;
 mod messages;
 mod templates;
 mod webhooks;
@@ -29,6 +30,7 @@ pub enum Action {
     SendMessage,
     ValidateMessage,
     Messages(messages::Action),
+    Media(media::Action),
     Contacts(contacts::Action),
     Conversations(conversations::Action),
     Templates(templates::Action),
@@ -36,7 +38,7 @@ pub enum Action {
 }
 
 use Action::{
-    Administer, ApiKeys, Channels, Contacts, Conversations, Messages, SendMessage,
+    Administer, ApiKeys, Channels, Contacts, Conversations, Media, Messages, SendMessage,
     ShowCapabilities, ShowWorkspace, Templates, ValidateMessage, Webhooks,
 };
 
@@ -121,6 +123,8 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         "/v1/conversations/{id}/messages",
         Messages(messages::Action::ListOfConversation),
     ),
+    (Method::POST, "/v1/media", Media(media::Action::Put)),
+    (Method::GET, "/v1/media/{id}", Media(media::Action::Show)),
     (
         Method::POST,
         "/v1/contacts",
@@ -233,6 +237,7 @@ pub async fn handle<P: Ports>(
         Channels(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Messages(_) => with_key(gateway, action, call, Some(Scope::MessagesRead)).await,
         Contacts(of) => with_key(gateway, action, call, Some(of.scope())).await,
+        Media(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Conversations(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Templates(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Webhooks(of) => with_key(gateway, action, call, Some(of.scope())).await,
@@ -251,6 +256,7 @@ async fn with_key<P: Ports>(
         ApiKeys(action) => api_keys::handle(gateway, action, call, &key).await,
         Channels(action) => channels::handle(gateway, action, call, &key).await,
         Messages(action) => messages::handle(gateway, action, call, &key).await,
+        Media(action) => media::handle(gateway, action, call, &key).await,
         Contacts(action) => contacts::handle(gateway, action, call, &key).await,
         Conversations(action) => conversations::handle(gateway, action, call, &key).await,
         Templates(action) => templates::handle(gateway, action, call, &key).await,

@@ -3,12 +3,13 @@
 
 use super::{Event, by_kind};
 use crate::model::channel::ChannelKind;
+use crate::model::content as model;
 use crate::model::event::EventType;
 use crate::model::id::{ChannelId, MessageId};
 use crate::model::message::{DeliveryStatus, MessageRecord};
 use crate::model::time::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 #[derive(Serialize)]
 #[serde(tag = "eventType", rename_all_fields = "camelCase")]
@@ -49,10 +50,7 @@ pub fn body(event: Event) -> Option<Body> {
             from: event.snapshot.conversation.address,
             timestamp: message.times.created_at.s(),
             channel,
-            content: Content {
-                kind: message.content.kind(),
-                said: by_kind(&message.content)?,
-            },
+            content: content(&message.content)?,
         }),
         EventType::MessageSent
         | EventType::MessageDelivered
@@ -70,6 +68,22 @@ pub fn body(event: Event) -> Option<Body> {
         | EventType::ConversationCreated
         | EventType::ConversationUpdated => None,
     }
+}
+
+/// What was said. An answer has the form of WhatsApp's.
+fn content(content: &model::Content) -> Option<Content> {
+    let model::Content::Reply(reply) = content else {
+        return Some(Content {
+            kind: content.kind(),
+            said: by_kind(content)?,
+        });
+    };
+    let chosen = json!({ "id": reply.id, "title": reply.title });
+    let answer = json!({ "type": "button_reply", "button_reply": chosen });
+    Some(Content {
+        kind: "interactive",
+        said: Map::from_iter([("interactive".to_owned(), answer)]),
+    })
 }
 
 fn channel_name(kind: ChannelKind) -> &'static str {

@@ -1,0 +1,427 @@
+//! Files: handed out to clients, copied where there is a bucket, taken in from clients.
+//! Bytes are streamed; none of them is held whole.
+
+use super::deliver::Hint;
+use super::guard::check_url;
+use super::multipart;
+use super::{Error, Gateway, Opened, Pieces, Ports, Push, Queue, next};
+use crate::channel::{FileRef, Reason, SendError, adapter};
+use crate::model::access::Key;
+use crate::model::channel::Channel;
+use crate::model::id::{ChannelId, MediaId, WorkspaceId};
+use crate::model::time::{MINUTE_MS, Timestamp};
+use crate::store::media;
+use crate::store::{DatabaseError, Rows};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::rc::Rc;
+use url::Url;
+
+/// The largest file that is taken or passed on.
+pub const LARGEST: u64 = 100 * 1024 * 1024;
+/// Most redirects followed to a file.
+const MOST_HOPS: usize = 5;
+/// Most times that a file is tried to be copied.
+const MOST_COPIES: i64 = 5;
+
+/// A file as stored.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct MediaRow {
+    pub workspace_id: WorkspaceId,
+    pub id: MediaId,
+    channel_id: Option<ChannelId>,
+    reference: Option<String>,
+    pub mime_type: Option<String>,
+    pub filename: Option<String>,
+    size_bytes: Option<i64>,
+    stored_at: Option<i64>,
+    copies: i64,
+}
+
+impl MediaRow {
+    /// Under which the bucket holds it.
+    fn place(&self) -> String {
+        place(self.workspace_id, self.id)
+    }
+}
+
+fn place(workspace: WorkspaceId, id: MediaId) -> String {
+    format!("{workspace}/{id}")
+}
+
+/// A file that is handed out; its bytes are with the ports.
+pub struct Served {
+    /// 200, 206 or 416.
+    pub status: StatusCode,
+    pub mime_type: String,
+    pub filename: Option<String>,
+    /// As the source gave them, of a part or of all.
+    pub length: Option<HeaderValue>,
+    pub range: Option<HeaderValue>,
+}
+
+/// A file that a client put here.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredMedia {
+    pub id: MediaId,
+    /// Where providers fetch it, without a key.
+    pub url: String,
+    pub mime_type: String,
+    pub filename: Option<String>,
+    pub size_bytes: u64,
+    pub created_at: Timestamp,
+}
+
+impl<P: Ports> Gateway<P> {
+    /// Hands out a file of a workspace.
+    pub async fn media(
+        &self,
+        key: &Key,
+        id: MediaId,
+        range: Option<&HeaderValue>,
+    ) -> Result<Served, Error> {
+        let mut rows = self
+            .read(key, vec![media::get(key.workspace_id, id)])
+            .await?;
+        let row: Option<MediaRow> = next(&mut rows).first()?;
+        self.serve(row.ok_or(Error::not_found("media"))?, range)
+            .await
+    }
+
+    /// Hands out a file that a client put here, to whoever has its link.
+    pub async fn linked_media(
+        &self,
+        link: &str,
+        range: Option<&HeaderValue>,
+    ) -> Result<Served, Error> {
+        let rows = self.batch(vec![media::by_link(link)]).await?;
+        let row: Option<MediaRow> = next(&mut rows.into_iter()).first()?;
+        let row = row.filter(|row| row.stored_at.is_some());
+        self.serve(row.ok_or(Error::not_found("media"))?, range)
+            .await
+    }
+
+    async fn serve(&self, row: MediaRow, range: Option<&HeaderValue>) -> Result<Served, Error> {
+        let opened = if row.stored_at.is_some() {
+            let opened = self.ports.open_stored(&row.place(), range).await;
+            opened.map_err(|_| Error::Unavailable)?
+        } else {
+            None
+        };
+        let opened = match opened {
+            Some(opened) => opened,
+            None => self.from_provider(&row, range).await?,
+        };
+        let header = |name| opened.headers.get(name).cloned();
+        let told = header(header::CONTENT_TYPE);
+        let told = told.and_then(|value| value.to_str().ok().map(str::to_owned));
+        let served = Served {
+            status: opened.status,
+            mime_type: row
+                .mime_type
+                .or(told)
+                .unwrap_or_else(|| "application/octet-stream".to_owned()),
+            filename: row.filename,
+            length: header(header::CONTENT_LENGTH),
+            range: header(header::CONTENT_RANGE),
+        };
+        self.ports.answer_with(opened.stream);
+        Ok(served)
+    }
+
+    /// Opens a file at the provider of its channel.
+    ///
+    /// 1. The channel, whose credentials it takes.
+    /// 2. Where the file is, where the provider has to be asked.
+    /// 3. The bytes, over redirects that are checked one by one.
+    async fn from_provider(
+        &self,
+        row: &MediaRow,
+        range: Option<&HeaderValue>,
+    ) -> Result<Opened<P::Stream>, Error> {
+        let gone = || Error::not_found("media");
+        let reference = row.reference.as_deref().ok_or_else(gone)?;
+        let reference: FileRef = serde_json::from_str(reference).map_err(|_| gone())?;
+        let id = row.channel_id.ok_or_else(gone)?;
+        let channel = self.find_channel_now(id, self.now()).await?;
+        let channel = channel.filter(|channel| channel.workspace_id == row.workspace_id);
+        let channel: Rc<Channel> = channel.ok_or_else(gone)?;
+        let adapter = adapter(channel.kind).ok_or(Error::Internal)?;
+        let files = adapter.files().ok_or_else(gone)?;
+        let origins = &self.config.origins;
+        let address = match reference {
+            FileRef::Url(url) => url,
+            FileRef::Id(id) => {
+                let question = files.locate(origins, &channel, &id).ok_or_else(gone)?;
+                let deadline = self.config.provider_timeout_ms;
+                let answer = self.ports.fetch(question, deadline).await;
+                let answer = answer.map_err(|_| Error::ProviderSilent)?;
+                files.located(&answer).map_err(not_located)?
+            }
+        };
+        let request = files.download(origins, &channel, &address);
+        let mut request = request.ok_or_else(|| {
+            self.ports
+                .log("media.other_host", json!({ "channel": channel.id }));
+            gone()
+        })?;
+        if let Some(range) = range {
+            request.headers_mut().insert(header::RANGE, range.clone());
+        }
+        let opened = self.follow(request).await?;
+        match opened.status {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Err(gone()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                return Err(Error::ProviderRejected {
+                    message: "the file could not be fetched with the channel's token".to_owned(),
+                    provider_code: Some(opened.status.as_u16().to_string()),
+                });
+            }
+            _ => return Err(Error::ProviderSilent),
+        }
+        if is_page(&opened.headers) && row.mime_type.as_deref().is_some_and(|it| it != "text/html")
+        {
+            // Meta shows a page where it refuses.
+            return Err(Error::ProviderSilent);
+        }
+        Ok(opened)
+    }
+
+    /// Opens an address over its redirects. Each leads to where this deployment may call, and
+    /// none gets the credentials of the one before.
+    pub(super) async fn follow(&self, request: Request<Bytes>) -> Result<Opened<P::Stream>, Error> {
+        let mut request = request;
+        for _ in 0..MOST_HOPS {
+            let from = request.uri().to_string();
+            let range = request.headers().get(header::RANGE).cloned();
+            let deadline = self.config.provider_timeout_ms;
+            let opened = self.ports.open(request, deadline).await;
+            let opened = opened.map_err(|_| Error::ProviderSilent)?;
+            if !opened.status.is_redirection() {
+                return Ok(opened);
+            }
+            let to = opened.headers.get(header::LOCATION);
+            let to = to.and_then(|to| to.to_str().ok());
+            let to = to.and_then(|to| Url::parse(&from).ok()?.join(to).ok());
+            let to = to.ok_or(Error::ProviderSilent)?;
+            let to = check_url(
+                to.as_str(),
+                &self.config.public_url,
+                self.config.allow_insecure_webhooks,
+            )
+            .map_err(|_| Error::ProviderSilent)?;
+            let mut next = Request::get(to);
+            if let Some(range) = range {
+                next = next.header(header::RANGE, range);
+            }
+            request = next.body(Bytes::new()).map_err(|_| Error::ProviderSilent)?;
+        }
+        Err(Error::ProviderSilent)
+    }
+
+    /// Takes in a file: the body of the request, or the one in it.
+    ///
+    /// 1. Where it starts, and what it says it is.
+    /// 2. Its row, which hands out nothing yet.
+    /// 3. The bytes, then the row again.
+    pub async fn take_media(
+        &self,
+        key: &Key,
+        content_type: &str,
+        filename: Option<String>,
+    ) -> Result<StoredMedia, Error> {
+        let body = self.ports.body().ok_or(Error::Internal)?;
+        match multipart::boundary(content_type) {
+            None => {
+                self.put_media(key, Box::pin(body), content_type, filename)
+                    .await
+            }
+            Some(boundary) => {
+                let file = multipart::file(Box::pin(body), &boundary).await?;
+                let name = file.filename.or(filename);
+                self.put_media(key, file.body, &file.mime_type, name).await
+            }
+        }
+    }
+
+    /// Takes in a file of the request that is being answered.
+    async fn put_media(
+        &self,
+        key: &Key,
+        body: Pieces,
+        mime_type: &str,
+        filename: Option<String>,
+    ) -> Result<StoredMedia, Error> {
+        if !self.ports.has_bucket() {
+            return Err(Error::NoBucket);
+        }
+        let now = self.now();
+        let id: MediaId = self.fresh(now);
+        let link = format!("{}{}", self.token(), self.token());
+        let put = media::put(
+            key.workspace_id,
+            id,
+            &link,
+            mime_type,
+            filename.as_deref(),
+            now,
+        );
+        self.batch(vec![put]).await?;
+        let place = place(key.workspace_id, id);
+        let size = self.ports.store(&place, mime_type, body, LARGEST).await?;
+        let stored = media::stored(
+            key.workspace_id,
+            id,
+            i64::try_from(size).unwrap_or(i64::MAX),
+            now,
+        );
+        self.batch(vec![stored]).await?;
+        Ok(StoredMedia {
+            id,
+            url: self.link_url(&link),
+            mime_type: mime_type.to_owned(),
+            filename,
+            size_bytes: size,
+            created_at: now,
+        })
+    }
+
+    pub(super) fn link_url(&self, link: &str) -> String {
+        format!("{}/media/{link}", self.config.public_url)
+    }
+
+    /// Where a file that customers sent is handed out.
+    pub(super) fn media_url(&self, id: MediaId) -> String {
+        format!("{}/v1/media/{id}", self.config.public_url)
+    }
+
+    /// When the files of what comes now are to be copied, if there is a bucket.
+    pub(super) fn copy_due_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.ports.has_bucket().then_some(now)
+    }
+
+    /// Hints at files that are to be copied.
+    pub(super) async fn push_copies(&self, files: Vec<(WorkspaceId, MediaId)>) {
+        let pushes: Vec<Push> = files
+            .into_iter()
+            .map(|(workspace, media)| Hint::Media { workspace, media }.push(0))
+            .collect();
+        self.push(Queue::Outbound, pushes).await;
+    }
+
+    /// Copies one file, if that is still to be done.
+    pub(super) async fn copy(
+        &self,
+        workspace: WorkspaceId,
+        id: MediaId,
+    ) -> Result<(), DatabaseError> {
+        let now = self.now();
+        let claim = media::claim_copy(workspace, id, now, again(now));
+        let rows = self.batch(vec![claim]).await?;
+        self.copy_claimed(next(&mut rows.into_iter())).await
+    }
+
+    /// Copies what is due and was not copied when it came.
+    pub(super) async fn copy_due(&self, limit: i64) -> Result<(), DatabaseError> {
+        if !self.ports.has_bucket() {
+            return Ok(());
+        }
+        let now = self.now();
+        let claim = media::claim_copies(now, again(now), limit);
+        let rows = self.batch(vec![claim]).await?;
+        self.copy_claimed(next(&mut rows.into_iter())).await
+    }
+
+    async fn copy_claimed(&self, rows: Rows) -> Result<(), DatabaseError> {
+        for row in rows.read::<MediaRow>()? {
+            let copied = self.copy_one(&row).await;
+            let now = self.now();
+            let statement = match copied {
+                Ok(size) => {
+                    let size = i64::try_from(size).unwrap_or(i64::MAX);
+                    media::stored(row.workspace_id, row.id, size, now)
+                }
+                // It is gone, or nobody may have it, or it was tried often enough.
+                Err(Error::NotFound { .. } | Error::ProviderRejected { .. } | Error::TooLarge) => {
+                    media::not_copied(row.workspace_id, row.id)
+                }
+                Err(_) if row.copies >= MOST_COPIES => media::not_copied(row.workspace_id, row.id),
+                Err(_) => continue,
+            };
+            self.batch(vec![statement]).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy_one(&self, row: &MediaRow) -> Result<u64, Error> {
+        if row
+            .size_bytes
+            .is_some_and(|size| u64::try_from(size).is_ok_and(|size| size > LARGEST))
+        {
+            return Err(Error::TooLarge);
+        }
+        let opened = self.from_provider(row, None).await?;
+        let told = opened.headers.get(header::CONTENT_TYPE);
+        let told = told.and_then(|value| value.to_str().ok());
+        let mime_type = row.mime_type.as_deref().or(told);
+        let mime_type = mime_type.unwrap_or("application/octet-stream").to_owned();
+        let place = row.place();
+        let body: Pieces = Box::pin(opened.stream);
+        Ok(self.ports.store(&place, &mime_type, body, LARGEST).await?)
+    }
+
+    /// Empties the bucket of what is kept no longer.
+    pub(super) async fn discard_media(
+        &self,
+        statement: crate::store::Statement,
+    ) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        struct Row {
+            workspace_id: WorkspaceId,
+            id: MediaId,
+        }
+        let rows = self.batch(vec![statement]).await?;
+        let rows: Vec<Row> = next(&mut rows.into_iter()).read()?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let places = rows.iter().map(|row| place(row.workspace_id, row.id));
+        self.ports.discard(places.collect()).await?;
+        let files: serde_json::Value = rows
+            .iter()
+            .map(|row| json!([row.workspace_id, row.id]))
+            .collect();
+        self.batch(media::discarded(&files)).await?;
+        Ok(())
+    }
+}
+
+/// When a copy that came to nothing is tried again.
+fn again(now: Timestamp) -> Timestamp {
+    now.plus_ms(10 * MINUTE_MS)
+}
+
+fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"))
+}
+
+/// What it means that a provider does not say where a file is.
+fn not_located(error: SendError) -> Error {
+    let refused = |reason: Reason| Error::ProviderRejected {
+        message: reason.message,
+        provider_code: reason.provider_code,
+    };
+    match error {
+        SendError::Rejected(_) => Error::not_found("media"),
+        SendError::Unclear(_) | SendError::Temporary(_) | SendError::Throttled { .. } => {
+            Error::ProviderSilent
+        }
+        SendError::Unauthorized(reason) => refused(reason),
+    }
+}

@@ -1,0 +1,172 @@
+//! Bodies on their way: handed on as they come, or read piece by piece. None is ever held
+//! whole.
+
+use super::wire;
+use crate::gateway::{Broken, NoAnswer, Opened, Pieces};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderMap, Request, Response, StatusCode};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use worker::js_sys::{Array, Promise, Uint8Array};
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::web_sys::{self, AbortController, AbortSignal, ReadableStream};
+
+/// No file takes longer.
+const LONGEST_MS: u32 = 5 * 60 * 1000;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = fetch)]
+    fn fetch_js(request: &web_sys::Request) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = timeout)]
+    fn abort_after(ms: u32) -> Result<AbortSignal, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = any)]
+    fn abort_with(signals: &Array) -> Result<AbortSignal, JsValue>;
+}
+
+/// A body that nobody has read from yet, or one that is being read.
+pub enum Stream {
+    Unread(Option<ReadableStream>),
+    Read(Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Broken>>>>),
+}
+
+impl Stream {
+    /// The runtime's own stream, if nothing was read from it: it is then handed on without
+    /// a byte of it coming here.
+    pub fn into_unread(self) -> Option<ReadableStream> {
+        match self {
+            Stream::Unread(stream) => stream,
+            Stream::Read(pieces) => readable(pieces),
+        }
+    }
+}
+
+impl futures_util::Stream for Stream {
+    type Item = Result<Bytes, Broken>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match &mut *self {
+                Stream::Read(pieces) => return pieces.as_mut().poll_next(context),
+                Stream::Unread(None) => return Poll::Ready(None),
+                Stream::Unread(unread) => {
+                    let pieces = match unread.take() {
+                        Some(stream) => pieces(stream),
+                        None => return Poll::Ready(None),
+                    };
+                    *self = Stream::Read(pieces);
+                }
+            }
+        }
+    }
+}
+
+fn pieces(stream: ReadableStream) -> Pieces {
+    let bytes = wasm_streams::ReadableStream::from_raw(stream).into_stream();
+    Box::pin(bytes.map(|piece| {
+        let piece: Uint8Array = piece
+            .ok()
+            .and_then(|piece| piece.dyn_into().ok())
+            .ok_or(Broken)?;
+        Ok(Bytes::from(piece.to_vec()))
+    }))
+}
+
+/// A body of ours as the runtime's stream.
+fn readable(pieces: Pieces) -> Option<ReadableStream> {
+    let pieces = pieces.map(|piece| match piece {
+        Ok(piece) => Ok(JsValue::from(Uint8Array::from(piece.as_ref()))),
+        Err(Broken) => Err(JsValue::from_str("the body broke off")),
+    });
+    Some(wasm_streams::ReadableStream::from_stream(pieces).into_raw())
+}
+
+/// Gives an answer as soon as its head is there.
+pub async fn open(request: Request<Bytes>, deadline_ms: u32) -> Result<Opened<Stream>, NoAnswer> {
+    let init = head(&request).map_err(|_| NoAnswer)?;
+    let raw = ask(&request.uri().to_string(), &init, deadline_ms).await?;
+    Ok(Opened {
+        status: StatusCode::from_u16(raw.status()).map_err(|_| NoAnswer)?,
+        headers: wire::headers(&raw.headers()),
+        stream: Stream::Unread(raw.body()),
+    })
+}
+
+/// Sends a body that is still on its way, and reads the answer.
+pub async fn upload(
+    request: Request<Bytes>,
+    body: Pieces,
+    length: Option<u64>,
+    deadline_ms: u32,
+) -> Result<Response<Bytes>, NoAnswer> {
+    const LONGEST_ANSWER: usize = 1024 * 1024;
+    let init = head(&request).map_err(|_| NoAnswer)?;
+    let body = readable(body).ok_or(NoAnswer)?;
+    let body = match length {
+        Some(length) => fixed(&body, length).map_err(|_| NoAnswer)?,
+        None => body,
+    };
+    init.set_body(body.as_ref());
+    let raw = ask(&request.uri().to_string(), &init, deadline_ms).await?;
+    let status = raw.status();
+    let headers: HeaderMap = wire::headers(&raw.headers());
+    let body = wire::read(raw.body(), LONGEST_ANSWER).await;
+    let mut response = Response::new(body.map_err(|_| NoAnswer)?);
+    *response.status_mut() = status.try_into().map_err(|_| NoAnswer)?;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// The same stream, of a length that is told beforehand.
+fn fixed(body: &ReadableStream, length: u64) -> Result<ReadableStream, JsValue> {
+    let length = u32::try_from(length).map_err(|_| JsValue::NULL)?;
+    let through = worker::worker_sys::FixedLengthStream::new(length)?;
+    let transform: &web_sys::TransformStream = through.unchecked_ref();
+    let readable = transform.readable();
+    // What breaks here breaks the request that reads the other end.
+    let piped = body.pipe_to(&transform.writable());
+    worker::wasm_bindgen_futures::spawn_local(async move {
+        let _ = JsFuture::from(piped).await;
+    });
+    Ok(readable)
+}
+
+fn head(request: &Request<Bytes>) -> Result<web_sys::RequestInit, JsValue> {
+    let init = web_sys::RequestInit::new();
+    init.set_method(request.method().as_str());
+    init.set_headers(wire::to_js(request.headers())?.as_ref());
+    init.set_redirect(web_sys::RequestRedirect::Manual);
+    Ok(init)
+}
+
+/// Makes a request that is given up where its answer does not begin by the deadline, and
+/// in any case after five minutes.
+async fn ask(
+    url: &str,
+    init: &web_sys::RequestInit,
+    deadline_ms: u32,
+) -> Result<web_sys::Response, NoAnswer> {
+    let controller = AbortController::new().map_err(|_| NoAnswer)?;
+    let longest = abort_after(LONGEST_MS).map_err(|_| NoAnswer)?;
+    let signals = Array::of2(&controller.signal(), &longest);
+    init.set_signal(Some(&abort_with(&signals).map_err(|_| NoAnswer)?));
+    let request = web_sys::Request::new_with_str_and_init(url, init).map_err(|_| NoAnswer)?;
+    let asked = JsFuture::from(fetch_js(&request).map_err(|_| NoAnswer)?);
+    let waited = super::timer::sleep(deadline_ms);
+    futures_util::pin_mut!(asked, waited);
+    match futures_util::future::select(asked, waited).await {
+        futures_util::future::Either::Left((answer, _)) => {
+            let answer = answer.map_err(|_| NoAnswer)?;
+            answer.dyn_into().map_err(|_| NoAnswer)
+        }
+        futures_util::future::Either::Right(_) => {
+            controller.abort();
+            Err(NoAnswer)
+        }
+    }
+}
