@@ -110,6 +110,7 @@ fn request(adapter: &dyn Adapter, channel: &Channel, content: &Content) -> Reque
         content,
         reply_to: None,
         actor: Actor::Bot,
+        uploaded: None,
         inbound_url: URL,
     };
     adapter.request(&origins(), &outbound).expect("a request")
@@ -263,6 +264,7 @@ fn a_channel_with_nobody_behind_it_calls_nobody_and_believes_nobody() {
             content: &text("Hi"),
             reply_to: None,
             actor: Actor::Bot,
+            uploaded: None,
             inbound_url: URL,
         };
         let refused = adapter.request(&origins(), &outbound);
@@ -312,6 +314,7 @@ fn an_origin_with_or_without_a_slash_is_the_same_origin() {
             content: &content,
             reply_to: None,
             actor: Actor::Bot,
+            uploaded: None,
             inbound_url: URL,
         };
         let slashed = Origins {
@@ -345,6 +348,7 @@ fn an_origin_or_a_token_that_cannot_be_is_a_refusal_and_no_panic() {
             content: &content,
             reply_to: None,
             actor: Actor::Bot,
+            uploaded: None,
             inbound_url: URL,
         };
         assert!(matches!(
@@ -897,6 +901,7 @@ fn every_send_fixture_becomes_the_request_its_golden_file_says() {
                             Some("human") => Actor::Human,
                             _ => Actor::Bot,
                         },
+                        uploaded: None,
                         inbound_url: URL,
                     };
                     written(&adapter.request(&origins(), &outbound).expect("a request"))

@@ -249,6 +249,7 @@ proptest! {
                         content: part,
                         reply_to,
                         actor: Actor::Human,
+                        uploaded: None,
                         inbound_url: "https://patchbay.test/inbound/x",
                     };
                     let request = adapter.request(&origins(), &outbound);

@@ -208,6 +208,7 @@ fn every_adapter_builds_its_request_and_reads_its_answer() {
             content: &content,
             reply_to: None,
             actor: Actor::Bot,
+            uploaded: None,
             inbound_url: "https://patchbay.test/inbound/x",
         };
         let request = adapter.request(&origins(), &outbound).expect("a request");

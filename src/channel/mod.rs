@@ -15,6 +15,7 @@ mod send_api;
 pub mod sign;
 mod sms;
 mod telegram;
+pub mod upload;
 mod webchat;
 mod whatsapp;
 
@@ -31,6 +32,7 @@ use http::{Request, Response};
 pub use profile::{Capability, Limit, Profile, Refused};
 use serde::Serialize;
 use serde_json::{Map, Value};
+pub use upload::{UploadFile, Uploads};
 
 /// Every adapter there is.
 pub static ADAPTERS: &[&dyn Adapter] = &[
@@ -101,6 +103,11 @@ pub trait Adapter: Sync {
 
     /// What the provider knows of fetching files that customers send.
     fn files(&self) -> Option<&'static dyn Files> {
+        None
+    }
+
+    /// What the provider knows of taking files over, where it does.
+    fn uploads(&self) -> Option<&'static dyn Uploads> {
         None
     }
 
@@ -297,6 +304,8 @@ pub struct Outbound<'a> {
     /// The provider's id of the message this one answers, or does something to.
     pub reply_to: Option<&'a str>,
     pub actor: Actor,
+    /// What the provider calls the content's file, where it was handed over before.
+    pub uploaded: Option<&'a str>,
     /// Where the provider posts to this channel.
     pub inbound_url: &'a str,
 }

@@ -53,6 +53,15 @@ pub enum Limit {
     Apart,
 }
 
+impl Limit {
+    /// Whether a kind of file, its parameters aside, is one of some, which may stand for a
+    /// family.
+    #[must_use]
+    pub fn is_one(kind: &str, some: &[&str]) -> bool {
+        is_one(kind, some)
+    }
+}
+
 /// Why a content cannot be sent on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {

@@ -3,12 +3,16 @@
 
 use super::profile::Limit::{Absent, Apart, Characters, Items};
 use super::profile::{Capability, Limit};
-use super::{Outbound, SendError, Split, lean, not_carried, nothing_to_mark};
+use super::upload::{Upload, UploadFile, form};
+use super::{Outbound, SendError, Split, lean, lenient, meta, not_carried, nothing_to_mark};
 use crate::model::content::{
     Button, Card, CardButton, CardButtonKind, Cards, Content, Interactive, InteractiveKind,
     LIKE_HEART, List, Media,
 };
 use crate::model::message::Actor;
+use crate::model::time::DAY_MS;
+use bytes::Bytes;
+use http::Response;
 use serde_json::{Value, json};
 
 /// The longest text of a template of buttons.
@@ -129,7 +133,7 @@ pub fn body(send: &Outbound<'_>) -> Result<Value, SendError> {
         "recipient": recipient,
         "messaging_type": messaging_type,
         "tag": tag,
-        "message": message(send.content)?,
+        "message": message(send)?,
         "reply_to": send.reply_to.map(|mid| json!({ "mid": mid })),
     })))
 }
@@ -174,17 +178,18 @@ fn reaction_name(emoji: &str) -> Option<&'static str> {
     })
 }
 
-fn message(content: &Content) -> Result<Value, SendError> {
+fn message(send: &Outbound<'_>) -> Result<Value, SendError> {
+    let content = send.content;
     Ok(match content {
         Content::Text(text) => json!({ "text": text.text }),
-        Content::Image(media) => file("image", media),
-        Content::Video(media) => file("video", media),
-        Content::Audio(media) => file("audio", media),
-        Content::Document(media) => file("file", media),
+        Content::Image(media) => file("image", send, media),
+        Content::Video(media) => file("video", send, media),
+        Content::Audio(media) => file("audio", send, media),
+        Content::Document(media) => file("file", send, media),
         Content::Sticker(media) if media.url == LIKE_HEART => {
             json!({ "attachment": { "type": LIKE_HEART } })
         }
-        Content::Sticker(media) => file("image", media),
+        Content::Sticker(media) => file("image", send, media),
         Content::Interactive(interactive) => match interactive.kind {
             InteractiveKind::Buttons => buttons(interactive),
             InteractiveKind::CtaUrl => {
@@ -210,9 +215,59 @@ fn message(content: &Content) -> Result<Value, SendError> {
     })
 }
 
-fn file(kind: &str, media: &Media) -> Value {
-    json!({ "attachment": { "type": kind, "payload": { "url": media.url } } })
+fn file(kind: &str, send: &Outbound<'_>, media: &Media) -> Value {
+    let payload = match send.uploaded {
+        Some(id) => json!({ "attachment_id": id }),
+        None => json!({ "url": media.url }),
+    };
+    json!({ "attachment": { "type": kind, "payload": payload } })
 }
+
+/// Files that are handed over before they are sent.
+/// <https://developers.facebook.com/docs/messenger-platform/reference/attachment-upload-api>
+pub fn upload(
+    url: &str,
+    send: &Outbound<'_>,
+    file: &UploadFile<'_>,
+    boundary: &str,
+) -> Result<Upload, SendError> {
+    let kind = match send.content {
+        Content::Image(_) | Content::Sticker(_) => "image",
+        Content::Video(_) => "video",
+        Content::Audio(_) => "audio",
+        Content::Document(_) => "file",
+        Content::Text(_)
+        | Content::Location(_)
+        | Content::Contacts(_)
+        | Content::Interactive(_)
+        | Content::Cards(_)
+        | Content::Template(_)
+        | Content::Reaction(_)
+        | Content::MarkSeen(_)
+        | Content::Typing(_)
+        | Content::PaymentRequest(_)
+        | Content::OrderStatus(_)
+        | Content::Reply(_)
+        | Content::Unsupported(_) => return Err(not_carried(send.content)),
+    };
+    let attachment = json!({ "type": kind, "payload": { "is_reusable": true } });
+    let message = json!({ "attachment": attachment }).to_string();
+    let bearer = format!("Bearer {}", send.channel.credentials.get("accessToken"));
+    let fields = [("message", message.as_str())];
+    form(url, Some(&bearer), &fields, "filedata", file, boundary)
+}
+
+/// Reads the complete answer to `upload`.
+pub fn uploaded(response: &Response<Bytes>) -> Result<String, SendError> {
+    if !response.status().is_success() {
+        return Err(meta::error(response));
+    }
+    let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    lenient::text(body.get("attachment_id")).ok_or_else(|| meta::error(response))
+}
+
+/// Meta does not say how long it keeps them.
+pub const KEPT_MS: i64 = 29 * DAY_MS;
 
 /// Up to three with a short text are a template, which stays; more, or below a longer text,
 /// are quick replies, which go once one is tapped.

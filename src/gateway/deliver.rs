@@ -6,6 +6,7 @@ use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
 use super::receive::LONGEST_ID;
 use super::settle::Parked;
+use super::upload::Prepared;
 use super::word::{Sent, Word};
 use super::{Gateway, Ports, Push, Queue, next};
 use crate::channel::{Outbound, SendError, adapter};
@@ -289,15 +290,22 @@ impl<P: Ports> Gateway<P> {
         if channel.credentials.0.is_empty() && !adapter.credential_names().is_empty() {
             return Attempted::ChannelWaits;
         }
-        let outbound = Outbound {
+        let mut outbound = Outbound {
             message_id: job.id,
             channel: &channel,
             to: &job.address,
             content: &content,
             reply_to: job.reply_to.as_deref(),
             actor: job.actor.unwrap_or_default(),
+            uploaded: None,
             inbound_url: &self.inbound_url(channel.id),
         };
+        let prepared = match self.prepare(adapter, &outbound, job.attempt).await {
+            Prepared::Nothing => None,
+            Prepared::Uploaded(id) => Some(id),
+            Prepared::Over(attempted) => return attempted,
+        };
+        outbound.uploaded = prepared.as_deref();
         let request = match adapter.request(&self.config.origins, &outbound) {
             Ok(request) => request,
             Err(error) => return Attempted::Refused(error),

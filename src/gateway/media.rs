@@ -8,6 +8,7 @@ use super::{Error, Gateway, Opened, Pieces, Ports, Push, Queue, next};
 use crate::channel::{FileRef, Reason, SendError, adapter};
 use crate::model::access::Key;
 use crate::model::channel::Channel;
+use crate::model::content::Content;
 use crate::model::id::{ChannelId, MediaId, WorkspaceId};
 use crate::model::time::{MINUTE_MS, Timestamp};
 use crate::store::media;
@@ -42,7 +43,7 @@ pub(super) struct MediaRow {
 
 impl MediaRow {
     /// Under which the bucket holds it.
-    fn place(&self) -> String {
+    pub fn place(&self) -> String {
         place(self.workspace_id, self.id)
     }
 }
@@ -288,6 +289,48 @@ impl<P: Ports> Gateway<P> {
             size_bytes: size,
             created_at: now,
         })
+    }
+
+    /// Puts the links of files that clients put here in the place of their ids.
+    pub(super) async fn link_files(
+        &self,
+        workspace: WorkspaceId,
+        content: &mut Content,
+    ) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        struct Row {
+            id: MediaId,
+            link: String,
+            mime_type: Option<String>,
+            filename: Option<String>,
+        }
+        let named: Vec<MediaId> = content
+            .files_mut()
+            .into_iter()
+            .filter_map(|(_, url)| MediaId::parse(url))
+            .collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        let rows = self.batch(vec![media::links(workspace, &named)]).await?;
+        let rows: Vec<Row> = next(&mut rows.into_iter()).read()?;
+        for (pointer, url) in content.files_mut() {
+            let Some(id) = MediaId::parse(url) else {
+                continue;
+            };
+            let row = rows.iter().find(|row| row.id == id);
+            let row = row.ok_or_else(|| Error::NotFound {
+                what: "media",
+                pointer: Some(format!("/content{pointer}")),
+            })?;
+            *url = self.link_url(&row.link);
+        }
+        // What is known of a file need not be said again.
+        if let (Some(media), [only]) = (content.media_mut(), rows.as_slice()) {
+            media.mime_type = media.mime_type.take().or(only.mime_type.clone());
+            media.filename = media.filename.take().or(only.filename.clone());
+        }
+        Ok(())
     }
 
     pub(super) fn link_url(&self, link: &str) -> String {

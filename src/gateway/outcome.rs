@@ -140,7 +140,7 @@ fn backoff_ms(base: i64, situation: Situation) -> i64 {
     wait - spread + spread * 2 * i64::from(situation.jitter) / 255
 }
 
-fn ours(code: &'static str, message: &str) -> Reason {
+pub(super) fn ours(code: &'static str, message: &str) -> Reason {
     Reason {
         code,
         provider_code: None,

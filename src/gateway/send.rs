@@ -5,6 +5,7 @@ use super::compose::{Composed, compose};
 use super::deliver::Hint;
 use super::keys::Freshness;
 use super::recipient::{Recipient, Resolved, Sender, To};
+use super::upload::says_upload;
 use super::word::{Sent, Word};
 use super::{Error, Gateway, Ports, next};
 use crate::channel::{Adapter, adapter};
@@ -86,6 +87,12 @@ pub enum Pace {
     Queued,
     /// Before the answer, where nothing stands in its way.
     Now,
+}
+
+impl Pace {
+    fn unless(self, takes_long: bool) -> Self {
+        if takes_long { Pace::Queued } else { self }
+    }
 }
 
 /// What makes two requests the same request.
@@ -179,7 +186,7 @@ impl<P: Ports> Gateway<P> {
         pace: Pace,
     ) -> Result<Accepted, Error> {
         let now = self.now();
-        let send = match send {
+        let mut send = match send {
             Ok(send) => send,
             Err(refusal) => {
                 let key = self.authenticate(secret, Freshness::Remembered).await?;
@@ -191,6 +198,8 @@ impl<P: Ports> Gateway<P> {
         loop {
             let (key, resolved) = self.resolve(secret, &send, is_fresh, now).await?;
             may_send_this(&key, &send)?;
+            self.link_drafted(key.workspace_id, &mut send.content)
+                .await?;
             let adapter = adapter_of(&resolved.channel)?;
             let composed = match compose(adapter, &resolved, &send, now) {
                 // What a template is not may be out of date; what it is, the batch guards.
@@ -202,8 +211,11 @@ impl<P: Ports> Gateway<P> {
                 }
                 composed => composed?,
             };
+            // What takes long is not waited for.
+            let mode = resolved.channel.settings.media;
+            let is_uploaded = composed.contents.iter().any(|it| says_upload(it, mode));
             let accept = self.plan(&key, &resolved, adapter, &send, composed, idempotency, now)?;
-            match self.accept(&accept, pace).await? {
+            match self.accept(&accept, pace.unless(is_uploaded)).await? {
                 Decision::Accepted(accepted) => {
                     self.memory.keep_conversation(
                         accept.workspace_id,
@@ -229,6 +241,23 @@ impl<P: Ports> Gateway<P> {
                 }
                 Decision::PlanChanged => return Err(Error::Unavailable),
             }
+        }
+    }
+
+    pub(super) async fn link_drafted(
+        &self,
+        workspace: WorkspaceId,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        match draft {
+            Draft::Content(content) => self.link_files(workspace, content).await,
+            Draft::Several(contents) => {
+                for content in contents {
+                    self.link_files(workspace, content).await?;
+                }
+                Ok(())
+            }
+            Draft::Template(_) => Ok(()),
         }
     }
 

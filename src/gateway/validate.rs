@@ -49,6 +49,11 @@ impl<P: Ports> Gateway<P> {
             Err(problem) => return Ok(Validation::refused(problem)),
         };
         may_send_this(&key, &send)?;
+        let mut send = send;
+        let linked = self.link_drafted(key.workspace_id, &mut send.content).await;
+        if let Err(problem) = linked {
+            return Ok(Validation::refused(problem));
+        }
         let adapter = adapter_of(&resolved.channel)?;
         let mut validation = Validation::default();
         let composed = compose(adapter, &resolved, &send, now).unwrap_or_else(|problem| {

@@ -1,5 +1,6 @@
 //! Connected senders.
 
+use super::content::MediaMode;
 use super::id::{ChannelId, WorkspaceId};
 use super::time::{self, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,9 @@ pub struct Settings {
     /// Refuse free-form content outside the provider's service window.
     pub enforce_window: bool,
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// How the provider gets files whose messages do not say it.
+    #[serde(skip_serializing_if = "is_link")]
+    pub media: MediaMode,
     /// The language of a template that is sent without one, such as `pt_BR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_language: Option<String>,
@@ -88,6 +92,10 @@ pub struct Settings {
     /// Web chat: whether every visitor must prove who they are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub require_identity: bool,
+}
+
+fn is_link(mode: &MediaMode) -> bool {
+    *mode == MediaMode::Link
 }
 
 /// Meta's two ways to Instagram.
@@ -106,6 +114,7 @@ impl Default for Settings {
         Self {
             enforce_window: true,
             on_unknown_outcome: OnUnknownOutcome::Hold,
+            media: MediaMode::Link,
             default_language: None,
             login: None,
             allowed_origins: vec![],

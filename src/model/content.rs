@@ -80,6 +80,9 @@ pub struct Media {
     /// Audio only: whether it is a voice note.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub voice: bool,
+    /// How the provider gets it; `None` leaves it to the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaMode>,
     /// Inbound only: where we hand it out, with an API key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_url: Option<String>,
@@ -88,6 +91,17 @@ pub struct Media {
     pub sha256: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<i64>,
+}
+
+/// How a provider gets a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaMode {
+    /// It fetches it itself.
+    #[default]
+    Link,
+    /// We fetch it, look at it, and hand it over.
+    Upload,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -315,6 +329,43 @@ impl Content {
             Some(media)
         } else {
             None
+        }
+    }
+
+    /// Every address of a file in it, with where it stands.
+    pub fn files_mut(&mut self) -> Vec<(String, &mut String)> {
+        match self {
+            Content::Image(media)
+            | Content::Video(media)
+            | Content::Audio(media)
+            | Content::Document(media)
+            | Content::Sticker(media) => vec![("/url".to_owned(), &mut media.url)],
+            Content::Interactive(interactive) => {
+                let header = interactive.header.as_mut();
+                let url = header.and_then(|header| header.url.as_mut());
+                url.map(|url| ("/header/url".to_owned(), url))
+                    .into_iter()
+                    .collect()
+            }
+            Content::Cards(cards) => {
+                let cards = cards.cards.iter_mut().enumerate();
+                let images = cards.filter_map(|(at, card)| {
+                    let url = card.image_url.as_mut()?;
+                    Some((format!("/cards/{at}/imageUrl"), url))
+                });
+                images.collect()
+            }
+            Content::Text(_)
+            | Content::Location(_)
+            | Content::Contacts(_)
+            | Content::Template(_)
+            | Content::Reaction(_)
+            | Content::MarkSeen(_)
+            | Content::Typing(_)
+            | Content::PaymentRequest(_)
+            | Content::OrderStatus(_)
+            | Content::Reply(_)
+            | Content::Unsupported(_) => vec![],
         }
     }
 

@@ -101,6 +101,20 @@ pub fn claimed(candidates: &Candidates, token: &str) -> Statement {
     )
 }
 
+/// Gives the sender of a message more time, if it is still the one that claimed it.
+pub fn extend_lease(
+    workspace: WorkspaceId,
+    message: MessageId,
+    attempt: i64,
+    until: Timestamp,
+) -> Statement {
+    Statement::new(
+        "UPDATE message SET lease_until = ?4
+         WHERE workspace_id = ?1 AND id = ?2 AND attempt = ?3 AND status = 'sending'",
+        values![workspace, message, attempt, until],
+    )
+}
+
 /// One row if a conversation has a message that is due.
 pub fn waits(conversation: ConversationId, now: Timestamp) -> Statement {
     Statement::new(

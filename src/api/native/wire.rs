@@ -4,16 +4,16 @@ use crate::api::reading::{Name, Named, given, read, refuse_unbuilt, take};
 use crate::api::{content, problem};
 use crate::channel::Invalid;
 use crate::gateway::{
-    ChannelPatch, ConnectChannel, ContactPatch, ConversationPatch, Error, IssuedKey as Issued,
-    NewApiKey, NewContact, NewSubscriber, NewTemplate, Recipient, Segments, Send, Sender,
-    TemplatePatch, Validation, is_credential,
+    ChannelPatch, ConnectChannel, ContactPatch, ConversationPatch, Draft, Error,
+    IssuedKey as Issued, NewApiKey, NewContact, NewSubscriber, NewTemplate, Recipient, Segments,
+    Send, Sender, TemplatePatch, Validation, is_credential,
 };
 use crate::model::access::{Environment, Scope};
 use crate::model::channel::{
     ChannelKind, ChannelStatus, Credentials, InstagramLogin, OnUnknownOutcome, Settings,
 };
 use crate::model::contact::{Identity, IdentityKind};
-use crate::model::content::Content;
+use crate::model::content::{Content, MediaMode};
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::event::{EventType, NOT_EMITTED, Style};
 use crate::model::id::{ChannelId, KeyId, MessageId};
@@ -91,6 +91,7 @@ impl From<Issued> for IssuedKey {
 struct SettingsPatch {
     enforce_window: Option<bool>,
     on_unknown_outcome: Option<Named<OnUnknownOutcome>>,
+    media: Option<Named<MediaMode>>,
     #[serde(default, deserialize_with = "given")]
     default_language: Option<Option<Name>>,
     login: Option<Named<InstagramLogin>>,
@@ -150,6 +151,7 @@ impl SettingsPatch {
             on_unknown_outcome: self
                 .on_unknown_outcome
                 .map_or(settings.on_unknown_outcome, |named| named.0),
+            media: self.media.map_or(settings.media, |named| named.0),
             default_language: self
                 .default_language
                 .map_or(settings.default_language, |name| name.map(|name| name.0)),
@@ -180,6 +182,7 @@ impl SettingsPatch {
             "onUnknownOutcome",
             self.on_unknown_outcome.map(|named| json!(named.0)),
         );
+        put("media", self.media.map(|named| json!(named.0)));
         put("defaultLanguage", name(self.default_language));
         put("login", self.login.map(|named| json!(named.0)));
         put(
@@ -460,13 +463,21 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         expires_at: Option<Timestamp>,
         metadata: Option<serde_json::Map<String, Value>>,
         actor: Option<Named<Actor>>,
+        media: Option<Named<MediaMode>>,
         on_unsupported: Option<String>,
         client_message_id: Option<String>,
     }
     let given = take(&mut json, "content");
     refuse_unbuilt(&json, "", &["scheduledAt"])?;
     let wire: Wire = read(json, "")?;
-    let content = content::draft(given)?;
+    let mut content = content::draft(given)?;
+    // It may also stand in the content.
+    if let (Some(mode), Draft::Content(content)) = (wire.media, &mut content) {
+        let media = content
+            .media_mut()
+            .ok_or_else(|| Error::invalid("/media", "is for contents that are a file"))?;
+        media.media = Some(mode.0);
+    }
     match wire.on_unsupported.as_deref() {
         None | Some("reject") => {}
         Some("adapt") => {

@@ -3,6 +3,7 @@
 
 mod profile;
 
+use super::upload::{Upload, UploadFile};
 use super::{
     Entry, Invalid, Origins, Outbound, Profile, SendError, Split, Unverified, attachments, join,
     messaging, meta, post_json, send_api,
@@ -14,6 +15,31 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 pub struct Adapter;
+
+struct Uploads;
+
+impl super::Uploads for Uploads {
+    fn upload(
+        &self,
+        origins: &Origins,
+        send: &Outbound<'_>,
+        file: &UploadFile<'_>,
+        boundary: &str,
+    ) -> Result<Upload, SendError> {
+        let account = send.channel.credentials.get("pageId");
+        let path = format!("{account}/message_attachments");
+        let url = join(&origins.graph, &path);
+        send_api::upload(&url, send, file, boundary)
+    }
+
+    fn uploaded(&self, response: &Response<Bytes>) -> Result<String, SendError> {
+        send_api::uploaded(response)
+    }
+
+    fn kept_ms(&self) -> i64 {
+        send_api::KEPT_MS
+    }
+}
 
 impl super::Adapter for Adapter {
     fn kind(&self) -> ChannelKind {
@@ -67,6 +93,10 @@ impl super::Adapter for Adapter {
 
     fn files(&self) -> Option<&'static dyn super::Files> {
         Some(&attachments::Files)
+    }
+
+    fn uploads(&self) -> Option<&'static dyn super::Uploads> {
+        Some(&Uploads)
     }
 
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {

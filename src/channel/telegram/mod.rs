@@ -4,6 +4,7 @@ mod files;
 mod profile;
 mod said;
 mod send;
+mod uploads;
 mod vcard;
 mod wire;
 
@@ -108,6 +109,10 @@ impl super::Adapter for Adapter {
 
     fn files(&self) -> Option<&'static dyn super::Files> {
         Some(&files::Files)
+    }
+
+    fn uploads(&self) -> Option<&'static dyn super::Uploads> {
+        Some(&uploads::Uploads)
     }
 
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {

@@ -58,7 +58,7 @@ pub fn split(content: &Content) -> Option<Split> {
 /// The method that sends a message, or makes a sign.
 pub fn method(send: &Outbound<'_>) -> Result<Method, SendError> {
     let refers_to = send.reply_to.and_then(message_number);
-    let (name, own) = own(send.content, refers_to)?;
+    let (name, own) = own(send.content, send.uploaded, refers_to)?;
     let address = send.to.0.as_str();
     let chat: Option<i64> = address.parse().ok();
     let mut parameters = Map::new();
@@ -85,7 +85,11 @@ fn message_number(id: &str) -> Option<i64> {
     id.rsplit(':').next()?.parse().ok()
 }
 
-fn own(content: &Content, refers_to: Option<i64>) -> Result<(&'static str, Value), SendError> {
+fn own(
+    content: &Content,
+    uploaded: Option<&str>,
+    refers_to: Option<i64>,
+) -> Result<(&'static str, Value), SendError> {
     Ok(match content {
         Content::Text(text) => {
             let preview = text
@@ -96,12 +100,12 @@ fn own(content: &Content, refers_to: Option<i64>) -> Result<(&'static str, Value
                 json!({ "text": text.text, "link_preview_options": preview }),
             )
         }
-        Content::Image(media) => ("sendPhoto", file("photo", media)),
-        Content::Video(media) => ("sendVideo", file("video", media)),
-        Content::Audio(media) if media.voice => ("sendVoice", file("voice", media)),
-        Content::Audio(media) => ("sendAudio", file("audio", media)),
-        Content::Document(media) => ("sendDocument", file("document", media)),
-        Content::Sticker(media) => ("sendSticker", file("sticker", media)),
+        Content::Image(media) => ("sendPhoto", file("photo", uploaded, media)),
+        Content::Video(media) => ("sendVideo", file("video", uploaded, media)),
+        Content::Audio(media) if media.voice => ("sendVoice", file("voice", uploaded, media)),
+        Content::Audio(media) => ("sendAudio", file("audio", uploaded, media)),
+        Content::Document(media) => ("sendDocument", file("document", uploaded, media)),
+        Content::Sticker(media) => ("sendSticker", file("sticker", uploaded, media)),
         Content::Location(location) => {
             // A venue has both; what is one of them stands for the other.
             let (name, address) = (location.name.as_ref(), location.address.as_ref());
@@ -152,8 +156,8 @@ fn own(content: &Content, refers_to: Option<i64>) -> Result<(&'static str, Value
     })
 }
 
-fn file(kind: &str, media: &Media) -> Value {
-    json!({ kind: media.url, "caption": media.caption })
+fn file(kind: &str, uploaded: Option<&str>, media: &Media) -> Value {
+    json!({ kind: uploaded.unwrap_or(&media.url), "caption": media.caption })
 }
 
 fn contact(card: &ContactCard) -> Value {

@@ -70,11 +70,11 @@ fn said(send: &Outbound<'_>, content: &Content) -> Result<(&'static str, Value),
             let preview = text.preview_url.unwrap_or(false);
             ("text", json!({ "body": text.text, "preview_url": preview }))
         }
-        Content::Image(media) => ("image", file(media)),
-        Content::Video(media) => ("video", file(media)),
-        Content::Audio(media) => ("audio", file(media)),
-        Content::Document(media) => ("document", file(media)),
-        Content::Sticker(media) => ("sticker", file(media)),
+        Content::Image(media) => ("image", file(send, media)),
+        Content::Video(media) => ("video", file(send, media)),
+        Content::Audio(media) => ("audio", file(send, media)),
+        Content::Document(media) => ("document", file(send, media)),
+        Content::Sticker(media) => ("sticker", file(send, media)),
         Content::Location(location) => (
             "location",
             json!({
@@ -114,9 +114,10 @@ fn said(send: &Outbound<'_>, content: &Content) -> Result<(&'static str, Value),
     Ok((said.0, lean(said.1)))
 }
 
-fn file(media: &Media) -> Value {
+fn file(send: &Outbound<'_>, media: &Media) -> Value {
+    let link = send.uploaded.is_none().then_some(&media.url);
     json!({
-        "link": media.url, "caption": media.caption, "filename": media.filename,
+        "id": send.uploaded, "link": link, "caption": media.caption, "filename": media.filename,
         "voice": media.voice.then_some(true),
     })
 }

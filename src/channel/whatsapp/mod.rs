@@ -9,6 +9,7 @@ mod report;
 mod said;
 mod submit;
 mod template;
+mod uploads;
 mod wire;
 
 use super::{
@@ -104,6 +105,10 @@ impl super::Adapter for Adapter {
 
     fn files(&self) -> Option<&'static dyn super::Files> {
         Some(&files::Files)
+    }
+
+    fn uploads(&self) -> Option<&'static dyn super::Uploads> {
+        Some(&uploads::Uploads)
     }
 
     fn request(&self, origins: &Origins, send: &Outbound<'_>) -> Result<Request<Bytes>, SendError> {

@@ -1,0 +1,300 @@
+//! Handing a file over to the provider before its message, or with it: fetched once, looked
+//! at, and streamed on.
+
+use super::guard::check_url;
+use super::outcome::{Attempted, no_answer, ours};
+use super::{Broken, Gateway, Opened, Pieces, Ports, sniff};
+use crate::channel::{Adapter, Limit, Outbound, SendError, UploadFile, Uploads};
+use crate::model::content::{Content, Media, MediaMode};
+use crate::model::time::{MINUTE_MS, Timestamp};
+use crate::store::{Rows, media, outbox};
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use http::{Request, StatusCode, header};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+/// What was done before a send.
+pub(super) enum Prepared {
+    Nothing,
+    /// What the provider calls the file.
+    Uploaded(String),
+    /// The message is sent with its file, or cannot be.
+    Over(Attempted),
+}
+
+/// Longer than any file takes.
+const LEASE_MS: i64 = 6 * MINUTE_MS;
+const LONGEST_MS: u32 = 5 * 60 * 1000;
+/// As much as tells what a file is.
+const LOOKED_AT: usize = 512;
+
+/// A file that is open and looked at.
+struct Checked {
+    mime_type: String,
+    length: Option<u64>,
+    body: Pieces,
+}
+
+impl<P: Ports> Gateway<P> {
+    /// Hands over the file of a message, where that is asked for.
+    ///
+    /// 1. What the provider was given before, if it still keeps it.
+    /// 2. More time: a large file takes longer than a send.
+    /// 3. The file, whose kind and size must be ones that the provider takes.
+    /// 4. The upload, and what the provider calls it from now on.
+    ///
+    /// Until the last step nothing was sent: what goes wrong is tried again.
+    pub(super) async fn prepare(
+        &self,
+        adapter: &dyn Adapter,
+        send: &Outbound<'_>,
+        attempt: i64,
+    ) -> Prepared {
+        let Some(media) = send.content.media().filter(|media| is_wanted(send, media)) else {
+            return Prepared::Nothing;
+        };
+        let Some(uploads) = adapter.uploads() else {
+            return Prepared::Nothing;
+        };
+        match self.hand_over(adapter, uploads, send, media, attempt).await {
+            Ok(prepared) => prepared,
+            Err(error) => Prepared::Over(Attempted::Refused(error)),
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        adapter: &dyn Adapter,
+        uploads: &dyn Uploads,
+        send: &Outbound<'_>,
+        media: &Media,
+        attempt: i64,
+    ) -> Result<Prepared, SendError> {
+        #[derive(Deserialize)]
+        struct Row {
+            provider_id: String,
+        }
+        let now = self.now();
+        let channel = send.channel;
+        let kind = send.content.kind();
+        let source = hex::encode(Sha256::digest(format!("{kind} {}", media.url)));
+        let batch = vec![
+            media::uploaded(channel.id, &source, now),
+            outbox::extend_lease(
+                channel.workspace_id,
+                send.message_id,
+                attempt,
+                now.plus_ms(LEASE_MS),
+            ),
+        ];
+        let rows = self.batch(batch).await.map_err(|_| silent())?;
+        let known = rows.into_iter().next().and_then(|rows| row::<Row>(rows));
+        if let Some(known) = known {
+            return Ok(Prepared::Uploaded(known.provider_id));
+        }
+        let limit = adapter.profile().limit(kind, "url");
+        let checked = self.fetch_file(media, limit).await?;
+        let boundary = format!("patchbay-{}", self.token());
+        let filename = media.filename.clone();
+        let filename = filename.unwrap_or_else(|| sniff::named(kind, &checked.mime_type));
+        let file = UploadFile {
+            mime_type: &checked.mime_type,
+            filename: &filename,
+        };
+        let upload = uploads.upload(&self.config.origins, send, &file, &boundary)?;
+        let framing = (upload.before.len() + upload.after.len()) as u64;
+        let length = checked.length.map(|length| length + framing);
+        let around = |bytes: Bytes| stream::iter([Ok::<Bytes, Broken>(bytes)]);
+        let body: Pieces = Box::pin(
+            around(upload.before)
+                .chain(checked.body)
+                .chain(around(upload.after)),
+        );
+        let answer = self
+            .ports
+            .upload(upload.request, body, length, LONGEST_MS)
+            .await;
+        let Ok(answer) = answer else {
+            return Err(if uploads.sends() {
+                no_answer()
+            } else {
+                silent()
+            });
+        };
+        if uploads.sends() {
+            let accepted = adapter.accepted(&answer)?;
+            if let Ok(id) = uploads.uploaded(&answer) {
+                self.keep_upload(send, uploads, &source, &id, now).await;
+            }
+            return Ok(Prepared::Over(Attempted::Accepted {
+                provider_message_id: accepted,
+            }));
+        }
+        // No message was sent yet, whatever the answer.
+        let id = uploads.uploaded(&answer).map_err(|error| match error {
+            SendError::Unclear(reason) => SendError::Temporary(reason),
+            SendError::Throttled { .. }
+            | SendError::Temporary(_)
+            | SendError::Unauthorized(_)
+            | SendError::Rejected(_) => error,
+        })?;
+        self.keep_upload(send, uploads, &source, &id, now).await;
+        Ok(Prepared::Uploaded(id))
+    }
+
+    async fn keep_upload(
+        &self,
+        send: &Outbound<'_>,
+        uploads: &dyn Uploads,
+        source: &str,
+        id: &str,
+        now: Timestamp,
+    ) {
+        let channel = send.channel;
+        let until = now.plus_ms(uploads.kept_ms());
+        let keep = media::keep_upload(channel.workspace_id, channel.id, source, id, until);
+        // What is not kept is uploaded again.
+        let _ = self.batch(vec![keep]).await;
+    }
+
+    /// Opens the file of a message: one that a client put here, or one on the public web.
+    async fn fetch_file(&self, media: &Media, limit: Option<Limit>) -> Result<Checked, SendError> {
+        let opened = match self.own_file(&media.url).await? {
+            Some(opened) => opened,
+            None => self.public_file(&media.url).await?,
+        };
+        match opened.status {
+            StatusCode::OK => {}
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                return Err(silent());
+            }
+            status => {
+                let message = format!("The file's host answered HTTP {}.", status.as_u16());
+                return Err(refused(&message));
+            }
+        }
+        let header = |name| {
+            opened
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let is_encoded = header(header::CONTENT_ENCODING).is_some_and(|it| it != "identity");
+        let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let length: Option<u64> = length.filter(|_| !is_encoded);
+        let told = header(header::CONTENT_TYPE).unwrap_or("").to_owned();
+        let most = match limit {
+            Some(Limit::File { most_bytes, .. }) => most_bytes,
+            _ => super::LARGEST,
+        };
+        if length.is_some_and(|length| length > most) {
+            return Err(too_large(most));
+        }
+        let (head, body) = peek(Box::pin(opened.stream)).await.ok_or_else(silent)?;
+        let given = media.mime_type.as_deref();
+        let mime_type = sniff::mime_type(&head, given, &told).map_err(|it| refused(&it))?;
+        if let Some(Limit::File { mime_types, .. }) = limit
+            && !Limit::is_one(&mime_type, mime_types)
+        {
+            let message = format!(
+                "The file is {mime_type}; the channel takes {}.",
+                mime_types.join(", ")
+            );
+            return Err(refused(&message));
+        }
+        Ok(Checked {
+            mime_type,
+            length,
+            body: limited(body, most),
+        })
+    }
+
+    /// A file of the bucket, by its link.
+    async fn own_file(&self, url: &str) -> Result<Option<Opened<P::Stream>>, SendError> {
+        let own = format!("{}/media/", self.config.public_url);
+        let Some(link) = url.strip_prefix(&own) else {
+            return Ok(None);
+        };
+        let rows = self.batch(vec![media::by_link(link)]).await;
+        let rows = rows.map_err(|_| silent())?.into_iter().next();
+        let row = rows.and_then(row::<super::media::MediaRow>);
+        let row = row.ok_or_else(|| refused("The file is not stored here any more."))?;
+        let opened = self.ports.open_stored(&row.place(), None).await;
+        opened.map_err(|_| silent())?.map_or_else(
+            || Err(refused("The file is not stored here any more.")),
+            |opened| Ok(Some(opened)),
+        )
+    }
+
+    async fn public_file(&self, url: &str) -> Result<Opened<P::Stream>, SendError> {
+        let url = check_url(
+            url,
+            &self.config.public_url,
+            self.config.allow_insecure_webhooks,
+        )
+        .map_err(|wrong| refused(&format!("The file's address {wrong}.")))?;
+        let request = Request::get(url).body(Bytes::new());
+        let request = request.map_err(|_| refused("The file's address is none."))?;
+        self.follow(request).await.map_err(|_| silent())
+    }
+}
+
+/// Whether a file is to be handed over rather than fetched by the provider.
+pub(super) fn is_wanted(send: &Outbound<'_>, media: &Media) -> bool {
+    let mode = media.media.unwrap_or(send.channel.settings.media);
+    mode == MediaMode::Upload && send.uploaded.is_none()
+}
+
+/// The same before there is a channel to be asked: whether the content says so.
+pub(super) fn says_upload(content: &Content, otherwise: MediaMode) -> bool {
+    let media = content.media();
+    media.is_some_and(|media| media.media.unwrap_or(otherwise) == MediaMode::Upload)
+}
+
+fn row<T: serde::de::DeserializeOwned>(rows: Rows) -> Option<T> {
+    rows.first().ok()?
+}
+
+/// The beginning of a body, and all of it; `None` where it breaks off.
+async fn peek(mut body: Pieces) -> Option<(Bytes, Pieces)> {
+    let mut head = BytesMut::new();
+    while head.len() < LOOKED_AT {
+        match body.next().await {
+            Some(Ok(piece)) => head.extend_from_slice(&piece),
+            Some(Err(Broken)) => return None,
+            None => break,
+        }
+    }
+    let head = head.freeze();
+    let again = stream::iter([Ok::<Bytes, Broken>(head.clone())]);
+    Some((head, Box::pin(again.chain(body))))
+}
+
+/// A body that breaks off where it is longer than it may be.
+fn limited(body: Pieces, most: u64) -> Pieces {
+    let mut size: u64 = 0;
+    Box::pin(body.map(move |piece| {
+        let piece = piece?;
+        size += piece.len() as u64;
+        if size <= most { Ok(piece) } else { Err(Broken) }
+    }))
+}
+
+fn refused(message: &str) -> SendError {
+    SendError::Rejected(ours("invalid_request", message))
+}
+
+fn too_large(most: u64) -> SendError {
+    refused(&format!(
+        "The file is larger than the {most} bytes that the channel takes."
+    ))
+}
+
+/// The file, or the provider, was not to be had just now.
+fn silent() -> SendError {
+    SendError::Temporary(ours(
+        "provider_unavailable",
+        "The file could not be handed over; nothing was sent.",
+    ))
+}
