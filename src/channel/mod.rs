@@ -3,6 +3,7 @@
 //!
 //! A further channel is one folder, one `ChannelKind` and one line in `ADAPTERS`.
 
+mod adapt;
 mod attachments;
 pub mod file;
 mod instagram;
@@ -25,6 +26,7 @@ use crate::model::id::MessageId;
 use crate::model::message::{Actor, DeliveryStatus};
 use crate::model::template::{ProviderTemplate, TemplateDraft, TemplateRecord};
 use crate::model::time::Timestamp;
+pub use adapt::{Adaptation, adapt};
 use bytes::Bytes;
 pub use file::{FileRef, Files};
 use http::{Request, Response};
