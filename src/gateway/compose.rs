@@ -1,23 +1,30 @@
 //! What is stored of what a client asks for: the content, filled where it is a template,
-//! held against what the channel carries, and split where the provider needs several.
+//! made what the channel carries or held against that, and split where the provider needs
+//! several.
 
 use super::Error;
 use super::recipient::Resolved;
 use super::send::{Draft, Send};
-use crate::channel::{Adapter, Invalid, Profile, Refused};
-use crate::model::content::{Content, Template};
-use crate::model::id::MessageId;
+use crate::channel::{Adaptation, Adapter, Invalid, Profile, Refused, adapt};
+use crate::model::choice;
+use crate::model::content::{Content, Reply, Template};
+use crate::model::id::{EventId, MessageId};
 use crate::model::message::{Adapted, Change};
 use crate::model::template::{APPROVED, TemplateDraft, TemplateRecord, TemplateRef};
 use crate::model::time::Timestamp;
 use crate::store::messages::{Part, RefersTo};
 use std::rc::Rc;
 
+/// Most messages that a content is made.
+const MOST_PARTS: usize = 50;
+
 /// A message as it is to be stored.
 pub(super) struct Composed {
     /// One, or several that follow each other.
     pub contents: Vec<Content>,
     pub changes: Vec<Change>,
+    /// What was numbered in them.
+    choices: Vec<Reply>,
     template: Option<Rc<TemplateRecord>>,
     refers_to: RefersTo,
     refers_by: &'static str,
@@ -28,14 +35,16 @@ pub(super) struct Composed {
 pub(super) struct Written {
     pub id: MessageId,
     pub content: String,
+    pub event: EventId,
     pub parts: Vec<Part>,
     pub adapted: Option<String>,
+    pub choices: Option<String>,
     pub template: Option<(crate::model::id::TemplateId, i64)>,
     pub refers_to: RefersTo,
     pub refers_by: &'static str,
 }
 
-/// Fills, checks and splits.
+/// Fills, adapts or checks, and splits.
 pub(super) fn compose(
     adapter: &dyn Adapter,
     resolved: &Resolved,
@@ -49,8 +58,8 @@ pub(super) fn compose(
     }
     let mut changes = Vec::new();
     let mut contents = Vec::new();
+    let mut choices = Vec::new();
     let mut refers = (RefersTo::Nothing, "/replyTo");
-    let is_always_allowed = given.iter().all(Content::is_always_allowed);
     let several = given.len() > 1;
     if several {
         changes.push(Change {
@@ -64,32 +73,62 @@ pub(super) fn compose(
         } else {
             "/content".to_owned()
         };
-        profile
-            .check(&content)
-            .map_err(|refusal| refused(refusal, &base))?;
+        let change = |change: Invalid| Change {
+            pointer: format!("{base}{}", change.pointer),
+            detail: change.detail,
+        };
+        let adapted = carried(profile, content, send.adapts);
+        let adapted = adapted.map_err(|refusal| refused(refusal, &base))?;
         // What answers a message is the first of them.
         if at == 0 {
-            refers = reference(profile, &content, send)?;
+            let first = adapted.contents.first().ok_or(Error::Internal)?;
+            refers = reference(profile, first, send, &mut changes)?;
         }
-        let Some(split) = adapter.split(&content) else {
-            contents.push(content);
-            continue;
-        };
-        changes.push(Change {
-            pointer: format!("{base}{}", split.change.pointer),
-            detail: split.change.detail,
-        });
-        contents.extend(split.parts);
+        changes.extend(adapted.changes.into_iter().map(change));
+        choices.extend(adapted.choices);
+        for content in adapted.contents {
+            let Some(split) = adapter.split(&content) else {
+                contents.push(content);
+                continue;
+            };
+            let split_by = change(split.change);
+            if !changes.contains(&split_by) {
+                changes.push(split_by);
+            }
+            contents.extend(split.parts);
+        }
+    }
+    if send.adapts && contents.len() > MOST_PARTS {
+        let many = contents.len();
+        let detail = format!("must become at most {MOST_PARTS} messages; it would be {many}");
+        return Err(Error::invalid("/content", detail));
     }
     let (refers_to, refers_by) = refers;
     Ok(Composed {
+        is_always_allowed: contents.iter().all(Content::is_always_allowed),
         contents,
         changes,
+        choices,
         template,
         refers_to,
         refers_by,
-        is_always_allowed,
     })
+}
+
+/// A content as the channel carries it: adapted, if it may be, else as it is or not at all.
+fn carried(profile: &Profile, content: Content, adapts: bool) -> Result<Adaptation, Refused> {
+    let adapted = if adapts {
+        adapt(profile, &content)?
+    } else {
+        Adaptation {
+            contents: vec![content],
+            ..Adaptation::default()
+        }
+    };
+    for content in &adapted.contents {
+        profile.check(content)?;
+    }
+    Ok(adapted)
 }
 
 /// A channel's refusal of what stands at `base`.
@@ -107,6 +146,7 @@ impl Composed {
         Self {
             contents: vec![],
             changes: vec![],
+            choices: vec![],
             template: None,
             refers_to: RefersTo::Nothing,
             refers_by: "/replyTo",
@@ -114,7 +154,12 @@ impl Composed {
         }
     }
 
-    pub fn written(&self, mut fresh: impl FnMut() -> MessageId) -> Result<Written, Error> {
+    /// With ids of messages, and of the events that may tell of them.
+    pub fn written(
+        &self,
+        fresh: impl Fn() -> MessageId,
+        fresh_event: impl Fn() -> EventId,
+    ) -> Result<Written, Error> {
         let mut ids: Vec<MessageId> = self.contents.iter().map(|_| fresh()).collect();
         // Lists go by ids: in the order of their turns.
         ids.sort_unstable();
@@ -128,12 +173,14 @@ impl Composed {
             parts.push(Part {
                 id,
                 content: json(content)?,
+                event: fresh_event(),
             });
         }
         let first = if parts.is_empty() {
             Part {
                 id: fresh(),
                 content: String::new(),
+                event: fresh_event(),
             }
         } else {
             parts.remove(0)
@@ -141,11 +188,13 @@ impl Composed {
         Ok(Written {
             id: first.id,
             content: first.content,
+            event: first.event,
             parts,
             adapted: adapted
                 .map(|adapted| serde_json::to_string(&adapted))
                 .transpose()
                 .map_err(|_| Error::Internal)?,
+            choices: (!self.choices.is_empty()).then(|| choice::stored(&self.choices).to_string()),
             template: self.template.as_ref().map(|it| (it.id, it.version)),
             refers_to: self.refers_to,
             refers_by: self.refers_by,
@@ -158,6 +207,7 @@ fn reference(
     profile: &Profile,
     content: &Content,
     send: &Send,
+    changes: &mut Vec<Change>,
 ) -> Result<(RefersTo, &'static str), Error> {
     if content.is_sign() && send.reply_to.is_some() {
         let detail = format!("cannot be given with {}", content.kind());
@@ -178,6 +228,13 @@ fn reference(
     match send.reply_to {
         None => Ok((RefersTo::Nothing, "/replyTo")),
         Some(id) if profile.replies => Ok((RefersTo::Message(id), "/replyTo")),
+        Some(_) if send.adapts => {
+            changes.push(Change {
+                pointer: "/replyTo".to_owned(),
+                detail: "is left out: messages of this channel name no other".to_owned(),
+            });
+            Ok((RefersTo::Nothing, "/replyTo"))
+        }
         Some(_) => Err(Error::UnsupportedContent(Invalid::new(
             "/replyTo",
             "is not carried by this channel: its messages name no other",
