@@ -7,3 +7,7 @@ INSERT INTO schema_version (version) VALUES (10);
 -- makes who answers so. Of several messages, the first and the last have it. NULL where
 -- nothing was numbered.
 ALTER TABLE message ADD COLUMN choices TEXT;
+
+-- The `seq` of the newest message that has choices: where they are looked for from, so that
+-- conversations without any are not searched.
+ALTER TABLE conversation ADD COLUMN choices_seq INTEGER;

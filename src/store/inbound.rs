@@ -205,13 +205,16 @@ const ANSWERED: i64 = 50;
 const CLOCKS_DIFFER_MS: i64 = 2_000;
 
 /// The content of a message `p` in conversation `c`: the reply that its text chooses among
-/// the choices that were sent last before it, else as it came.
+/// the choices that were sent last before it, else as it came. Where none were, no message
+/// is looked at.
 fn content() -> String {
     format!(
-        "CASE WHEN p.value ->> '$.said' IS NULL THEN p.value ->> '$.content' ELSE COALESCE(
+        "CASE WHEN p.value ->> '$.said' IS NULL OR c.choices_seq IS NULL OR c.choices_seq <= c.last_seq - {ANSWERED}
+         THEN p.value ->> '$.content' ELSE COALESCE(
            (SELECT o.value ->> '$.reply' FROM json_each((
               SELECT m.choices FROM message m
-              WHERE m.conversation_id = c.id AND m.seq > c.last_seq - {ANSWERED} AND m.choices IS NOT NULL
+              WHERE m.conversation_id = c.id AND m.seq <= c.choices_seq AND m.seq > c.last_seq - {ANSWERED}
+                AND m.choices IS NOT NULL
                 AND m.direction = 'outbound' AND m.status IN ('sending', 'unknown', 'sent', 'delivered', 'read')
                 AND COALESCE(m.sending_at, m.sent_at) <= p.value ->> '$.at' + {CLOCKS_DIFFER_MS}
               ORDER BY m.seq DESC LIMIT 1)) o

@@ -319,9 +319,9 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         ));
         statements.push(Statement::new(
             "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
-               unread_count, last_seq, last_outbound_at, last_activity_at, created_at)
+               unread_count, last_seq, last_outbound_at, last_activity_at, created_at, choices_seq)
              SELECT workspace_id, conversation_id, channel_id, contact_id, ?4, 'open', 'ai', 0, seq,
-               created_at, created_at, created_at
+               created_at, created_at, created_at, CASE WHEN choices IS NOT NULL THEN seq END
              FROM message WHERE workspace_id = ?1 AND id = ?2 AND conversation_id = ?3
              ON CONFLICT DO NOTHING",
             values![accept.workspace_id, accept.id, conversation, address.0.as_str()],
@@ -334,8 +334,9 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         "UPDATE conversation SET
            last_seq = MAX(last_seq, m.seq + ?3),
            last_outbound_at = MAX(COALESCE(last_outbound_at, 0), m.created_at),
-           last_activity_at = MAX(last_activity_at, m.created_at)
-         FROM (SELECT workspace_id, conversation_id, seq, created_at FROM message
+           last_activity_at = MAX(last_activity_at, m.created_at),
+           choices_seq = CASE WHEN m.choices IS NULL THEN conversation.choices_seq ELSE m.seq + ?3 END
+         FROM (SELECT workspace_id, conversation_id, seq, created_at, choices FROM message
                WHERE workspace_id = ?1 AND id = ?2) m
          WHERE conversation.workspace_id = m.workspace_id AND conversation.id = m.conversation_id
            AND conversation.last_seq < m.seq + ?3",
