@@ -631,3 +631,148 @@ async fn a_window_is_as_closed_to_what_was_adapted() {
         .expect(422);
     assert_eq!(problem["code"], "window_closed");
 }
+
+fn shipped() -> Value {
+    support::templates::template(
+        "shipped",
+        "en",
+        "APPROVED",
+        json!([
+            { "type": "HEADER", "format": "TEXT", "text": "Order {{1}}" },
+            { "type": "BODY", "text": "It is on its way, {{1}}." },
+            { "type": "FOOTER", "text": "The shop" },
+            { "type": "BUTTONS", "buttons": [
+                { "type": "URL", "text": "Track", "url": "https://shop.example/t/{{1}}" },
+                { "type": "QUICK_REPLY", "text": "Change address" },
+                { "type": "PHONE_NUMBER", "text": "Call us", "phone_number": "+15550100001" },
+            ] },
+        ]),
+    )
+}
+
+#[tokio::test]
+async fn a_template_is_what_it_says_on_a_channel_without_templates() {
+    let chat = Chat::open("sms").await;
+    let world = &chat.world;
+    let whatsapp = world.whatsapp().await;
+    world.has_templates(&whatsapp, &[shipped()]).await;
+    let template = id(&world.template("shipped", "en").await);
+    let variables = json!({ "header.1": "42", "1": "Ana", "button.0.1": "xyz" });
+    for named in [
+        json!({ "key": "shipped" }),
+        json!({ "id": template }),
+        json!({ "name": "shipped", "language": "en" }),
+    ] {
+        let mut content = named;
+        content["type"] = json!("template");
+        content["variables"] = variables.clone();
+        let accepted = chat.sends(content.clone()).await;
+        assert_eq!(
+            accepted["content"]["text"],
+            "Order 42\n\nIt is on its way, Ana.\nCall us: +15550100001\n\nTrack: https://shop.example/t/xyz\n1. Change address\n\nThe shop"
+        );
+        let changes = accepted["adapted"]["changes"].as_array().expect("changes");
+        assert_eq!(changes[0]["pointer"], "/content/type");
+        assert!(changes.iter().skip(1).all(|it| it["pointer"] == "/content"));
+        assert_eq!(
+            chat.says("1").await,
+            reply("Change address", "Change address")
+        );
+        let mut rejecting = chat.body(content);
+        rejecting["onUnsupported"] = json!("reject");
+        let problem = world.post("/v1/messages", rejecting).await.expect(422);
+        assert_eq!(problem["code"], "unsupported_content");
+    }
+    for (content, code, at) in [
+        (
+            json!({ "type": "template", "key": "shipped", "variables": { "1": "Ana" } }),
+            "template_parameter_mismatch",
+            "/content/variables/header.1",
+        ),
+        (
+            json!({ "type": "template", "key": "unheard" }),
+            "template_not_approved",
+            "/content/key",
+        ),
+        (
+            json!({ "type": "template", "key": "shipped", "language": "de" }),
+            "template_not_approved",
+            "/content/language",
+        ),
+    ] {
+        let refused = world.refused(chat.body(content.clone())).await;
+        assert_eq!(refused.as_told(), (422, code, at), "{content}");
+    }
+    // Another workspace's is nobody's.
+    let (_, key) = world.new_workspace("Other").await;
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let sms = json!({
+        "type": "sms", "name": "Number", "identifier": "+15550100077",
+        "credentials": { "provider": "twilio", "accountSid": "AC0123456789abcdef0123456789abcdef", "authToken": "x" },
+    });
+    let other = world
+        .call_with(Method::POST, "/v1/channels", &headers, sms)
+        .await
+        .expect(201);
+    let body = json!({
+        "from": other["id"], "to": PHONE, "onUnsupported": "adapt",
+        "content": { "type": "template", "id": template, "variables": variables },
+    });
+    let problem = world
+        .call_with(Method::POST, "/v1/messages", &headers, body)
+        .await
+        .expect(422);
+    assert_eq!(problem["code"], "template_not_approved");
+}
+
+#[tokio::test]
+async fn a_template_keeps_its_buttons_where_the_channel_has_some() {
+    let chat = Chat::open("messenger").await;
+    let whatsapp = chat.world.whatsapp().await;
+    let picture = support::templates::template(
+        "new",
+        "en",
+        "APPROVED",
+        json!([
+            { "type": "HEADER", "format": "IMAGE" },
+            { "type": "BODY", "text": "New shirts, {{name}}" },
+            { "type": "BUTTONS", "buttons": [{ "type": "QUICK_REPLY", "text": "Show me" }] },
+        ]),
+    );
+    chat.world
+        .has_templates(&whatsapp, &[picture, shipped()])
+        .await;
+    let accepted = chat
+        .sends(json!({ "type": "template", "key": "new", "components": [
+            { "type": "header", "parameters": [{ "type": "image", "image": { "link": PICTURE } }] },
+            { "type": "body", "parameters": [{ "type": "text", "parameter_name": "name", "text": "Ana" }] },
+            { "type": "button", "sub_type": "quick_reply", "index": "0", "parameters": [{ "type": "payload", "payload": "show-1" }] },
+        ] }))
+        .await;
+    assert_eq!(
+        accepted["content"],
+        json!({ "type": "image", "url": PICTURE })
+    );
+    let parts = accepted["adapted"]["parts"].as_array().expect("parts");
+    let path = format!("/v1/messages/{}", parts[1].as_str().expect("an id"));
+    assert_eq!(
+        chat.world.get(&path).await["content"],
+        json!({
+            "type": "interactive", "kind": "buttons", "body": "New shirts, Ana",
+            "buttons": [{ "id": "show-1", "title": "Show me" }],
+        })
+    );
+    // Nothing may be sent at any time for having been a template.
+    chat.world.advance(25 * 3_600_000);
+    let content = json!({
+        "type": "template", "key": "shipped",
+        "variables": { "header.1": "42", "1": "Ana", "button.0.1": "xyz" },
+    });
+    let problem = chat
+        .world
+        .post("/v1/messages", chat.body(content))
+        .await
+        .expect(422);
+    assert_eq!(problem["code"], "window_closed");
+}

@@ -5,7 +5,7 @@
 use super::Error;
 use super::recipient::Resolved;
 use super::send::{Draft, Send};
-use crate::channel::{Adaptation, Adapter, Invalid, Profile, Refused, adapt};
+use crate::channel::{Adaptation, Adapter, Invalid, Profile, Refused, adapt, templates};
 use crate::model::choice;
 use crate::model::content::{Content, Reply, Template};
 use crate::model::id::{EventId, MessageId};
@@ -52,7 +52,7 @@ pub(super) fn compose(
     now: Timestamp,
 ) -> Result<Composed, Error> {
     let profile = adapter.profile();
-    let (given, template) = filled(adapter, resolved, &send.content)?;
+    let given = filled(adapter, resolved, send)?;
     if send.expires_at.is_some_and(|at| at <= now) {
         return Err(Error::invalid("/expiresAt", "must lie in the future"));
     }
@@ -60,40 +60,39 @@ pub(super) fn compose(
     let mut contents = Vec::new();
     let mut choices = Vec::new();
     let mut refers = (RefersTo::Nothing, "/replyTo");
-    let several = given.len() > 1;
+    let several = given.contents.len() > 1;
     if several {
-        changes.push(Change {
-            pointer: "/content".to_owned(),
-            detail: "are several messages".to_owned(),
-        });
+        changes.push(told("/content", "are several messages"));
     }
-    for (at, content) in given.into_iter().enumerate() {
-        let base = if several {
-            format!("/content/{at}")
-        } else {
-            "/content".to_owned()
-        };
-        let change = |change: Invalid| Change {
-            pointer: format!("{base}{}", change.pointer),
-            detail: change.detail,
+    if given.is_plain {
+        let detail = "this channel has no templates: what it says is sent without";
+        changes.push(told("/content/type", detail));
+    }
+    for (at, content) in given.contents.into_iter().enumerate() {
+        let place = match at {
+            _ if given.is_plain => Place::Template,
+            at if several => Place::At(at),
+            _ => Place::Only,
         };
         let adapted = carried(profile, content, send.adapts);
-        let adapted = adapted.map_err(|refusal| refused(refusal, &base))?;
+        let adapted = adapted.map_err(|refusal| refused(refusal, |at| place.of(at)))?;
         // What answers a message is the first of them.
         if at == 0 {
             let first = adapted.contents.first().ok_or(Error::Internal)?;
             refers = reference(profile, first, send, &mut changes)?;
         }
-        changes.extend(adapted.changes.into_iter().map(change));
+        let places = adapted.changes.into_iter().map(|change| place.of(change));
+        changes.extend(places.map(|at| told(at.pointer, at.detail)));
         choices.extend(adapted.choices);
         for content in adapted.contents {
             let Some(split) = adapter.split(&content) else {
                 contents.push(content);
                 continue;
             };
-            let split_by = change(split.change);
-            if !changes.contains(&split_by) {
-                changes.push(split_by);
+            let at = place.of(split.change);
+            let change = told(at.pointer, at.detail);
+            if !changes.contains(&change) {
+                changes.push(change);
             }
             contents.extend(split.parts);
         }
@@ -109,10 +108,41 @@ pub(super) fn compose(
         contents,
         changes,
         choices,
-        template,
+        template: given.template,
         refers_to,
         refers_by,
     })
+}
+
+/// Where a content stands in the request.
+#[derive(Clone, Copy)]
+enum Place {
+    Only,
+    At(usize),
+    /// It is what a template says: its fields are none of the request's.
+    Template,
+}
+
+impl Place {
+    /// A field of the content as one of the request.
+    fn of(self, field: Invalid) -> Invalid {
+        let Invalid { pointer, detail } = field;
+        match self {
+            Place::Only => Invalid::new(format!("/content{pointer}"), detail),
+            Place::At(at) => Invalid::new(format!("/content/{at}{pointer}"), detail),
+            Place::Template => {
+                let detail = format!("{} {detail}", pointer.trim_start_matches('/'));
+                Invalid::new("/content", detail.trim_start())
+            }
+        }
+    }
+}
+
+fn told(pointer: impl Into<String>, detail: impl Into<String>) -> Change {
+    Change {
+        pointer: pointer.into(),
+        detail: detail.into(),
+    }
 }
 
 /// A content as the channel carries it: adapted, if it may be, else as it is or not at all.
@@ -131,13 +161,17 @@ fn carried(profile: &Profile, content: Content, adapts: bool) -> Result<Adaptati
     Ok(adapted)
 }
 
-/// A channel's refusal of what stands at `base`.
-pub(super) fn refused(refused: Refused, base: &str) -> Error {
-    let field = |field: Invalid| Invalid::new(format!("{base}{}", field.pointer), field.detail);
+/// A channel's refusal, with what makes a field of the content one of the request.
+fn refused(refused: Refused, field: impl FnOnce(Invalid) -> Invalid) -> Error {
     match refused {
         Refused::Unsupported(of) => Error::UnsupportedContent(field(of)),
         Refused::Invalid(of) => Error::Invalid(vec![field(of)]),
     }
+}
+
+/// A channel's refusal of the one content of a request.
+pub(super) fn refused_content(refusal: Refused) -> Error {
+    refused(refusal, |field| Place::Only.of(field))
 }
 
 impl Composed {
@@ -229,10 +263,8 @@ fn reference(
         None => Ok((RefersTo::Nothing, "/replyTo")),
         Some(id) if profile.replies => Ok((RefersTo::Message(id), "/replyTo")),
         Some(_) if send.adapts => {
-            changes.push(Change {
-                pointer: "/replyTo".to_owned(),
-                detail: "is left out: messages of this channel name no other".to_owned(),
-            });
+            let detail = "is left out: messages of this channel name no other";
+            changes.push(told("/replyTo", detail));
             Ok((RefersTo::Nothing, "/replyTo"))
         }
         Some(_) => Err(Error::UnsupportedContent(Invalid::new(
@@ -242,18 +274,29 @@ fn reference(
     }
 }
 
+/// What a client asks for, with no placeholder left.
+struct Given {
+    contents: Vec<Content>,
+    template: Option<Rc<TemplateRecord>>,
+    /// It is what a template says, on a channel that has none.
+    is_plain: bool,
+}
+
 /// The content as given, or the template that was meant, filled.
-fn filled(
-    adapter: &dyn Adapter,
-    resolved: &Resolved,
-    draft: &Draft,
-) -> Result<(Vec<Content>, Option<Rc<TemplateRecord>>), Error> {
-    let draft = match draft {
-        Draft::Content(content) => return Ok((vec![content.clone()], None)),
-        Draft::Several(contents) => return Ok((contents.clone(), None)),
+fn filled(adapter: &dyn Adapter, resolved: &Resolved, send: &Send) -> Result<Given, Error> {
+    let given = |contents| Given {
+        contents,
+        template: None,
+        is_plain: false,
+    };
+    let draft = match &send.content {
+        Draft::Content(content) => return Ok(given(vec![content.clone()])),
+        Draft::Several(contents) => return Ok(given(contents.clone())),
         Draft::Template(draft) => draft,
     };
-    let Some(templates) = adapter.templates() else {
+    let is_plain = send.adapts && adapter.templates().is_none();
+    let elsewhere = if is_plain { templates() } else { None };
+    let Some(templates) = adapter.templates().or(elsewhere) else {
         return Err(Error::UnsupportedContent(Invalid::new(
             "/content/type",
             "this channel has no templates",
@@ -266,6 +309,13 @@ fn filled(
             invalid.detail,
         ))
     })?;
+    if is_plain {
+        return Ok(Given {
+            contents: vec![templates.plain(&template, &filled)],
+            template: None,
+            is_plain,
+        });
+    }
     let content = Content::Template(Template {
         id: template.id,
         key: template.key.clone(),
@@ -274,7 +324,11 @@ fn filled(
         components: filled.components,
         text: filled.text,
     });
-    Ok((vec![content], Some(template)))
+    Ok(Given {
+        contents: vec![content],
+        template: Some(template),
+        is_plain,
+    })
 }
 
 /// The one template that a reference means on the channel, approved.

@@ -2,7 +2,7 @@
 //! and back. A visitor is a provider of one: what they write is received, what they fetch
 //! is delivered, what they read is reported, all by the same statements.
 
-use super::compose::refused;
+use super::compose::refused_content;
 use super::keys::Freshness;
 use super::send::{Decision, adapter_of, replay};
 use super::{DeliveryHint, Error, Gateway, Idempotency, Ports, next};
@@ -591,9 +591,7 @@ fn check(chat: &WebChat, content: &Content) -> Result<Written, Error> {
             .check()
             .map_err(|wrong| Error::invalid(format!("/content{}", wrong.pointer), wrong.detail))?;
     } else {
-        profile
-            .check(content)
-            .map_err(|refusal| refused(refusal, "/content"))?;
+        profile.check(content).map_err(refused_content)?;
     }
     Ok(Written {
         json: serde_json::to_string(content).map_err(|_| Error::Internal)?,
