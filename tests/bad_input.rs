@@ -778,7 +778,6 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
         ("/metadata", Some(json!([1]))),
         ("/metadata", Some(json!({ "x": "y".repeat(17_000) }))),
         ("/actor", Some(json!("robot"))),
-        ("/onUnsupported", Some(json!("adapt"))),
         ("/onUnsupported", Some(json!("explode"))),
         ("/onUnsupported", Some(json!(1))),
         ("/clientMessageId", Some(json!(7))),

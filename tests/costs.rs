@@ -304,3 +304,54 @@ async fn a_list_costs_no_more_for_what_has_ended_or_is_of_another_kind() {
         assert!(after <= before + 40, "{path}: {before} then {after}");
     }
 }
+
+#[tokio::test]
+async fn a_text_costs_no_more_for_the_choices_it_might_have_answered() {
+    let world = World::new().await;
+    let shop = world.open_whatsapp().await;
+    world.subscribe_to_all().await;
+    let written = || world.database().count("SELECT total_changes()");
+    let mut number = 0;
+    // Rows written, and steps taken, by a text of the customer's.
+    let mut receive = async |text: &str| {
+        number += 1;
+        let before = (written(), world.database().steps.get());
+        let (count, ()) = trips(
+            &world,
+            world.customer_writes(&shop, CUSTOMER, &format!("wamid.in.{number}"), text),
+        )
+        .await;
+        assert_eq!(count, 1);
+        (
+            written() - before.0,
+            world.database().steps.get() - before.1,
+        )
+    };
+    receive("Hello").await;
+    let plain = receive("1").await;
+    for _ in 0..60 {
+        receive("Hello").await;
+    }
+    let later = receive("1").await;
+    assert_eq!(later.0, plain.0);
+    assert!(later.1 <= plain.1 + 20, "{plain:?} then {later:?}");
+    let cards = json!({ "type": "cards", "cards": [
+        { "title": "Shirt", "buttons": [{ "kind": "reply", "id": "buy", "title": "Buy" }] },
+    ] });
+    let mut body = text(CUSTOMER, "");
+    body["content"] = cards;
+    body["onUnsupported"] = json!("adapt");
+    world.say(CUSTOMER, "Look").await;
+    let (count, reply) = trips(&world, world.post("/v1/messages", body)).await;
+    reply.expect(202);
+    assert_eq!(count, 1, "adapting asks nothing of the database");
+    world.drain().await;
+    let answer = receive("1").await;
+    assert_eq!(answer.0, plain.0, "a reply is written as a text is");
+    for _ in 0..60 {
+        receive("Hello").await;
+    }
+    let after = receive("1").await;
+    assert_eq!(after.0, plain.0);
+    assert!(after.1 <= plain.1 + 40, "{plain:?} then {after:?}");
+}

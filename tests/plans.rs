@@ -91,7 +91,16 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
         let body = json!({ "from": "+15550100001", "to": CUSTOMER, "content": named });
         world.post("/v1/messages", body).await.expect(202);
     }
+    let cards = json!({ "type": "cards", "cards": [
+        { "title": "Shirt", "buttons": [{ "kind": "reply", "id": "buy", "title": "Buy" }] },
+        { "title": "Socks", "buttons": [{ "kind": "reply", "id": "socks", "title": "Socks" }] },
+    ] });
+    let adapted = json!({ "from": "+15550100001", "to": CUSTOMER, "content": cards, "onUnsupported": "adapt" });
+    world.post("/v1/messages", adapted).await.expect(202);
     world.drain().await;
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.answer", "2")
+        .await;
     let at = world.ports().now_ms.get() / 1_000;
     for status in ["sent", "delivered", "read", "failed"] {
         let report = whatsapp_status("wamid.1", status, at);

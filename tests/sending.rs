@@ -811,7 +811,6 @@ async fn fields_of_the_wrong_form_are_pointed_at() {
             with("scheduledAt", json!("2026-12-01T08:00:00Z")),
             "/scheduledAt",
         ),
-        (with("onUnsupported", json!("adapt")), "/onUnsupported"),
         (with("onUnsupported", json!("perhaps")), "/onUnsupported"),
         (with("to", json!(7)), "/to"),
         (with("to", Value::Null), "/to"),

@@ -3,6 +3,7 @@
 //!
 //! A further channel is one folder, one `ChannelKind` and one line in `ADAPTERS`.
 
+mod adapt;
 mod attachments;
 pub mod file;
 mod instagram;
@@ -26,6 +27,7 @@ use crate::model::id::MessageId;
 use crate::model::message::{Actor, DeliveryStatus};
 use crate::model::template::{ProviderTemplate, TemplateDraft, TemplateRecord};
 use crate::model::time::Timestamp;
+pub use adapt::{Adaptation, adapt};
 use bytes::Bytes;
 pub use file::{FileRef, Files};
 use http::{Request, Response};
@@ -51,6 +53,12 @@ pub fn adapter(kind: ChannelKind) -> Option<&'static dyn Adapter> {
         .iter()
         .copied()
         .find(|adapter| adapter.kind() == kind)
+}
+
+/// What knows of templates, for channels that have none: one type of channel has them.
+#[must_use]
+pub fn templates() -> Option<&'static dyn Templates> {
+    ADAPTERS.iter().find_map(|adapter| adapter.templates())
 }
 
 /// What a channel must know of its provider. Stateless.
@@ -195,6 +203,9 @@ pub trait Templates: Sync {
     /// Fills a template's placeholders: what is sent, and the text a reader sees. Pointers
     /// are relative to the content.
     fn fill(&self, template: &TemplateRecord, draft: &TemplateDraft) -> Result<Filled, Invalid>;
+
+    /// A filled template as a content that does not need the provider.
+    fn plain(&self, template: &TemplateRecord, filled: &Filled) -> Content;
 
     /// The names of the placeholders of its components, in order.
     fn variables(&self, components: &[serde_json::Value]) -> Vec<String>;

@@ -92,16 +92,28 @@ impl Profile {
             return Err(Refused::Invalid(Invalid::new("/type", detail)));
         }
         let name = content.capability();
-        let Some(capability) = self.capability(name) else {
+        if self.capability(name).is_none() {
             return Err(self.refusal(content, name));
-        };
+        }
         content
             .check()
             .map_err(|wrong| Refused::Invalid(Invalid::new(wrong.pointer, wrong.detail)))?;
-        content.measures().iter().try_for_each(|measure| {
-            let limit = capability.limits.iter().find(|it| it.0 == measure.field);
-            limit.map_or(Ok(()), |(_, limit)| self.check_measure(*limit, measure))
-        })
+        let first = self.misfits(content).into_iter().next();
+        first.map_or(Ok(()), |(_, refused)| Err(refused))
+    }
+
+    /// What of a content is beyond its limits, by the names of `Measure::field`; nothing of a
+    /// kind that is not carried at all.
+    pub(super) fn misfits(&self, content: &Content) -> Vec<(&'static str, Refused)> {
+        let kind = content.capability();
+        let measures = content.measures().into_iter();
+        measures
+            .filter_map(|measure| {
+                let limit = self.limit(kind, measure.field)?;
+                let refused = self.check_measure(limit, &measure).err()?;
+                Some((measure.field, refused))
+            })
+            .collect()
     }
 
     fn refusal(&self, content: &Content, name: &str) -> Refused {
@@ -122,7 +134,7 @@ impl Profile {
         ))
     }
 
-    fn check_measure(&self, limit: Limit, measure: &Measure<'_>) -> Result<(), Refused> {
+    pub(super) fn check_measure(&self, limit: Limit, measure: &Measure<'_>) -> Result<(), Refused> {
         let too_much = |most: usize, unit: &str, is: usize| {
             Err(Refused::Invalid(Invalid::new(
                 measure.pointer.as_str(),

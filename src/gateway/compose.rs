@@ -1,23 +1,30 @@
 //! What is stored of what a client asks for: the content, filled where it is a template,
-//! held against what the channel carries, and split where the provider needs several.
+//! made what the channel carries or held against that, and split where the provider needs
+//! several.
 
 use super::Error;
 use super::recipient::Resolved;
 use super::send::{Draft, Send};
-use crate::channel::{Adapter, Invalid, Profile, Refused};
-use crate::model::content::{Content, Template};
-use crate::model::id::MessageId;
+use crate::channel::{Adaptation, Adapter, Invalid, Profile, Refused, adapt, templates};
+use crate::model::choice;
+use crate::model::content::{Content, Reply, Template};
+use crate::model::id::{EventId, MessageId};
 use crate::model::message::{Adapted, Change};
 use crate::model::template::{APPROVED, TemplateDraft, TemplateRecord, TemplateRef};
 use crate::model::time::Timestamp;
 use crate::store::messages::{Part, RefersTo};
 use std::rc::Rc;
 
+/// Most messages that a content is made.
+const MOST_PARTS: usize = 50;
+
 /// A message as it is to be stored.
 pub(super) struct Composed {
     /// One, or several that follow each other.
     pub contents: Vec<Content>,
     pub changes: Vec<Change>,
+    /// What was numbered in them.
+    choices: Vec<Reply>,
     template: Option<Rc<TemplateRecord>>,
     refers_to: RefersTo,
     refers_by: &'static str,
@@ -28,14 +35,16 @@ pub(super) struct Composed {
 pub(super) struct Written {
     pub id: MessageId,
     pub content: String,
+    pub event: EventId,
     pub parts: Vec<Part>,
     pub adapted: Option<String>,
+    pub choices: Option<String>,
     pub template: Option<(crate::model::id::TemplateId, i64)>,
     pub refers_to: RefersTo,
     pub refers_by: &'static str,
 }
 
-/// Fills, checks and splits.
+/// Fills, adapts or checks, and splits.
 pub(super) fn compose(
     adapter: &dyn Adapter,
     resolved: &Resolved,
@@ -43,62 +52,126 @@ pub(super) fn compose(
     now: Timestamp,
 ) -> Result<Composed, Error> {
     let profile = adapter.profile();
-    let (given, template) = filled(adapter, resolved, &send.content)?;
+    let given = filled(adapter, resolved, send)?;
     if send.expires_at.is_some_and(|at| at <= now) {
         return Err(Error::invalid("/expiresAt", "must lie in the future"));
     }
     let mut changes = Vec::new();
     let mut contents = Vec::new();
+    let mut choices = Vec::new();
     let mut refers = (RefersTo::Nothing, "/replyTo");
-    let is_always_allowed = given.iter().all(Content::is_always_allowed);
-    let several = given.len() > 1;
+    let several = given.contents.len() > 1;
     if several {
-        changes.push(Change {
-            pointer: "/content".to_owned(),
-            detail: "are several messages".to_owned(),
-        });
+        changes.push(told("/content", "are several messages"));
     }
-    for (at, content) in given.into_iter().enumerate() {
-        let base = if several {
-            format!("/content/{at}")
-        } else {
-            "/content".to_owned()
+    if given.is_plain {
+        let detail = "this channel has no templates: what it says is sent without";
+        changes.push(told("/content/type", detail));
+    }
+    for (at, content) in given.contents.into_iter().enumerate() {
+        let place = match at {
+            _ if given.is_plain => Place::Template,
+            at if several => Place::At(at),
+            _ => Place::Only,
         };
-        profile
-            .check(&content)
-            .map_err(|refusal| refused(refusal, &base))?;
+        let adapted = carried(profile, content, send.adapts);
+        let adapted = adapted.map_err(|refusal| refused(refusal, |at| place.of(at)))?;
         // What answers a message is the first of them.
         if at == 0 {
-            refers = reference(profile, &content, send)?;
+            let first = adapted.contents.first().ok_or(Error::Internal)?;
+            refers = reference(profile, first, send, &mut changes)?;
         }
-        let Some(split) = adapter.split(&content) else {
-            contents.push(content);
-            continue;
-        };
-        changes.push(Change {
-            pointer: format!("{base}{}", split.change.pointer),
-            detail: split.change.detail,
-        });
-        contents.extend(split.parts);
+        let places = adapted.changes.into_iter().map(|change| place.of(change));
+        changes.extend(places.map(|at| told(at.pointer, at.detail)));
+        choices.extend(adapted.choices);
+        for content in adapted.contents {
+            let Some(split) = adapter.split(&content) else {
+                contents.push(content);
+                continue;
+            };
+            let at = place.of(split.change);
+            let change = told(at.pointer, at.detail);
+            if !changes.contains(&change) {
+                changes.push(change);
+            }
+            contents.extend(split.parts);
+        }
+    }
+    if send.adapts && contents.len() > MOST_PARTS {
+        let many = contents.len();
+        let detail = format!("must become at most {MOST_PARTS} messages; it would be {many}");
+        return Err(Error::invalid("/content", detail));
     }
     let (refers_to, refers_by) = refers;
     Ok(Composed {
+        is_always_allowed: contents.iter().all(Content::is_always_allowed),
         contents,
         changes,
-        template,
+        choices,
+        template: given.template,
         refers_to,
         refers_by,
-        is_always_allowed,
     })
 }
 
-/// A channel's refusal of what stands at `base`.
-pub(super) fn refused(refused: Refused, base: &str) -> Error {
-    let field = |field: Invalid| Invalid::new(format!("{base}{}", field.pointer), field.detail);
+/// Where a content stands in the request.
+#[derive(Clone, Copy)]
+enum Place {
+    Only,
+    At(usize),
+    /// It is what a template says: its fields are none of the request's.
+    Template,
+}
+
+impl Place {
+    /// A field of the content as one of the request.
+    fn of(self, field: Invalid) -> Invalid {
+        let Invalid { pointer, detail } = field;
+        match self {
+            Place::Only => Invalid::new(format!("/content{pointer}"), detail),
+            Place::At(at) => Invalid::new(format!("/content/{at}{pointer}"), detail),
+            Place::Template => {
+                let detail = format!("{} {detail}", pointer.trim_start_matches('/'));
+                Invalid::new("/content", detail.trim_start())
+            }
+        }
+    }
+}
+
+fn told(pointer: impl Into<String>, detail: impl Into<String>) -> Change {
+    Change {
+        pointer: pointer.into(),
+        detail: detail.into(),
+    }
+}
+
+/// A content as the channel carries it: adapted, if it may be, else as it is or not at all.
+fn carried(profile: &Profile, content: Content, adapts: bool) -> Result<Adaptation, Refused> {
+    let adapted = if adapts {
+        adapt(profile, &content)?
+    } else {
+        Adaptation {
+            contents: vec![content],
+            ..Adaptation::default()
+        }
+    };
+    for content in &adapted.contents {
+        profile.check(content)?;
+    }
+    Ok(adapted)
+}
+
+/// A channel's refusal, with what makes a field of the content one of the request.
+fn refused(refused: Refused, field: impl FnOnce(Invalid) -> Invalid) -> Error {
     match refused {
         Refused::Unsupported(of) => Error::UnsupportedContent(field(of)),
         Refused::Invalid(of) => Error::Invalid(vec![field(of)]),
     }
+}
+
+/// A channel's refusal of the one content of a request.
+pub(super) fn refused_content(refusal: Refused) -> Error {
+    refused(refusal, |field| Place::Only.of(field))
 }
 
 impl Composed {
@@ -107,6 +180,7 @@ impl Composed {
         Self {
             contents: vec![],
             changes: vec![],
+            choices: vec![],
             template: None,
             refers_to: RefersTo::Nothing,
             refers_by: "/replyTo",
@@ -114,7 +188,12 @@ impl Composed {
         }
     }
 
-    pub fn written(&self, mut fresh: impl FnMut() -> MessageId) -> Result<Written, Error> {
+    /// With ids of messages, and of the events that may tell of them.
+    pub fn written(
+        &self,
+        fresh: impl Fn() -> MessageId,
+        fresh_event: impl Fn() -> EventId,
+    ) -> Result<Written, Error> {
         let mut ids: Vec<MessageId> = self.contents.iter().map(|_| fresh()).collect();
         // Lists go by ids: in the order of their turns.
         ids.sort_unstable();
@@ -128,12 +207,14 @@ impl Composed {
             parts.push(Part {
                 id,
                 content: json(content)?,
+                event: fresh_event(),
             });
         }
         let first = if parts.is_empty() {
             Part {
                 id: fresh(),
                 content: String::new(),
+                event: fresh_event(),
             }
         } else {
             parts.remove(0)
@@ -141,11 +222,13 @@ impl Composed {
         Ok(Written {
             id: first.id,
             content: first.content,
+            event: first.event,
             parts,
             adapted: adapted
                 .map(|adapted| serde_json::to_string(&adapted))
                 .transpose()
                 .map_err(|_| Error::Internal)?,
+            choices: (!self.choices.is_empty()).then(|| choice::stored(&self.choices).to_string()),
             template: self.template.as_ref().map(|it| (it.id, it.version)),
             refers_to: self.refers_to,
             refers_by: self.refers_by,
@@ -158,6 +241,7 @@ fn reference(
     profile: &Profile,
     content: &Content,
     send: &Send,
+    changes: &mut Vec<Change>,
 ) -> Result<(RefersTo, &'static str), Error> {
     if content.is_sign() && send.reply_to.is_some() {
         let detail = format!("cannot be given with {}", content.kind());
@@ -178,6 +262,11 @@ fn reference(
     match send.reply_to {
         None => Ok((RefersTo::Nothing, "/replyTo")),
         Some(id) if profile.replies => Ok((RefersTo::Message(id), "/replyTo")),
+        Some(_) if send.adapts => {
+            let detail = "is left out: messages of this channel name no other";
+            changes.push(told("/replyTo", detail));
+            Ok((RefersTo::Nothing, "/replyTo"))
+        }
         Some(_) => Err(Error::UnsupportedContent(Invalid::new(
             "/replyTo",
             "is not carried by this channel: its messages name no other",
@@ -185,18 +274,29 @@ fn reference(
     }
 }
 
+/// What a client asks for, with no placeholder left.
+struct Given {
+    contents: Vec<Content>,
+    template: Option<Rc<TemplateRecord>>,
+    /// It is what a template says, on a channel that has none.
+    is_plain: bool,
+}
+
 /// The content as given, or the template that was meant, filled.
-fn filled(
-    adapter: &dyn Adapter,
-    resolved: &Resolved,
-    draft: &Draft,
-) -> Result<(Vec<Content>, Option<Rc<TemplateRecord>>), Error> {
-    let draft = match draft {
-        Draft::Content(content) => return Ok((vec![content.clone()], None)),
-        Draft::Several(contents) => return Ok((contents.clone(), None)),
+fn filled(adapter: &dyn Adapter, resolved: &Resolved, send: &Send) -> Result<Given, Error> {
+    let given = |contents| Given {
+        contents,
+        template: None,
+        is_plain: false,
+    };
+    let draft = match &send.content {
+        Draft::Content(content) => return Ok(given(vec![content.clone()])),
+        Draft::Several(contents) => return Ok(given(contents.clone())),
         Draft::Template(draft) => draft,
     };
-    let Some(templates) = adapter.templates() else {
+    let is_plain = send.adapts && adapter.templates().is_none();
+    let elsewhere = if is_plain { templates() } else { None };
+    let Some(templates) = adapter.templates().or(elsewhere) else {
         return Err(Error::UnsupportedContent(Invalid::new(
             "/content/type",
             "this channel has no templates",
@@ -209,6 +309,13 @@ fn filled(
             invalid.detail,
         ))
     })?;
+    if is_plain {
+        return Ok(Given {
+            contents: vec![templates.plain(&template, &filled)],
+            template: None,
+            is_plain,
+        });
+    }
     let content = Content::Template(Template {
         id: template.id,
         key: template.key.clone(),
@@ -217,7 +324,11 @@ fn filled(
         components: filled.components,
         text: filled.text,
     });
-    Ok((vec![content], Some(template)))
+    Ok(Given {
+        contents: vec![content],
+        template: Some(template),
+        is_plain,
+    })
 }
 
 /// The one template that a reference means on the channel, approved.

@@ -7,6 +7,7 @@ use crate::channel::{
     Unverified, Watermark, adapter,
 };
 use crate::model::channel::{Channel, ChannelKind};
+use crate::model::choice;
 use crate::model::content::Content;
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, EventId, MediaId, MessageId, WorkspaceId,
@@ -401,6 +402,7 @@ impl<P: Ports> Gateway<P> {
             provider_message_id: message.provider_message_id,
             address: message.from.address.0,
             content: serde_json::to_string(&message.content).map_err(|_| Error::Internal)?,
+            said: choice::said_by(&message.content),
             reply_to: message.reply_to,
             reply_id: None,
             fingerprint: None,

@@ -36,6 +36,8 @@ pub struct Send {
     pub contact_name: Option<String>,
     /// The workspace that the client means; the key must be of it.
     pub workspace: Option<WorkspaceId>,
+    /// Whether what the channel does not carry becomes what it does, or is refused.
+    pub adapts: bool,
 }
 
 impl Send {
@@ -52,6 +54,7 @@ impl Send {
             actor: Actor::Bot,
             contact_name: None,
             workspace: None,
+            adapts: false,
         }
     }
 }
@@ -276,7 +279,7 @@ impl<P: Ports> Gateway<P> {
         let window = ServiceWindow::of(channel.kind, channel.settings.enforce_window)
             .for_actor(channel.kind, send.actor);
         let window_ms = window.length_ms().filter(|_| !composed.is_always_allowed);
-        let written = composed.written(|| self.fresh(now))?;
+        let written = composed.written(|| self.fresh(now), || self.fresh(now))?;
         Ok(Accept {
             id: written.id,
             workspace_id: key.workspace_id,
@@ -295,10 +298,11 @@ impl<P: Ports> Gateway<P> {
             content: written.content,
             parts: written.parts,
             adapted: written.adapted,
+            choices: written.choices,
             template: written.template,
             contact_name: send.contact_name.clone(),
             is_local: adapter.profile().is_local,
-            event: self.fresh(now),
+            event: written.event,
             actor: send.actor,
             refers_to: written.refers_to,
             refers_by: written.refers_by,

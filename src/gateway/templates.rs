@@ -8,7 +8,7 @@ use crate::channel::{Reason, SendError, Templates};
 use crate::model::access::Key;
 use crate::model::channel::{Channel, ChannelRecord};
 use crate::model::id::{ChannelId, TemplateId};
-use crate::model::template::{DELETED, ProviderTemplate, TemplateRecord};
+use crate::model::template::{APPROVED, DELETED, ProviderTemplate, TemplateRecord};
 use crate::model::time::{DAY_MS, HOUR_MS, Timestamp};
 use crate::store::channels::TemplatesRead;
 use crate::store::templates::{self, Change, Put};
@@ -317,6 +317,7 @@ impl<P: Ports> Gateway<P> {
 
     /// Takes in the answer to `templates::wanted`: those of the channel. Where so many
     /// channels have the template that its own may not be among them, they are asked for.
+    /// A channel without templates is given those of others, to say what they say.
     pub(super) async fn learn_templates(
         &self,
         wanted: Rows,
@@ -327,6 +328,11 @@ impl<P: Ports> Gateway<P> {
         let Some(draft) = send.content.template() else {
             return Ok(vec![]);
         };
+        if send.adapts && adapter_of(channel).is_ok_and(|it| it.templates().is_none()) {
+            let mut others: Vec<TemplateRecord> = wanted.records()?;
+            others.sort_by_key(|template| template.status != APPROVED);
+            return Ok(others.into_iter().map(Rc::new).collect());
+        }
         let wanted = if wanted.0.len() < templates::MOST_WANTED {
             wanted
         } else {

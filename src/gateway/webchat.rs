@@ -2,12 +2,13 @@
 //! and back. A visitor is a provider of one: what they write is received, what they fetch
 //! is delivered, what they read is reported, all by the same statements.
 
-use super::compose::refused;
+use super::compose::refused_content;
 use super::keys::Freshness;
 use super::send::{Decision, adapter_of, replay};
 use super::{DeliveryHint, Error, Gateway, Idempotency, Ports, next};
 use crate::channel::sign::{hmac_sha256, same_secret};
 use crate::model::channel::{Channel, ChannelStatus};
+use crate::model::choice;
 use crate::model::contact::IdentityKind;
 use crate::model::content::Content;
 use crate::model::id::{ContactId, ConversationId, EventId, MessageId, VisitorId};
@@ -520,7 +521,7 @@ impl Posting<'_> {
     /// The batch of a visit: first whether it is current, in the end the message made now
     /// or before. Between them what stores a content, if there is one to store, and where
     /// in the batch it gives back deliveries.
-    fn batch(&self, visit: &Visit<'_>, content: Option<&String>) -> (Vec<Statement>, usize) {
+    fn batch(&self, visit: &Visit<'_>, content: Option<&Written>) -> (Vec<Statement>, usize) {
         let channel = &visit.chat.channel;
         let (scope, own_id) = (self.scope.as_deref(), self.own_id.as_deref());
         let mut batch = vec![visitors::is_current(&visit.hash, channel.version)];
@@ -530,7 +531,8 @@ impl Posting<'_> {
                 id: self.id.to_string(),
                 provider_message_id: own_id.to_owned(),
                 address: visit.visitor.id.to_string(),
-                content: content.clone(),
+                content: content.json.clone(),
+                said: content.said.clone(),
                 media: None,
                 reply_to: None,
                 reply_id: None,
@@ -570,8 +572,15 @@ impl Posting<'_> {
     }
 }
 
+/// What a visitor writes, as it is stored.
+struct Written {
+    json: String,
+    /// As `choice::said_by`.
+    said: Option<String>,
+}
+
 /// The content as it is stored, if the web chat takes it.
-fn check(chat: &WebChat, content: &Content) -> Result<String, Error> {
+fn check(chat: &WebChat, content: &Content) -> Result<Written, Error> {
     if let Some(refusal) = chat.refuses() {
         return Err(refusal);
     }
@@ -582,9 +591,10 @@ fn check(chat: &WebChat, content: &Content) -> Result<String, Error> {
             .check()
             .map_err(|wrong| Error::invalid(format!("/content{}", wrong.pointer), wrong.detail))?;
     } else {
-        profile
-            .check(content)
-            .map_err(|refusal| refused(refusal, "/content"))?;
+        profile.check(content).map_err(refused_content)?;
     }
-    serde_json::to_string(content).map_err(|_| Error::Internal)
+    Ok(Written {
+        json: serde_json::to_string(content).map_err(|_| Error::Internal)?,
+        said: choice::said_by(content),
+    })
 }

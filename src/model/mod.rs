@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod channel;
+pub mod choice;
 pub mod contact;
 pub mod content;
 pub mod conversation;

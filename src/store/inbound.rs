@@ -98,6 +98,8 @@ pub struct Received {
     pub provider_message_id: String,
     pub address: String,
     pub content: String,
+    /// What it says as an answer to choices that were numbered, as `choice::said`.
+    pub said: Option<String>,
     /// Its file, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<ReceivedMedia>,
@@ -195,6 +197,34 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
     statements
 }
 
+/// How many of a conversation's newest messages the choices are looked for in that a text
+/// may answer.
+const ANSWERED: i64 = 50;
+/// Providers count in seconds, and their clocks are not ours: how much later than the answer
+/// its choices may seem to have been sent.
+const CLOCKS_DIFFER_MS: i64 = 2_000;
+
+/// The content of a message `p` in conversation `c`: the reply that its text chooses among
+/// the choices that were sent last before it, else as it came. Where none were, no message
+/// is looked at.
+fn content() -> String {
+    format!(
+        "CASE WHEN p.value ->> '$.said' IS NULL OR c.choices_seq IS NULL OR c.choices_seq <= c.last_seq - {ANSWERED}
+         THEN p.value ->> '$.content' ELSE COALESCE(
+           (SELECT o.value ->> '$.reply' FROM json_each((
+              SELECT m.choices FROM message m
+              WHERE m.conversation_id = c.id AND m.seq <= c.choices_seq AND m.seq > c.last_seq - {ANSWERED}
+                AND m.choices IS NOT NULL
+                AND m.direction = 'outbound' AND m.status IN ('sending', 'unknown', 'sent', 'delivered', 'read')
+                AND COALESCE(m.sending_at, m.sent_at) <= p.value ->> '$.at' + {CLOCKS_DIFFER_MS}
+              ORDER BY m.seq DESC LIMIT 1)) o
+            WHERE o.value ->> '$.said' = p.value ->> '$.said'
+              OR CAST(o.key + 1 AS TEXT) = p.value ->> '$.said'
+            LIMIT 1),
+           p.value ->> '$.content') END"
+    )
+}
+
 /// Stores messages, moves their conversations, and tells subscribers.
 ///
 /// Unread counts come from what was really inserted: messages whose `seq` the
@@ -223,7 +253,7 @@ pub fn messages_if(
             format!("INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
                content, fingerprint, reply_to, provider_message_id, seq, created_at)
              SELECT ?1, p.value ->> '$.id', c.id, ?2, c.contact_id, 'inbound', 'received',
-               p.value ->> '$.content', p.value ->> '$.fingerprint',
+               {content}, p.value ->> '$.fingerprint',
                COALESCE(
                  (SELECT r.id FROM message r WHERE r.channel_id = ?2
                     AND r.provider_message_id = p.value ->> '$.replyTo'),
@@ -234,7 +264,9 @@ pub fn messages_if(
              FROM json_each(?3) p
              CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
              WHERE {is_current} AND {condition}
-             ON CONFLICT DO NOTHING"),
+             ON CONFLICT DO NOTHING",
+                content = content()
+            ),
             [values![workspace, channel, json.clone()], given].concat(),
         ),
         Statement::new(

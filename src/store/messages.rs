@@ -52,6 +52,8 @@ fn last_received() -> String {
 pub struct Part {
     pub id: MessageId,
     pub content: String,
+    /// As `Accept::event`, of this part.
+    pub event: EventId,
 }
 
 /// A message as planned, with what must hold for it to be accepted.
@@ -69,6 +71,8 @@ pub struct Accept {
     pub parts: Vec<Part>,
     /// What was changed about the content, as JSON.
     pub adapted: Option<String>,
+    /// What was numbered in it, as JSON; only of a content that was changed.
+    pub choices: Option<String>,
     /// The template it is and the version that was filled.
     pub template: Option<(TemplateId, i64)>,
     /// The name of the contact, if it is made for this message.
@@ -143,6 +147,11 @@ pub fn insert(accept: &Accept) -> Statement {
     } else {
         "NULL"
     };
+    let choices = if accept.choices.is_some() {
+        "?23"
+    } else {
+        "NULL"
+    };
     if accept.is_local {
         guards.push_str(" AND c.id IS NOT NULL");
     }
@@ -162,10 +171,10 @@ pub fn insert(accept: &Accept) -> Statement {
     let sql = format!(
         "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
            content, actor, reply_to, metadata, client_message_id, fingerprint, seq, turn, due_at, pushed_at,
-           {sent_at}expires_at, created_at, adapted)
+           {sent_at}expires_at, created_at, adapted, choices)
          SELECT h.workspace_id, ?1, COALESCE(c.id, ?16), h.id, {contact},
            'outbound', {state}, ?5, ?6, {refers_to}, ?8, ?9, ?10,
-           COALESCE(c.last_seq, 0) + 1, {unsent}, ?12, ?11, {adapted}
+           COALESCE(c.last_seq, 0) + 1, {unsent}, ?12, ?11, {adapted}, {choices}
          FROM channel h
          JOIN api_key k ON k.id = ?3 AND k.workspace_id = h.workspace_id
          {source}
@@ -217,44 +226,58 @@ pub fn insert(accept: &Accept) -> Statement {
     }
     if let Some(adapted) = &accept.adapted {
         statement.values.push(Value::from(adapted.as_str()));
+        let choices = accept.choices.as_deref();
+        statement.values.extend(choices.map(Value::from));
     }
     statement
 }
 
-/// The messages that follow the first at once, each with the next turn.
+/// The messages that follow the first at once, each with the next turn. The last has the
+/// choices as well: it is the newest that a customer sees.
 fn parts(accept: &Accept) -> Statement {
+    let state = if accept.is_local {
+        "'sent', m.sent_at, NULL, NULL, NULL"
+    } else {
+        "'accepted', NULL, m.seq + p.key + 1, m.created_at, m.created_at"
+    };
     Statement::new(
-        "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
-           content, actor, metadata, seq, turn, due_at, pushed_at, expires_at, created_at, adapted)
+        format!("INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
+           sent_at, turn, due_at, pushed_at, content, actor, metadata, seq, expires_at, created_at, adapted, choices)
          SELECT m.workspace_id, p.value ->> '$.id', m.conversation_id, m.channel_id, m.contact_id, 'outbound',
-           'accepted', p.value ->> '$.content', m.actor, m.metadata, m.seq + p.key + 1, m.seq + p.key + 1,
-           m.created_at, m.created_at, m.expires_at, m.created_at, m.adapted
+           {state}, p.value ->> '$.content', m.actor, m.metadata, m.seq + p.key + 1, m.expires_at, m.created_at,
+           m.adapted, CASE WHEN p.key = ?4 THEN m.choices END
          FROM message m CROSS JOIN json_each(?3) p
          WHERE m.workspace_id = ?1 AND m.id = ?2
-         ON CONFLICT DO NOTHING",
+         ON CONFLICT DO NOTHING"),
         values![
             accept.workspace_id,
             accept.id,
             serde_json::json!(accept.parts),
+            i64::try_from(accept.parts.len()).unwrap_or(0) - 1,
         ],
     )
 }
 
-/// Tells of a message that was sent by being accepted. The second statement gives back
-/// deliveries.
+/// Tells of a message that was sent by being accepted, and of its parts. The second
+/// statement gives back deliveries.
 pub fn tell_sent(accept: &Accept) -> Vec<Statement> {
     let workspace = accept.workspace_id;
+    let parts = accept.parts.iter().map(|part| (part.id, part.event));
+    let told: serde_json::Value = [(accept.id, accept.event)]
+        .into_iter()
+        .chain(parts)
+        .map(|(id, event)| serde_json::json!([workspace, id, event]))
+        .collect();
     vec![
         events::of_messages(
-            "SELECT m.workspace_id, m.id AS message_id, 'message.sent' AS type, ?3 AS event_id
-             FROM message m WHERE m.workspace_id = ?1 AND m.id = ?2",
-            4,
-            values![workspace, accept.id, accept.event, accept.now],
+            "SELECT m.workspace_id, m.id AS message_id, 'message.sent' AS type,
+               json_extract(p.value, '$[2]') AS event_id
+             FROM json_each(?2) p
+             CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = json_extract(p.value, '$[1]')",
+            3,
+            values![workspace, told.clone(), accept.now],
         ),
-        events::fan_out(
-            &serde_json::json!([[workspace, accept.id, accept.event]]),
-            accept.now,
-        ),
+        events::fan_out(&told, accept.now),
     ]
 }
 
@@ -296,9 +319,9 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         ));
         statements.push(Statement::new(
             "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
-               unread_count, last_seq, last_outbound_at, last_activity_at, created_at)
+               unread_count, last_seq, last_outbound_at, last_activity_at, created_at, choices_seq)
              SELECT workspace_id, conversation_id, channel_id, contact_id, ?4, 'open', 'ai', 0, seq,
-               created_at, created_at, created_at
+               created_at, created_at, created_at, CASE WHEN choices IS NOT NULL THEN seq END
              FROM message WHERE workspace_id = ?1 AND id = ?2 AND conversation_id = ?3
              ON CONFLICT DO NOTHING",
             values![accept.workspace_id, accept.id, conversation, address.0.as_str()],
@@ -311,8 +334,9 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         "UPDATE conversation SET
            last_seq = MAX(last_seq, m.seq + ?3),
            last_outbound_at = MAX(COALESCE(last_outbound_at, 0), m.created_at),
-           last_activity_at = MAX(last_activity_at, m.created_at)
-         FROM (SELECT workspace_id, conversation_id, seq, created_at FROM message
+           last_activity_at = MAX(last_activity_at, m.created_at),
+           choices_seq = CASE WHEN m.choices IS NULL THEN conversation.choices_seq ELSE m.seq + ?3 END
+         FROM (SELECT workspace_id, conversation_id, seq, created_at, choices FROM message
                WHERE workspace_id = ?1 AND id = ?2) m
          WHERE conversation.workspace_id = m.workspace_id AND conversation.id = m.conversation_id
            AND conversation.last_seq < m.seq + ?3",

@@ -478,16 +478,11 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
             .ok_or_else(|| Error::invalid("/media", "is for contents that are a file"))?;
         media.media = Some(mode.0);
     }
-    match wire.on_unsupported.as_deref() {
-        None | Some("reject") => {}
-        Some("adapt") => {
-            return Err(Error::invalid(
-                "/onUnsupported",
-                "adapt is not supported yet",
-            ));
-        }
+    let adapts = match wire.on_unsupported.as_deref() {
+        None | Some("reject") => false,
+        Some("adapt") => true,
         Some(_) => return Err(Error::invalid("/onUnsupported", "must be reject or adapt")),
-    }
+    };
     let is_name = |id: &String| (1..=255).contains(&id.len()) && !id.chars().any(char::is_control);
     if wire
         .client_message_id
@@ -518,6 +513,7 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         actor: wire.actor.map(|named| named.0).unwrap_or_default(),
         contact_name: None,
         workspace: None,
+        adapts,
     })
 }
 

@@ -249,7 +249,8 @@ fn parameter(token: &str, text: &str) -> Value {
     }
 }
 
-fn rendered<'a>(body: &'a str, text_of: impl Fn(&str) -> &'a str) -> String {
+/// A text with what stands for each placeholder.
+pub fn rendered<'a>(body: &'a str, text_of: impl Fn(&str) -> &'a str) -> String {
     let (parts, rest) = cut(body);
     let mut text = String::with_capacity(body.len());
     for (before, token) in parts {

@@ -4,6 +4,7 @@
 mod body;
 mod files;
 mod fill;
+mod plain;
 mod profile;
 mod report;
 mod said;

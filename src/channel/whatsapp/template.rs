@@ -2,8 +2,9 @@
 //! <https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/message_templates/>
 
 use super::super::{Filled, Invalid, Origins, Reason, SendError, join, lenient, meta};
-use super::{fill, submit};
+use super::{fill, plain, submit};
 use crate::model::channel::Channel;
+use crate::model::content::Content;
 use crate::model::template::{DELETED, ProviderTemplate, TemplateDraft, TemplateRecord};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -56,6 +57,10 @@ impl super::super::Templates for Templates {
 
     fn fill(&self, template: &TemplateRecord, draft: &TemplateDraft) -> Result<Filled, Invalid> {
         fill::fill(template, draft)
+    }
+
+    fn plain(&self, template: &TemplateRecord, filled: &Filled) -> Content {
+        plain::of(template, filled)
     }
 
     fn variables(&self, components: &[Value]) -> Vec<String> {
