@@ -92,6 +92,7 @@ pub enum Error {
     /// No message on the person's phone offers it.
     NoSuchChoice,
     UnknownTemplate,
+    UnknownFile(String),
     Invalid(String),
     Unreachable(String),
 }
@@ -109,6 +110,7 @@ impl fmt::Display for Error {
             Error::UnknownTemplate => {
                 f.write_str("the business account has no template of that name in that language")
             }
+            Error::UnknownFile(id) => write!(f, "there is no file {id}"),
             Error::Invalid(why) => f.write_str(why),
             Error::Unreachable(why) => write!(f, "the webhook did not answer: {why}"),
         }

@@ -9,7 +9,11 @@ mod account;
 mod callback;
 mod control;
 mod faults;
+mod fetches;
+mod files;
 mod graph;
+mod header_value;
+mod kept;
 mod link;
 mod messaging;
 mod page;
@@ -38,6 +42,8 @@ use tokio::task::JoinHandle;
 pub use account::{Account, AccountView, Instagram, Messenger, Sms, Telegram, WhatsApp};
 pub use control::{Error, Handshake, Inbound, Played, Press, Raw, StatusUpdate, TemplateStatus};
 pub use faults::{Fault, FaultMode};
+pub use fetches::{Fetch, FetchFilter};
+pub use files::{NewFile, StoredFile};
 pub use phones::{Phone, PhoneMessage, Side};
 pub use shown::{Choice, ChoiceSort};
 pub use state::{Call, CallFilter};
@@ -72,7 +78,7 @@ impl Sandbox {
         }
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new().map_err(io::Error::other)?);
+        let shared = Arc::new(Shared::new(format!("http://{address}")).map_err(io::Error::other)?);
         let task = tokio::spawn(server::serve(listener, router(Arc::clone(&shared))));
         let server = Arc::new(Server { address, task });
         Ok(Self { shared, server })
@@ -173,6 +179,34 @@ impl Sandbox {
         self.shared.templates.of(waba_id)
     }
 
+    /// Keeps a file to be sent in or out, served at its address.
+    pub async fn put_file(&self, file: NewFile) -> io::Result<StoredFile> {
+        let file = files::File::make(&self.shared.ids, file).await?;
+        let view = files::view(&self.shared.base_url, &file);
+        self.shared.files.add(file);
+        Ok(view)
+    }
+
+    /// The files that were put or uploaded, oldest first.
+    pub fn files(&self) -> Vec<StoredFile> {
+        files::list(&self.shared)
+    }
+
+    pub fn file(&self, id: &str) -> Option<StoredFile> {
+        let file = self.shared.files.get(id)?;
+        Some(files::view(&self.shared.base_url, &file))
+    }
+
+    /// Who asked for which file, oldest first.
+    pub fn fetches(&self, filter: &FetchFilter) -> Vec<Fetch> {
+        self.shared.fetches.list(filter)
+    }
+
+    /// Forgets who asked, and counts what is served anew.
+    pub fn clear_fetches(&self) {
+        fetches::clear(&self.shared);
+    }
+
     /// Sends Meta's subscription handshake, with the account's verify token if no other is given.
     pub async fn handshake(
         &self,
@@ -240,6 +274,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .merge(twilio::router())
         .merge(routes::router())
         .merge(subscriber::router())
+        .merge(files::router())
+        .merge(fetches::router())
         .merge(page::router())
         .fallback(async || {
             (

@@ -1,6 +1,7 @@
 mod common;
 mod control;
 mod faults;
+mod files;
 mod instagram;
 mod messaging_content;
 mod messenger;
