@@ -174,6 +174,7 @@ impl Fetches {
 pub(crate) fn clear(shared: &Shared) {
     shared.fetches.clear();
     shared.files.reset_counts();
+    shared.hostile.reset();
 }
 
 pub(crate) fn router() -> Router<Arc<Shared>> {

@@ -13,6 +13,7 @@ mod fetches;
 mod files;
 mod graph;
 mod header_value;
+mod hostile;
 mod kept;
 mod link;
 mod messaging;
@@ -44,6 +45,7 @@ pub use control::{Error, Handshake, Inbound, Played, Press, Raw, StatusUpdate, T
 pub use faults::{Fault, FaultMode};
 pub use fetches::{Fetch, FetchFilter};
 pub use files::{NewFile, StoredFile};
+pub use hostile::{HostileCount, How};
 pub use phones::{Phone, PhoneMessage, Side};
 pub use shown::{Choice, ChoiceSort};
 pub use state::{Call, CallFilter};
@@ -207,6 +209,15 @@ impl Sandbox {
         fetches::clear(&self.shared);
     }
 
+    /// What was asked of the hostile hosts since it was last cleared.
+    pub fn hostile(&self) -> Vec<HostileCount> {
+        self.shared.hostile.counts()
+    }
+
+    pub fn hostile_url(&self, how: How) -> String {
+        format!("{}/hostile/{}", self.url(), how.name())
+    }
+
     /// Sends Meta's subscription handshake, with the account's verify token if no other is given.
     pub async fn handshake(
         &self,
@@ -276,6 +287,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .merge(subscriber::router())
         .merge(files::router())
         .merge(fetches::router())
+        .merge(hostile::router())
         .merge(page::router())
         .fallback(async || {
             (

@@ -17,6 +17,7 @@ use crate::callback::Poster;
 use crate::faults::Faults;
 use crate::fetches::Fetches;
 use crate::files::Files;
+use crate::hostile::Hostile;
 use crate::phones::Phones;
 use crate::subscriber::Subscribers;
 use crate::whatsapp::Templates;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub received: Mutex<Received>,
     pub files: Files,
     pub fetches: Fetches,
+    pub hostile: Hostile,
     pub poster: Poster,
     pub ids: Ids,
 }
@@ -66,6 +68,7 @@ impl Shared {
             received: Mutex::default(),
             files: Files::default(),
             fetches: Fetches::default(),
+            hostile: Hostile::default(),
             poster: Poster::new()?,
             ids: Ids::new(started),
         })
