@@ -16,7 +16,9 @@ mod header_value;
 mod hostile;
 mod kept;
 mod link;
+mod media;
 mod messaging;
+mod multipart;
 mod page;
 mod phones;
 mod routes;
@@ -42,10 +44,12 @@ use tokio::task::JoinHandle;
 
 pub use account::{Account, AccountView, Instagram, Messenger, Sms, Telegram, WhatsApp};
 pub use control::{Error, Handshake, Inbound, Played, Press, Raw, StatusUpdate, TemplateStatus};
+pub use control::{InboundMedia, MediaSource};
 pub use faults::{Fault, FaultMode};
 pub use fetches::{Fetch, FetchFilter};
 pub use files::{NewFile, StoredFile};
 pub use hostile::{HostileCount, How};
+pub use media::{Expiry, MediaKind, ProviderMedia};
 pub use phones::{Phone, PhoneMessage, Side};
 pub use shown::{Choice, ChoiceSort};
 pub use state::{Call, CallFilter};
@@ -137,7 +141,7 @@ impl Sandbox {
         self.shared.faults.clear();
     }
 
-    /// Plays a customer's text.
+    /// Plays a customer's text or file.
     pub async fn inbound(&self, inbound: Inbound) -> Result<Played, Error> {
         control::inbound(&self.shared, inbound).await
     }
@@ -197,6 +201,16 @@ impl Sandbox {
     pub fn file(&self, id: &str) -> Option<StoredFile> {
         let file = self.shared.files.get(id)?;
         Some(files::view(&self.shared.base_url, &file))
+    }
+
+    /// What the providers keep of files, oldest first.
+    pub fn media(&self) -> Vec<ProviderMedia> {
+        media::list(&self.shared)
+    }
+
+    /// Makes a provider forget a file, or the addresses of it. Answers whether there was such a file.
+    pub fn expire_media(&self, id: &str, what: Expiry) -> bool {
+        self.shared.media.expire(id, what)
     }
 
     /// Who asked for which file, oldest first.
@@ -281,11 +295,13 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(graph::router())
         .merge(whatsapp::router())
+        .merge(messaging::router())
         .merge(telegram::router())
         .merge(twilio::router())
         .merge(routes::router())
         .merge(subscriber::router())
         .merge(files::router())
+        .merge(media::router())
         .merge(fetches::router())
         .merge(hostile::router())
         .merge(page::router())

@@ -151,7 +151,8 @@ impl IntoResponse for Error {
             | Error::UnknownRecipient
             | Error::NoSuchChoice
             | Error::UnknownTemplate
-            | Error::UnknownFile(_) => StatusCode::NOT_FOUND,
+            | Error::UnknownFile(_)
+            | Error::UnknownMedia(_) => StatusCode::NOT_FOUND,
             Error::NotWithThisProvider | Error::NoCallbackUrl | Error::Invalid(_) => {
                 StatusCode::BAD_REQUEST
             }

@@ -18,6 +18,7 @@ use crate::faults::Faults;
 use crate::fetches::Fetches;
 use crate::files::Files;
 use crate::hostile::Hostile;
+use crate::media::Media;
 use crate::phones::Phones;
 use crate::subscriber::Subscribers;
 use crate::whatsapp::Templates;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     /// What people sent and may be answered: messages to WhatsApp numbers, presses of Telegram buttons.
     pub received: Mutex<Received>,
     pub files: Files,
+    pub media: Media,
     pub fetches: Fetches,
     pub hostile: Hostile,
     pub poster: Poster,
@@ -67,6 +69,7 @@ impl Shared {
             subscribers: Subscribers::default(),
             received: Mutex::default(),
             files: Files::default(),
+            media: Media::default(),
             fetches: Fetches::default(),
             hostile: Hostile::default(),
             poster: Poster::new()?,
