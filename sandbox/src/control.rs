@@ -1,6 +1,7 @@
 //! Playing the provider's side: customers who write and press, statuses, handshakes.
 
 mod inbound;
+mod media;
 mod press;
 mod status;
 mod template;
@@ -17,6 +18,7 @@ use crate::callback::Callback;
 use crate::state::{Shared, lock};
 pub use inbound::Inbound;
 pub(crate) use inbound::inbound;
+pub use media::{InboundMedia, MediaSource};
 pub use press::Press;
 pub(crate) use press::press;
 pub use status::StatusUpdate;
@@ -92,6 +94,8 @@ pub enum Error {
     /// No message on the person's phone offers it.
     NoSuchChoice,
     UnknownTemplate,
+    UnknownFile(String),
+    UnknownMedia(String),
     Invalid(String),
     Unreachable(String),
 }
@@ -109,6 +113,8 @@ impl fmt::Display for Error {
             Error::UnknownTemplate => {
                 f.write_str("the business account has no template of that name in that language")
             }
+            Error::UnknownFile(id) => write!(f, "there is no file {id}"),
+            Error::UnknownMedia(id) => write!(f, "no provider has media {id}"),
             Error::Invalid(why) => f.write_str(why),
             Error::Unreachable(why) => write!(f, "the webhook did not answer: {why}"),
         }

@@ -6,12 +6,13 @@
 //! <https://developers.facebook.com/docs/graph-api/overview>
 //! <https://developers.facebook.com/docs/instagram-platform/overview>
 
+mod media;
 mod refusal;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use base64::Engine;
@@ -41,8 +42,38 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
             .route(
                 &format!("{prefix}/{{version}}/{{node}}"),
                 get(
-                    async move |State(shared): S, node: Node, wanted: Query<Wanted>, headers| {
-                        read(&shared, host, node, &wanted, headers).await
+                    async move |State(shared): S,
+                                Path(node): Node,
+                                wanted: Query<Wanted>,
+                                request: Request| {
+                        match media::find(&shared, host, &node.1) {
+                            Some(file) => media::read(&shared, node, &file, &wanted, request).await,
+                            None => read(&shared, host, node, &wanted, request.headers()).await,
+                        }
+                    },
+                )
+                .delete(
+                    async move |State(shared): S,
+                                Path(node): Node,
+                                wanted: Query<Wanted>,
+                                request: Request| {
+                        media::delete(&shared, host, node, &wanted, request).await
+                    },
+                ),
+            )
+            .route(
+                &format!("{prefix}/{{version}}/{{node}}/media"),
+                post(
+                    async move |State(shared): S, Path(node): Node, request: Request| {
+                        media::upload(&shared, host, node, request).await
+                    },
+                ),
+            )
+            .route(
+                &format!("{prefix}/{{version}}/{{node}}/message_attachments"),
+                post(
+                    async move |State(shared): S, Path(node): Node, request: Request| {
+                        media::attach(&shared, host, node, request).await
                     },
                 ),
             )
@@ -86,19 +117,21 @@ impl Host {
 #[derive(Deserialize)]
 struct Wanted {
     fields: Option<String>,
+    /// Of a file: the number it must belong to.
+    phone_number_id: Option<String>,
 }
 
 /// Tells what an id is, which is how a token is tried out.
 async fn read(
     shared: &Arc<Shared>,
     host: Host,
-    Path((version, node)): Node,
+    (version, node): (String, String),
     wanted: &Wanted,
-    headers: HeaderMap,
+    headers: &HeaderMap,
 ) -> Response {
     let path = format!("{}/{version}/{node}", host.prefix());
-    let mut call = Call::new(PROVIDER, "GET", path, &headers);
-    let about = account(shared, host, &version, &node, &mut call, &headers)
+    let mut call = Call::new(PROVIDER, "GET", path, headers);
+    let about = account(shared, host, &version, &node, &mut call, headers)
         .and_then(|account| about(&account, wanted.fields.as_deref()));
     let answer = match about {
         Ok(about) => {

@@ -9,9 +9,16 @@ mod account;
 mod callback;
 mod control;
 mod faults;
+mod fetches;
+mod files;
 mod graph;
+mod header_value;
+mod hostile;
+mod kept;
 mod link;
+mod media;
 mod messaging;
+mod multipart;
 mod page;
 mod phones;
 mod routes;
@@ -37,7 +44,12 @@ use tokio::task::JoinHandle;
 
 pub use account::{Account, AccountView, Instagram, Messenger, Sms, Telegram, WhatsApp};
 pub use control::{Error, Handshake, Inbound, Played, Press, Raw, StatusUpdate, TemplateStatus};
+pub use control::{InboundMedia, MediaSource};
 pub use faults::{Fault, FaultMode};
+pub use fetches::{Fetch, FetchFilter};
+pub use files::{NewFile, StoredFile};
+pub use hostile::{HostileCount, How};
+pub use media::{Expiry, MediaKind, ProviderMedia};
 pub use phones::{Phone, PhoneMessage, Side};
 pub use shown::{Choice, ChoiceSort};
 pub use state::{Call, CallFilter};
@@ -72,7 +84,7 @@ impl Sandbox {
         }
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new().map_err(io::Error::other)?);
+        let shared = Arc::new(Shared::new(format!("http://{address}")).map_err(io::Error::other)?);
         let task = tokio::spawn(server::serve(listener, router(Arc::clone(&shared))));
         let server = Arc::new(Server { address, task });
         Ok(Self { shared, server })
@@ -129,7 +141,7 @@ impl Sandbox {
         self.shared.faults.clear();
     }
 
-    /// Plays a customer's text.
+    /// Plays a customer's text or file.
     pub async fn inbound(&self, inbound: Inbound) -> Result<Played, Error> {
         control::inbound(&self.shared, inbound).await
     }
@@ -171,6 +183,53 @@ impl Sandbox {
     /// The message templates of a WhatsApp business account, oldest first.
     pub fn templates(&self, waba_id: &str) -> Arc<Vec<Value>> {
         self.shared.templates.of(waba_id)
+    }
+
+    /// Keeps a file to be sent in or out, served at its address.
+    pub async fn put_file(&self, file: NewFile) -> io::Result<StoredFile> {
+        let file = files::File::make(&self.shared.ids, file).await?;
+        let view = files::view(&self.shared.base_url, &file);
+        self.shared.files.add(file);
+        Ok(view)
+    }
+
+    /// The files that were put or uploaded, oldest first.
+    pub fn files(&self) -> Vec<StoredFile> {
+        files::list(&self.shared)
+    }
+
+    pub fn file(&self, id: &str) -> Option<StoredFile> {
+        let file = self.shared.files.get(id)?;
+        Some(files::view(&self.shared.base_url, &file))
+    }
+
+    /// What the providers keep of files, oldest first.
+    pub fn media(&self) -> Vec<ProviderMedia> {
+        media::list(&self.shared)
+    }
+
+    /// Makes a provider forget a file, or the addresses of it. Answers whether there was such a file.
+    pub fn expire_media(&self, id: &str, what: Expiry) -> bool {
+        self.shared.media.expire(id, what)
+    }
+
+    /// Who asked for which file, oldest first.
+    pub fn fetches(&self, filter: &FetchFilter) -> Vec<Fetch> {
+        self.shared.fetches.list(filter)
+    }
+
+    /// Forgets who asked, and counts what is served anew.
+    pub fn clear_fetches(&self) {
+        fetches::clear(&self.shared);
+    }
+
+    /// What was asked of the hostile hosts since it was last cleared.
+    pub fn hostile(&self) -> Vec<HostileCount> {
+        self.shared.hostile.counts()
+    }
+
+    pub fn hostile_url(&self, how: How) -> String {
+        format!("{}/hostile/{}", self.url(), how.name())
     }
 
     /// Sends Meta's subscription handshake, with the account's verify token if no other is given.
@@ -236,10 +295,15 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(graph::router())
         .merge(whatsapp::router())
+        .merge(messaging::router())
         .merge(telegram::router())
         .merge(twilio::router())
         .merge(routes::router())
         .merge(subscriber::router())
+        .merge(files::router())
+        .merge(media::router())
+        .merge(fetches::router())
+        .merge(hostile::router())
         .merge(page::router())
         .fallback(async || {
             (

@@ -5,6 +5,7 @@
 //! <https://developers.facebook.com/docs/messenger-platform/reference/send-api>
 //! <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>
 
+mod attachment;
 mod check;
 mod event;
 mod field;
@@ -25,6 +26,7 @@ use crate::faults::Ending;
 use crate::graph::{Refusal, ok, refuse};
 use crate::phones::{PhoneMessage, Side};
 use crate::state::{Call, Shared, lock, now};
+pub(crate) use attachment::{LONGEST as LONGEST_FILE, attach_file, attach_link, received, router};
 use check::{Action, Outbound, Request};
 pub(crate) use event::{Inbound, Pressed, delivery, inbound, read};
 
@@ -99,6 +101,7 @@ pub(crate) fn send(
             return Ok(Ending::Answer(ok(shared, &json!({"recipient_id": person}))));
         }
     };
+    attachment::check(shared, inbox, &outbound.message)?;
     call.recipient = Some(outbound.person.clone());
     call.kind = Some(outbound.shown.kind.clone());
     call.text = Some(outbound.shown.text.clone());

@@ -150,7 +150,9 @@ impl IntoResponse for Error {
             Error::UnknownAccount(_)
             | Error::UnknownRecipient
             | Error::NoSuchChoice
-            | Error::UnknownTemplate => StatusCode::NOT_FOUND,
+            | Error::UnknownTemplate
+            | Error::UnknownFile(_)
+            | Error::UnknownMedia(_) => StatusCode::NOT_FOUND,
             Error::NotWithThisProvider | Error::NoCallbackUrl | Error::Invalid(_) => {
                 StatusCode::BAD_REQUEST
             }

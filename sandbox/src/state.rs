@@ -15,6 +15,10 @@ use sha2::{Digest, Sha256};
 use crate::account::{Account, AccountView, Sms, Telegram, is_same};
 use crate::callback::Poster;
 use crate::faults::Faults;
+use crate::fetches::Fetches;
+use crate::files::Files;
+use crate::hostile::Hostile;
+use crate::media::Media;
 use crate::phones::Phones;
 use crate::subscriber::Subscribers;
 use crate::whatsapp::Templates;
@@ -34,6 +38,8 @@ const HEADERS_KEPT: [&str; 5] = [
 
 /// Everything the routes share.
 pub(crate) struct Shared {
+    /// Where the sandbox itself answers.
+    pub base_url: String,
     pub accounts: Accounts,
     pub phones: Mutex<Phones>,
     pub journal: Mutex<Journal>,
@@ -42,14 +48,19 @@ pub(crate) struct Shared {
     pub subscribers: Subscribers,
     /// What people sent and may be answered: messages to WhatsApp numbers, presses of Telegram buttons.
     pub received: Mutex<Received>,
+    pub files: Files,
+    pub media: Media,
+    pub fetches: Fetches,
+    pub hostile: Hostile,
     pub poster: Poster,
     pub ids: Ids,
 }
 
 impl Shared {
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(base_url: String) -> Result<Self, reqwest::Error> {
         let started = now();
         Ok(Self {
+            base_url,
             accounts: Accounts::default(),
             phones: Mutex::new(Phones::new(first_message_id(started))),
             journal: Mutex::default(),
@@ -57,6 +68,10 @@ impl Shared {
             faults: Faults::default(),
             subscribers: Subscribers::default(),
             received: Mutex::default(),
+            files: Files::default(),
+            media: Media::default(),
+            fetches: Fetches::default(),
+            hostile: Hostile::default(),
             poster: Poster::new()?,
             ids: Ids::new(started),
         })

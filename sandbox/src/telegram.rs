@@ -4,6 +4,7 @@
 
 mod event;
 mod facts;
+mod file;
 mod keyboard;
 mod method;
 mod params;
@@ -19,16 +20,20 @@ use serde_json::{Value, json};
 
 use crate::account::Telegram;
 use crate::faults::{Answer, Ending, Fault, FaultMode};
+use crate::fetches::Asked;
 use crate::phones::{Phone, PhoneMessage, Side};
 use crate::state::{Call, Shared, lock, now};
 pub(crate) use event::{Inbound, Said, inbound};
+pub(crate) use file::{Fields, received};
 use method::Method;
 use params::Params;
 
 pub(crate) const PROVIDER: &str = "telegram";
 
 pub(crate) fn router() -> Router<Arc<Shared>> {
-    Router::new().route("/telegram/{bot}/{method}", any(call))
+    Router::new()
+        .route("/telegram/{bot}/{method}", any(call))
+        .merge(file::router())
 }
 
 /// Why a method was refused.
@@ -111,18 +116,25 @@ async fn call(
 ) -> Response {
     let path = format!("/telegram/bot***/{method}");
     let verb = request.method().as_str().to_owned();
+    let asked = Asked::new("telegram", &request).at(path.clone());
     let mut call = Call::new(PROVIDER, &verb, path, request.headers());
-    let params = Params::read(request).await;
-    call.request = params.as_value();
-    let ending = match authorise(&shared, &bot) {
-        Ok(bot) => run(&shared, &bot, &method, &params, &mut call),
-        Err(refusal) => Err(refusal),
+    let ending = async {
+        let bot = authorise(&shared, &bot);
+        let params = Params::read(&shared, request).await?;
+        call.request = params.as_value();
+        run(&shared, &bot?, &method, &params, &mut call)
     };
+    let ending = ending.await;
     let ending = ending.unwrap_or_else(|refusal| {
         call.code = Some(refusal.code);
         Ending::Answer(refusal.answer())
     });
     call.response_status = ending.status();
+    if let (Some(Method::GetFile), Some(status)) = (Method::named(&method), ending.status()) {
+        let id = call.request["file_id"].as_str().unwrap_or_default();
+        let status = StatusCode::from_u16(status).unwrap_or_default();
+        shared.fetches.record(&asked.for_media(id), None, status);
+    }
     lock(&shared.journal).record(call);
     ending.respond().await
 }
@@ -168,6 +180,11 @@ fn run(
             return Ok(ok_with(json!(true), "Webhook was deleted"));
         }
         Method::GetWebhookInfo => webhook_info(shared, bot),
+        Method::GetFile => {
+            let id = params.text("file_id", "file_id")?;
+            call.kind = Some("media".to_owned());
+            file::locate(shared, bot, &id)?
+        }
         Method::SendChatAction => {
             let chat = chat_id(shared, bot, params)?;
             call.recipient = Some(chat.to_string());
@@ -230,7 +247,7 @@ fn send(
     // 1.
     let wanted = params.required("chat_id", "chat_id is empty")?;
     call.recipient = Some(wanted.clone());
-    let content = method::content(shared, kind, params)?;
+    let content = method::content(shared, bot, kind, params)?;
     call.kind = Some(kind.to_owned());
     call.text = Some(content.shown.text.clone());
     let reply_to = params.reply_to()?;
@@ -259,6 +276,7 @@ fn send(
     let chat = known.inspect_err(|_| call.outcome = "refused")?;
 
     // 4.
+    let file = content.file.map(|file| file.keep(shared, bot, kind));
     let person = chat.to_string();
     let mut phones = lock(&shared.phones);
     let phone = phones.open(PROVIDER, &bot.username, &person);
@@ -274,7 +292,7 @@ fn send(
         "chat": chat_of(chat, phone),
         "date": now().timestamp(),
     });
-    for (name, value) in content.fields {
+    for (name, value) in content.fields.into_iter().chain(file.unwrap_or_default()) {
         message[name] = value;
     }
     if let Some(reply) = &reply_to {

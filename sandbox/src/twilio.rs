@@ -4,6 +4,7 @@
 
 mod check;
 mod event;
+mod media;
 mod refusal;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::phones::{PhoneMessage, Side};
 use crate::state::{Call, Shared, lock, now};
 use check::{Form, Outbound};
 pub(crate) use event::{Inbound, Keyword, Status, inbound, status};
+pub(crate) use media::received;
 use refusal::Refusal;
 
 pub(crate) const PROVIDER: &str = "sms";
@@ -43,6 +45,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
             "/twilio/2010-04-01/Accounts/{account}/Messages.json",
             routing::post(create_message),
         )
+        .merge(media::router())
 }
 
 /// Tells about the account, which is how its token is tried out.
@@ -150,7 +153,7 @@ fn send(
     }
 
     // 4.
-    let sid = message_sid(shared, &outbound);
+    let sid = message_sid(shared, !outbound.media.is_empty());
     let mut message = PhoneMessage::new(sid.clone(), Side::Business, shown);
     "queued".clone_into(&mut message.status);
     message
@@ -171,18 +174,9 @@ fn send(
 }
 
 /// `SM`, or `MM` with media, and 32 hexadecimal digits.
-fn message_sid(shared: &Shared, outbound: &Outbound) -> String {
-    let kind = if outbound.media.is_empty() {
-        "SM"
-    } else {
-        "MM"
-    };
+pub(crate) fn message_sid(shared: &Shared, has_media: bool) -> String {
+    let kind = if has_media { "MM" } else { "SM" };
     format!("{kind}{}", hex::encode(&shared.ids.fresh()[..16]))
-}
-
-/// The id of a text that arrives.
-pub(crate) fn inbound_sid(shared: &Shared) -> String {
-    format!("SM{}", hex::encode(&shared.ids.fresh()[..16]))
 }
 
 /// The message as Twilio answers it: numbers as strings, dates as in mail.

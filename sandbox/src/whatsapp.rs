@@ -8,6 +8,7 @@ mod draft;
 mod event;
 mod field;
 mod interactive;
+mod media;
 mod payment;
 mod refusal;
 mod samples;
@@ -16,6 +17,7 @@ mod templates;
 
 use std::sync::Arc;
 
+use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
@@ -29,9 +31,14 @@ use crate::phones::{PhoneMessage, Phones, Side};
 use crate::state::{Call, Shared, lock, now};
 use check::{Outbound, Request};
 pub(crate) use event::{Inbound, Said, Status, inbound, status, template_status};
-pub(crate) use templates::{Templates, router};
+pub(crate) use media::{LONGEST as LONGEST_FILE, about as media, received, upload};
+pub(crate) use templates::Templates;
 
 pub(crate) const PROVIDER: &str = "whatsapp";
+
+pub(crate) fn router() -> Router<Arc<Shared>> {
+    templates::router().merge(media::router())
+}
 
 /// Sends a message, or marks one as read.
 ///
@@ -62,6 +69,7 @@ pub(crate) fn send(
             return Ok(Ending::Answer(ok(shared, &json!({"success": true}))));
         }
     };
+    let unfit = media::check(shared, number, &call.request)?;
     call.recipient = Some(outbound.person.clone());
     call.kind = Some(outbound.shown.kind.clone());
     call.text = Some(outbound.shown.text.clone());
@@ -93,6 +101,7 @@ pub(crate) fn send(
     call.accepted = true;
     call.message_id = Some(message_id.clone());
     let failed = fault.as_ref().and_then(failure);
+    let failed = failed.or(unfit);
     let failed = failed.or_else(|| lost_reaction(shared, number, &outbound));
     show(shared, number, &outbound, &message_id);
     let answer = ok(shared, &accepted(&outbound, &message_id));

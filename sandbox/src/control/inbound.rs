@@ -3,9 +3,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::media::{InboundMedia, gather, one_or_more};
 use super::{Error, Played, find, once, play, yes};
 use crate::account::{Account, digits};
 use crate::callback::Callback;
+use crate::files;
+use crate::media::Given;
 use crate::messaging::{Inbox, Pressed};
 use crate::phones::{Phone, PhoneMessage, Side};
 use crate::shown::{Choice, ChoiceSort, Shown};
@@ -13,7 +16,7 @@ use crate::state::{Shared, lock, now};
 use crate::twilio::Keyword;
 use crate::{messaging, telegram, twilio, whatsapp};
 
-/// A customer's text, to be played as the provider would.
+/// A customer's text or file, to be played as the provider would.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inbound {
@@ -23,8 +26,12 @@ pub struct Inbound {
     pub from: String,
     #[serde(default)]
     pub name: Option<String>,
-    /// The text, or the title of what was pressed.
+    /// The text, or the title of what was pressed, or the caption of the file.
+    #[serde(default)]
     pub text: String,
+    /// A file, or for Messenger, Instagram and SMS an array of several.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub media: Vec<InboundMedia>,
     /// The payload of the quick reply the person pressed. Messenger and Instagram only.
     #[serde(default)]
     pub quick_reply: Option<String>,
@@ -62,6 +69,7 @@ impl Inbound {
             from: from.into(),
             name: None,
             text: text.into(),
+            media: Vec::new(),
             quick_reply: None,
             postback: None,
             reply_to: None,
@@ -73,14 +81,25 @@ impl Inbound {
         }
     }
 
-    fn deed(&self) -> Deed<'_> {
-        Deed {
+    /// A file instead of a text.
+    pub fn media(account: impl Into<String>, from: impl Into<String>, media: InboundMedia) -> Self {
+        let mut inbound = Self::new(account, from, "");
+        inbound.media.push(media);
+        inbound
+    }
+
+    async fn deed(&self, shared: &Shared, account: &Account) -> Result<Deed<'_>, Error> {
+        let media = gather(shared, account, self).await?;
+        if self.text.is_empty() && media.is_empty() {
+            return Err(Error::Invalid("there is no text and no media".to_owned()));
+        }
+        Ok(Deed {
             from: &self.from,
             name: self.name.as_deref(),
-            said: Said::of(self),
+            said: Said::of(self, media),
             reply_to: self.reply_to.as_deref(),
             timestamp: self.timestamp,
-        }
+        })
     }
 }
 
@@ -96,9 +115,11 @@ pub(crate) async fn inbound(shared: &Shared, inbound: Inbound) -> Result<Played,
         }
     });
     let others = others.collect::<Result<Vec<_>, _>>()?;
-    let (message_id, mut payload) = compose(shared, &account, &inbound.deed())?;
+    let (message_id, mut payload) =
+        compose(shared, &account, &inbound.deed(shared, &account).await?)?;
     for (account, other) in others {
-        let (_, mut more) = compose(shared, &account, &other.deed())?;
+        let deed = other.deed(shared, &account).await?;
+        let (_, mut more) = compose(shared, &account, &deed)?;
         let entries = more["entry"].as_array_mut().map(std::mem::take);
         if let Some(all) = payload["entry"].as_array_mut() {
             all.extend(entries.unwrap_or_default());
@@ -123,6 +144,10 @@ pub(super) struct Deed<'a> {
 
 pub(super) enum Said {
     Text(String),
+    Media {
+        files: Vec<Given>,
+        caption: Option<String>,
+    },
     /// Something on a message the business sent, if it is known on which.
     Pressed {
         choice: Choice,
@@ -131,7 +156,14 @@ pub(super) enum Said {
 }
 
 impl Said {
-    fn of(inbound: &Inbound) -> Said {
+    fn of(inbound: &Inbound, files: Vec<Given>) -> Said {
+        if !files.is_empty() {
+            let mut captions = inbound.media.iter().map(|media| media.caption.clone());
+            let caption = captions.find_map(|caption| caption);
+            let text = Some(&inbound.text).filter(|text| !text.is_empty());
+            let caption = caption.or_else(|| text.cloned());
+            return Said::Media { files, caption };
+        }
         let payload = |sort, payload: &String| Said::Pressed {
             choice: Choice::new(sort, inbound.text.clone(), payload.clone()),
             on: None,
@@ -156,12 +188,18 @@ pub(super) fn compose(
             let message_id = whatsapp::message_id(shared, &person);
             let said = match &deed.said {
                 Said::Text(text) => whatsapp::Said::Text(text.clone()),
+                Said::Media { files, caption } => {
+                    let file = files.first().ok_or(Error::NotWithThisProvider)?;
+                    let told = whatsapp::received(shared, number, file, caption.as_deref());
+                    let (kind, content) = told.ok_or(Error::NotWithThisProvider)?;
+                    whatsapp::Said::Media(kind, content)
+                }
                 Said::Pressed { choice, .. } => {
                     whatsapp::Said::pressed(choice).ok_or(Error::NotWithThisProvider)?
                 }
             };
             let reply_to = deed.reply_to.map(str::to_owned).or(deed.pressed_on());
-            let shown = Shown::new(said.kind(), deed.words());
+            let shown = deed.shown(shared, said.kind());
             let name = arrive(shared, account, &person, deed, shown, |_| {
                 message_id.clone()
             });
@@ -182,8 +220,16 @@ pub(super) fn compose(
                 let why = "from must be a user id, which is all digits";
                 return Err(Error::Invalid(why.to_owned()));
             }
+            let mut attachments = Vec::new();
             let (kind, pressed) = match &deed.said {
                 Said::Text(_) => ("text", None),
+                Said::Media { files, .. } => {
+                    for file in files {
+                        let told = messaging::received(shared, &inbox, file);
+                        attachments.push(told.ok_or(Error::NotWithThisProvider)?);
+                    }
+                    ("attachment", None)
+                }
                 Said::Pressed { choice, .. } if choice.sort == ChoiceSort::QuickReply => {
                     let payload = choice.value.clone();
                     ("quick_reply", Some(Pressed::QuickReply(payload)))
@@ -194,12 +240,13 @@ pub(super) fn compose(
                 Said::Pressed { .. } => return Err(Error::NotWithThisProvider),
             };
             let message_id = messaging::message_id(shared, inbox.platform);
-            let shown = Shown::new(kind, deed.words());
+            let shown = deed.shown(shared, kind);
             arrive(shared, account, person, deed, shown, |_| message_id.clone());
             let message = messaging::Inbound {
                 message_id: message_id.clone(),
                 person: person.to_owned(),
                 text: deed.words(),
+                attachments,
                 pressed,
                 at_ms: milliseconds(deed.timestamp),
                 reply_to: deed.reply_to.map(str::to_owned),
@@ -211,6 +258,13 @@ pub(super) fn compose(
             let chat = deed.from.parse::<i64>().map_err(invalid)?;
             let said = match &deed.said {
                 Said::Text(text) => telegram::Said::Text(text.clone()),
+                Said::Media { files, caption } => {
+                    let file = files.first().ok_or(Error::NotWithThisProvider)?;
+                    let (kind, fields) = telegram::received(shared, bot, file);
+                    // Stickers have none.
+                    let caption = caption.clone().filter(|_| kind != "sticker");
+                    telegram::Said::Media(kind, fields, caption)
+                }
                 Said::Pressed { choice, on } => {
                     let on = on.as_ref().map(|message| &message.object);
                     let query = shared.ids.number();
@@ -219,7 +273,7 @@ pub(super) fn compose(
                 }
             };
             let mut message_id = 0;
-            let shown = Shown::new(said.kind(), deed.words());
+            let shown = deed.shown(shared, said.kind());
             let query = said.query().map(str::to_owned);
             let id = query.clone();
             let name = arrive(shared, account, &chat.to_string(), deed, shown, |phone| {
@@ -241,14 +295,21 @@ pub(super) fn compose(
             Ok((id, telegram::inbound(&update)))
         }
         Account::Sms(number) => {
-            let Said::Text(text) = &deed.said else {
-                return Err(Error::NotWithThisProvider);
+            let files = match &deed.said {
+                Said::Text(_) => &[][..],
+                Said::Media { files, .. } => files,
+                Said::Pressed { .. } => return Err(Error::NotWithThisProvider),
             };
+            let text = deed.words();
             let from = format!("+{}", phone_digits(deed.from)?);
-            let message_sid = twilio::inbound_sid(shared);
-            let shown = Shown::new("text", text.as_str());
+            let message_sid = twilio::message_sid(shared, !files.is_empty());
+            let media = files
+                .iter()
+                .map(|file| twilio::received(shared, number, &message_sid, file));
+            let media = media.collect::<Vec<_>>();
+            let shown = deed.shown(shared, if media.is_empty() { "text" } else { "media" });
             arrive(shared, account, &from, deed, shown, |_| message_sid.clone());
-            match Keyword::of(text) {
+            match Keyword::of(&text) {
                 Some(Keyword::Stop) => opt_out(shared, account, &from, true),
                 Some(Keyword::Start) => opt_out(shared, account, &from, false),
                 Some(Keyword::Help) | None => {}
@@ -256,7 +317,8 @@ pub(super) fn compose(
             let message = twilio::Inbound {
                 message_sid: message_sid.clone(),
                 from,
-                text: text.clone(),
+                text,
+                media,
             };
             Ok((message_sid, twilio::inbound(number, &message)))
         }
@@ -268,17 +330,32 @@ impl Deed<'_> {
         self.timestamp.unwrap_or_else(|| now().timestamp())
     }
 
-    /// The text, or the title of what was pressed.
+    /// The text, the caption, or the title of what was pressed.
     fn words(&self) -> String {
         match &self.said {
             Said::Text(text) => text.clone(),
+            Said::Media { caption, .. } => caption.clone().unwrap_or_default(),
             Said::Pressed { choice, .. } => choice.title.clone(),
         }
     }
 
+    /// What the phone shows: of a file its name, where it can be seen, and its caption.
+    fn shown(&self, shared: &Shared, kind: &str) -> Shown {
+        let words = self.words();
+        let Said::Media { files, .. } = &self.said else {
+            return Shown::new(kind, words);
+        };
+        let lines = files.iter().flat_map(|given| {
+            let url = files::url(&shared.base_url, &given.file);
+            [given.filename.clone(), Some(url)]
+        });
+        let lines: Vec<_> = lines.chain([Some(words)]).collect();
+        Shown::lines(kind, lines.iter().map(Option::as_deref))
+    }
+
     fn pressed_on(&self) -> Option<String> {
         match &self.said {
-            Said::Text(_) => None,
+            Said::Text(_) | Said::Media { .. } => None,
             Said::Pressed { on, .. } => on.as_ref().map(|message| message.id.clone()),
         }
     }

@@ -15,8 +15,10 @@ const APP_ID: u64 = 1_821_152_484_774_199;
 pub(crate) struct Inbound {
     pub message_id: String,
     pub person: String,
-    /// The text, or the title of what was pressed.
+    /// The text, or the title of what was pressed. Empty beside files: there is none.
     pub text: String,
+    /// Files.
+    pub attachments: Vec<Value>,
     pub pressed: Option<Pressed>,
     pub at_ms: i64,
     pub reply_to: Option<String>,
@@ -38,7 +40,13 @@ pub(crate) fn inbound(inbox: &Inbox<'_>, inbound: &Inbound) -> Value {
         });
         return from_person(inbox, &inbound.person, inbound.at_ms, "postback", postback);
     }
-    let mut message = json!({"mid": inbound.message_id, "text": inbound.text});
+    let mut message = json!({"mid": inbound.message_id});
+    if !inbound.text.is_empty() || inbound.attachments.is_empty() {
+        message["text"] = json!(inbound.text);
+    }
+    if !inbound.attachments.is_empty() {
+        message["attachments"] = json!(inbound.attachments);
+    }
     if let Some(Pressed::QuickReply(payload)) = &inbound.pressed {
         message["quick_reply"] = json!({"payload": payload});
     }

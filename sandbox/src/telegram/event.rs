@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::Fields;
 use crate::shown::{Choice, ChoiceSort, HOME};
 
 /// What a person did in their chat with the bot.
@@ -20,6 +21,8 @@ pub(crate) struct Inbound {
 
 pub(crate) enum Said {
     Text(String),
+    /// A file of a kind, how the message tells of it, and its caption.
+    Media(&'static str, Fields, Option<String>),
     /// Where the person is.
     Location,
     /// The person's own number.
@@ -62,6 +65,7 @@ impl Said {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Said::Text(_) => "text",
+            Said::Media(kind, ..) => kind,
             Said::Location => "location",
             Said::Contact(_) => "contact",
             Said::Pressed { .. } => "callback_query",
@@ -71,7 +75,7 @@ impl Said {
     pub(crate) fn query(&self) -> Option<&str> {
         match self {
             Said::Pressed { query, .. } => Some(query),
-            Said::Text(_) | Said::Location | Said::Contact(_) => None,
+            Said::Text(_) | Said::Media(..) | Said::Location | Said::Contact(_) => None,
         }
     }
 }
@@ -87,6 +91,14 @@ pub(crate) fn inbound(inbound: &Inbound) -> Value {
     });
     match &inbound.said {
         Said::Text(text) => message["text"] = json!(text),
+        Said::Media(_, fields, caption) => {
+            for (name, value) in fields {
+                message[*name] = value.clone();
+            }
+            if let Some(caption) = caption {
+                message["caption"] = json!(caption);
+            }
+        }
         Said::Location => {
             let (latitude, longitude) = HOME;
             message["location"] = json!({"latitude": latitude, "longitude": longitude});

@@ -13,11 +13,13 @@ pub(super) enum Kind {
     Flag,
     Object,
     Array,
+    /// A file's id, its address, or the file itself in a form.
+    File,
     /// A chat's id or its `@name`.
     Chat,
 }
 
-use Kind::{Array, Chat, Flag, Float, Integer, Object, Text};
+use Kind::{Array, Chat, File, Flag, Float, Integer, Object, Text};
 
 type Facts = &'static [(&'static str, Kind)];
 
@@ -53,7 +55,7 @@ pub(super) fn of_send(kind: &str) -> Vec<Facts> {
         "photo" => &[
             CAPTION,
             &[
-                ("photo", Text),
+                ("photo", File),
                 ("show_caption_above_media", Flag),
                 ("has_spoiler", Flag),
             ],
@@ -61,12 +63,12 @@ pub(super) fn of_send(kind: &str) -> Vec<Facts> {
         "video" => &[
             CAPTION,
             &[
-                ("video", Text),
+                ("video", File),
                 ("duration", Integer),
                 ("width", Integer),
                 ("height", Integer),
-                ("thumbnail", Text),
-                ("cover", Text),
+                ("thumbnail", File),
+                ("cover", File),
                 ("start_timestamp", Integer),
                 ("show_caption_above_media", Flag),
                 ("has_spoiler", Flag),
@@ -76,23 +78,35 @@ pub(super) fn of_send(kind: &str) -> Vec<Facts> {
         "audio" => &[
             CAPTION,
             &[
-                ("audio", Text),
+                ("audio", File),
                 ("duration", Integer),
                 ("performer", Text),
                 ("title", Text),
-                ("thumbnail", Text),
+                ("thumbnail", File),
             ],
         ],
-        "voice" => &[CAPTION, &[("voice", Text), ("duration", Integer)]],
+        "voice" => &[CAPTION, &[("voice", File), ("duration", Integer)]],
         "document" => &[
             CAPTION,
             &[
-                ("document", Text),
-                ("thumbnail", Text),
+                ("document", File),
+                ("thumbnail", File),
                 ("disable_content_type_detection", Flag),
             ],
         ],
-        "sticker" => &[&[("sticker", Text), ("emoji", Text)]],
+        "animation" => &[
+            CAPTION,
+            &[
+                ("animation", File),
+                ("duration", Integer),
+                ("width", Integer),
+                ("height", Integer),
+                ("thumbnail", File),
+                ("show_caption_above_media", Flag),
+                ("has_spoiler", Flag),
+            ],
+        ],
+        "sticker" => &[&[("sticker", File), ("emoji", Text)]],
         "location" => &[
             PLACE,
             &[
@@ -125,7 +139,7 @@ pub(super) fn of_send(kind: &str) -> Vec<Facts> {
 
 pub(super) const SET_WEBHOOK: Facts = &[
     ("url", Text),
-    ("certificate", Text),
+    ("certificate", File),
     ("ip_address", Text),
     ("max_connections", Integer),
     ("allowed_updates", Array),
@@ -133,6 +147,7 @@ pub(super) const SET_WEBHOOK: Facts = &[
     ("secret_token", Text),
 ];
 pub(super) const DELETE_WEBHOOK: Facts = &[("drop_pending_updates", Flag)];
+pub(super) const GET_FILE: Facts = &[("file_id", Text)];
 pub(super) const SEND_CHAT_ACTION: Facts = &[
     ("business_connection_id", Text),
     ("chat_id", Chat),

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::file::{Fields, Source};
 use super::params::Params;
 use super::{Refusal, facts, keyboard};
-use crate::link::is_link;
+use crate::account::Telegram;
 use crate::shown::{Shown, place};
 use crate::state::Shared;
 
@@ -14,6 +15,7 @@ pub(super) enum Method {
     SetWebhook,
     DeleteWebhook,
     GetWebhookInfo,
+    GetFile,
     SendChatAction,
     SetMessageReaction,
     AnswerCallbackQuery,
@@ -29,6 +31,7 @@ impl Method {
             "setwebhook" => Method::SetWebhook,
             "deletewebhook" => Method::DeleteWebhook,
             "getwebhookinfo" => Method::GetWebhookInfo,
+            "getfile" => Method::GetFile,
             "sendchataction" => Method::SendChatAction,
             "setmessagereaction" => Method::SetMessageReaction,
             "answercallbackquery" => Method::AnswerCallbackQuery,
@@ -38,6 +41,7 @@ impl Method {
             "sendaudio" => Method::Send("audio"),
             "sendvoice" => Method::Send("voice"),
             "senddocument" => Method::Send("document"),
+            "sendanimation" => Method::Send("animation"),
             "sendsticker" => Method::Send("sticker"),
             "sendlocation" => Method::Send("location"),
             "sendvenue" => Method::Send("venue"),
@@ -52,6 +56,7 @@ impl Method {
             Method::GetMe | Method::GetWebhookInfo => params.check(&[]),
             Method::SetWebhook => params.check(&[facts::SET_WEBHOOK]),
             Method::DeleteWebhook => params.check(&[facts::DELETE_WEBHOOK]),
+            Method::GetFile => params.check(&[facts::GET_FILE]),
             Method::SendChatAction => params.check(&[facts::SEND_CHAT_ACTION]),
             Method::SetMessageReaction => params.check(&[facts::SET_MESSAGE_REACTION]),
             Method::AnswerCallbackQuery => params.check(&[facts::ANSWER_CALLBACK_QUERY]),
@@ -64,14 +69,18 @@ impl Method {
 pub(super) struct Content {
     pub shown: Shown,
     /// What the answer's `Message` holds.
-    pub fields: Vec<(&'static str, Value)>,
+    pub fields: Fields,
+    /// What is to be kept once the message is accepted.
+    pub file: Option<Source>,
 }
 
 pub(super) fn content(
     shared: &Shared,
+    bot: &Telegram,
     kind: &'static str,
     params: &Params,
 ) -> Result<Content, Refusal> {
+    let mut file = None;
     let (text, mut fields) = match kind {
         "text" => text(params)?,
         "location" => {
@@ -90,7 +99,12 @@ pub(super) fn content(
             (shown, vec![("venue", venue), ("location", location)])
         }
         "contact" => contact(params)?,
-        media => file(shared, media, params)?,
+        media => {
+            let source = Source::of(shared, bot, media, params)?;
+            let captioned = captioned(source.shown(), params)?;
+            file = Some(source);
+            captioned
+        }
     };
     let choices = match params.object("reply_markup")? {
         None => Vec::new(),
@@ -106,10 +120,11 @@ pub(super) fn content(
     Ok(Content {
         shown: Shown::new(kind, text).with(choices),
         fields,
+        file,
     })
 }
 
-type Parts = (String, Vec<(&'static str, Value)>);
+type Parts = (String, Fields);
 
 fn text(params: &Params) -> Result<Parts, Refusal> {
     check_parse_mode(params)?;
@@ -152,28 +167,18 @@ fn contact(params: &Params) -> Result<Parts, Refusal> {
     Ok((format!("{name}, {number}"), vec![("contact", contact)]))
 }
 
-/// A file Telegram has, by its id, or one it fetches.
-fn file(shared: &Shared, kind: &'static str, params: &Params) -> Result<Parts, Refusal> {
+/// A file as the phone shows it, with its caption.
+fn captioned(mut shown: String, params: &Params) -> Result<Parts, Refusal> {
     check_parse_mode(params)?;
-    let source = params.required(kind, &format!("there is no {kind} in the request"))?;
-    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let is_known = is_link(&source) || source.len() >= 20 && source.bytes().all(is_id);
-    if !is_known {
-        return Err(Refusal::bad_request(
-            "wrong file identifier/HTTP URL specified",
-        ));
-    }
     let caption = params.get("caption").filter(|caption| !caption.is_empty());
-    let mut fields = vec![(kind, stored(shared, kind))];
-    let mut shown = source;
-    if let Some(caption) = caption {
-        if caption.chars().count() > 1024 {
-            return Err(Refusal::bad_request("message caption is too long"));
-        }
-        shown = format!("{shown}\n{caption}");
-        fields.push(("caption", json!(caption)));
+    let Some(caption) = caption else {
+        return Ok((shown, Vec::new()));
+    };
+    if caption.chars().count() > 1024 {
+        return Err(Refusal::bad_request("message caption is too long"));
     }
-    Ok((shown, fields))
+    shown = format!("{shown}\n{caption}");
+    Ok((shown, vec![("caption", json!(caption))]))
 }
 
 fn check_parse_mode(params: &Params) -> Result<(), Refusal> {
@@ -213,38 +218,4 @@ pub(super) fn reaction(params: &Params) -> Result<Option<String>, Refusal> {
         return Err(Refusal::bad_request("REACTIONS_TOO_MANY"));
     }
     Ok(Some(emoji.to_owned()))
-}
-
-/// A file as Telegram describes one it has stored.
-fn stored(shared: &Shared, kind: &str) -> Value {
-    let id = hex::encode(shared.ids.fresh());
-    let mut file = json!({
-        "file_id": format!("AgAC{}", &id[..56]),
-        "file_unique_id": format!("AQAD{}", &id[..12]),
-        "file_size": 19968,
-    });
-    match kind {
-        "photo" => {
-            file["width"] = json!(320);
-            file["height"] = json!(320);
-            json!([file])
-        }
-        "video" | "sticker" => {
-            file["width"] = json!(512);
-            file["height"] = json!(512);
-            if kind == "video" {
-                file["duration"] = json!(10);
-            } else {
-                file["type"] = json!("regular");
-                file["is_animated"] = json!(false);
-                file["is_video"] = json!(false);
-            }
-            file
-        }
-        "audio" | "voice" => {
-            file["duration"] = json!(10);
-            file
-        }
-        _ => file,
-    }
 }

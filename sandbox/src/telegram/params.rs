@@ -6,14 +6,18 @@ use bytes::Bytes;
 use http::{Method, header};
 use serde_json::{Map, Value};
 
-use super::Refusal;
 use super::facts::Kind;
+use super::{Refusal, file};
+use crate::multipart::{self, Upload, is_multipart};
+use crate::state::Shared;
 
 /// What came in the query string, a form or a JSON object.
 pub(super) struct Params {
     fields: Map<String, Value>,
     /// In JSON a value has a type; elsewhere all are text.
     is_json: bool,
+    /// The files of the form.
+    uploads: Vec<Upload>,
 }
 
 /// The fields of `ReplyParameters`.
@@ -36,7 +40,21 @@ pub(super) struct Reply {
 }
 
 impl Params {
-    pub(super) async fn read(request: Request) -> Self {
+    pub(super) async fn read(shared: &Shared, request: Request) -> Result<Self, Refusal> {
+        if is_multipart(request.headers()) {
+            let (parts, body) = request.into_parts();
+            let form = multipart::Form::read(shared, &parts.headers, body, file::LONGEST).await;
+            let form =
+                form.map_err(|why| Refusal::bad_request(&format!("can't parse form: {}", why.0)))?;
+            let texts = form.texts.into_iter();
+            return Ok(Self {
+                fields: texts
+                    .map(|(name, text)| (name, Value::String(text)))
+                    .collect(),
+                is_json: false,
+                uploads: form.uploads,
+            });
+        }
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let is_form = content_type
             .and_then(|value| value.to_str().ok())
@@ -45,27 +63,40 @@ impl Params {
             let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
             let pairs = form.map(|Form(pairs)| pairs).unwrap_or_default();
             let text = |(name, value)| (name, Value::String(value));
-            return Self {
+            return Ok(Self {
                 fields: pairs.into_iter().map(text).collect(),
                 is_json: false,
-            };
+                uploads: Vec::new(),
+            });
         }
         let body = Bytes::from_request(request, &()).await.unwrap_or_default();
-        Self {
+        Ok(Self {
             fields: serde_json::from_slice(&body).unwrap_or_default(),
             is_json: true,
-        }
+            uploads: Vec::new(),
+        })
     }
 
     /// Refuses what the method does not have, and what is of another type than it has.
     pub(super) fn check(&self, facts: &[&[(&str, Kind)]]) -> Result<(), Refusal> {
-        for (name, value) in &self.fields {
+        let unknown = |name: &str| Refusal::bad_request(&format!("unknown parameter \"{name}\""));
+        let kind_of = |name: &str| {
             let mut known = facts.iter().flat_map(|facts| facts.iter());
-            let Some((_, kind)) = known.find(|(known, _)| known == name) else {
-                let why = format!("unknown parameter \"{name}\"");
-                return Err(Refusal::bad_request(&why));
-            };
-            if !value.is_null() && !self.is_of(value, *kind) {
+            known
+                .find(|(known, _)| *known == name)
+                .map(|(_, kind)| *kind)
+        };
+        for upload in &self.uploads {
+            let name = &upload.name;
+            let named = Value::String(format!("attach://{name}"));
+            let is_meant = self.fields.values().any(|value| *value == named);
+            if !is_meant && kind_of(name) != Some(Kind::File) {
+                return Err(unknown(name));
+            }
+        }
+        for (name, value) in &self.fields {
+            let kind = kind_of(name).ok_or_else(|| unknown(name))?;
+            if !value.is_null() && !self.is_of(value, kind) {
                 let why = format!("parameter \"{name}\" must be of type {kind:?}");
                 return Err(Refusal::bad_request(&why));
             }
@@ -75,7 +106,7 @@ impl Params {
 
     fn is_of(&self, value: &Value, kind: Kind) -> bool {
         match (kind, value) {
-            (Kind::Text, Value::String(_)) | (Kind::Flag, Value::Bool(_)) => true,
+            (Kind::Text | Kind::File, Value::String(_)) | (Kind::Flag, Value::Bool(_)) => true,
             (Kind::Object, Value::Object(_)) | (Kind::Array, Value::Array(_)) => true,
             (Kind::Integer | Kind::Chat, Value::Number(number)) => number.is_i64(),
             (Kind::Float, Value::Number(_)) | (Kind::Chat, Value::String(_)) => true,
@@ -85,7 +116,7 @@ impl Params {
                 Kind::Flag => matches!(text.as_str(), "true" | "false" | "1" | "0"),
                 Kind::Object => text.trim_start().starts_with('{'),
                 Kind::Array => text.trim_start().starts_with('['),
-                Kind::Text | Kind::Chat => true,
+                Kind::Text | Kind::File | Kind::Chat => true,
             },
             (_, _) => false,
         }
@@ -95,6 +126,9 @@ impl Params {
     pub(super) fn as_value(&self) -> Value {
         let mut params = self.fields.clone();
         params.remove("secret_token");
+        for upload in &self.uploads {
+            params.insert(upload.name.clone(), upload.as_value());
+        }
         Value::Object(params)
     }
 
@@ -105,6 +139,16 @@ impl Params {
             Value::Number(number) => Some(number.to_string()),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         }
+    }
+
+    /// The file of a parameter: the one of its name, or the one it names.
+    pub(super) fn upload(&self, name: &str) -> Option<&Upload> {
+        let value = self.get(name);
+        let named = value
+            .as_deref()
+            .and_then(|value| value.strip_prefix("attach://"));
+        let name = named.unwrap_or(name);
+        self.uploads.iter().find(|upload| upload.name == name)
     }
 
     pub(super) fn int(&self, name: &str) -> Option<i64> {

@@ -14,6 +14,8 @@ pub(crate) struct Inbound {
     pub message_sid: String,
     pub from: String,
     pub text: String,
+    /// The address and the type of each file.
+    pub media: Vec<(String, String)>,
 }
 
 /// News of a message the business sent.
@@ -35,10 +37,14 @@ pub(crate) fn inbound(number: &Sms, inbound: &Inbound) -> Value {
         "From": inbound.from,
         "To": number.phone_number,
         "Body": inbound.text,
-        "NumMedia": "0",
+        "NumMedia": inbound.media.len().to_string(),
         "NumSegments": segments(&inbound.text).to_string(),
         "SmsStatus": "received",
     });
+    for (index, (url, mime_type)) in inbound.media.iter().enumerate() {
+        fields[format!("MediaUrl{index}")] = json!(url);
+        fields[format!("MediaContentType{index}")] = json!(mime_type);
+    }
     // Twilio looks these up; of a number it knows nothing about it sends them empty.
     for side in ["From", "To"] {
         for place in ["City", "State", "Zip", "Country"] {

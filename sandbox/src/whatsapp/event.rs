@@ -23,6 +23,8 @@ pub(crate) struct Inbound {
 
 pub(crate) enum Said {
     Text(String),
+    /// The type of the message, and what it holds under it.
+    Media(&'static str, Value),
     Button(Choice),
     Row(Choice),
     TemplateButton(Choice),
@@ -50,6 +52,7 @@ impl Said {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Said::Text(_) => "text",
+            Said::Media(kind, _) => kind,
             Said::Button(_) => "button_reply",
             Said::Row(_) => "list_reply",
             Said::TemplateButton(_) => "button",
@@ -62,6 +65,7 @@ impl Said {
         let reply = |name: &str, reply: Value| ("interactive", json!({"type": name, name: reply}));
         match self {
             Said::Text(text) => ("text", json!({"body": text})),
+            Said::Media(kind, content) => (kind, content.clone()),
             Said::Button(button) => reply(
                 "button_reply",
                 json!({"id": button.value, "title": button.title}),

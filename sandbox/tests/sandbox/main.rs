@@ -1,6 +1,11 @@
 mod common;
 mod control;
+mod downloads;
 mod faults;
+mod files;
+mod form;
+mod hostile;
+mod inbound_media;
 mod instagram;
 mod messaging_content;
 mod messenger;
@@ -11,5 +16,6 @@ mod telegram;
 mod telegram_content;
 mod template_review;
 mod templates;
+mod uploads;
 mod whatsapp;
 mod whatsapp_content;

@@ -224,6 +224,10 @@ async fn every_kind_of_message_is_accepted() {
     let hello = Inbound::new(PAGE, PSID, "Hello again");
     let theirs = sandbox.inbound(hello).await.unwrap().provider_message_id;
     let button = json!({"type": "web_url", "title": "Open", "url": "https://a.example"});
+    let image = json!({"type": "image", "payload": {"url": "https://a.example/b"}});
+    let url = format!("{}/{PAGE}/message_attachments", sandbox.graph_base());
+    let (_, kept) = graph(&url, TOKEN, &json!({"message": {"attachment": image}})).await;
+    let kept = &kept["attachment_id"];
     let template =
         |payload: Value| message(json!({"attachment": {"type": "template", "payload": payload}}));
     let media = |kind: &str| {
@@ -240,7 +244,7 @@ async fn every_kind_of_message_is_accepted() {
         media("video"),
         media("audio"),
         media("file"),
-        message(json!({"attachment": {"type": "image", "payload": {"attachment_id": "5566"}}})),
+        message(json!({"attachment": {"type": "image", "payload": {"attachment_id": kept}}})),
         message(json!({"sticker_id": "369239263222822"})),
         template(json!({"template_type": "generic", "elements": [{
             "title": "Hat",
@@ -249,7 +253,7 @@ async fn every_kind_of_message_is_accepted() {
         }]})),
         template(json!({"template_type": "button", "text": "Go", "buttons": [button]})),
         template(json!({"template_type": "media", "elements": [
-            {"media_type": "image", "attachment_id": "5566", "buttons": [button]},
+            {"media_type": "image", "attachment_id": kept, "buttons": [button]},
         ]})),
         with("reply_to", json!({"mid": theirs})),
         with("messaging_type", json!("UPDATE")),

@@ -72,8 +72,8 @@ async fn every_kind_of_content_is_accepted_and_shown_in_words() {
             ("image", "https://a.example/b.png\nHat"),
         ),
         (
-            message("video", json!({"id": "1166846181421424"})),
-            ("video", "1166846181421424"),
+            message("video", json!({"link": "https://a.example/b.mp4"})),
+            ("video", "https://a.example/b.mp4"),
         ),
         (
             message(
@@ -85,9 +85,9 @@ async fn every_kind_of_content_is_accepted_and_shown_in_words() {
         (
             message(
                 "document",
-                json!({"id": "11", "filename": "a.pdf", "caption": "Bill"}),
+                json!({"link": "https://a.example/b", "filename": "a.pdf", "caption": "Bill"}),
             ),
-            ("document", "a.pdf\n11\nBill"),
+            ("document", "a.pdf\nhttps://a.example/b\nBill"),
         ),
         (
             message("sticker", json!({"link": "https://a.example/b.webp"})),
