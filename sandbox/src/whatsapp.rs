@@ -63,7 +63,7 @@ pub(crate) fn send(
         } => {
             let kind = if is_typing { "typing" } else { "read" };
             call.kind = Some(kind.to_owned());
-            mark_read(shared, number, &message_id)?;
+            call.recipient = mark_read(shared, number, &message_id)?;
             call.outcome = "done";
             call.message_id = Some(message_id);
             return Ok(Ending::Answer(ok(shared, &json!({"success": true}))));
@@ -152,16 +152,21 @@ fn lost_reaction(shared: &Shared, number: &WhatsApp, outbound: &Outbound) -> Opt
     (!is_known).then_some(131_009)
 }
 
-/// Only what the number received can be marked.
-fn mark_read(shared: &Shared, number: &WhatsApp, message_id: &str) -> Result<(), Refusal> {
+/// Only what the number received can be marked. Answers who wrote it.
+fn mark_read(
+    shared: &Shared,
+    number: &WhatsApp,
+    message_id: &str,
+) -> Result<Option<String>, Refusal> {
     if !lock(&shared.received).knows(&number.phone_number_id, message_id) {
         return Err(refusal::not_received());
     }
     let mut phones = lock(&shared.phones);
-    if let Some(person) = person_of(&phones, &number.phone_number_id, message_id) {
-        phones.set_status(&number.phone_number_id, &person, message_id, "read");
+    let person = person_of(&phones, &number.phone_number_id, message_id);
+    if let Some(person) = &person {
+        phones.set_status(&number.phone_number_id, person, message_id, "read");
     }
-    Ok(())
+    Ok(person)
 }
 
 /// `wamid.` and base64 of the person's number and a random part, like the real ones.

@@ -75,6 +75,35 @@ fn an_accepted_message_costs_one_round_trip_and_one_queue_send() {
 }
 
 #[test]
+fn a_content_that_becomes_several_messages_still_costs_one_round_trip_and_one_queue_send() {
+    run(async {
+        let tenant = Tenant::new().await;
+        let channel = tenant.messenger().await;
+        let ana = person();
+        tenant.hears(&channel, &ana, "Hello").await;
+        let key = || format!("cost-{}", unique());
+        let whole = text(&channel, &ana, "Hello");
+        send(&tenant, Some(&key()), &whole).await;
+        let mut split = whole.clone();
+        split["content"] = json!({
+            "type": "image", "url": "https://shop.example/shirt.png", "caption": "A shirt",
+        });
+
+        let whole = send(&tenant, Some(&key()), &whole).await;
+        show("a send to a known address, with a key", &whole);
+        let split = send(&tenant, Some(&key()), &split).await;
+        show("the same of a picture and its caption apart", &split);
+
+        for cost in [&whole, &split] {
+            assert_eq!((cost["d1"], cost["queue"]), (1, 1), "{cost:?}");
+        }
+        assert!(whole["written"] <= 7, "{whole:?}");
+        // One message row more, with what it is found by.
+        assert!(split["written"] <= whole["written"] + 5, "{split:?}");
+    });
+}
+
+#[test]
 fn a_replay_writes_nothing_and_queues_nothing() {
     run(async {
         let tenant = Tenant::new().await;

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 pub use gateway::Gateway;
 pub use http::{Api, Reply};
 pub use subscriber::{Received, Subscriber};
-pub use tenant::{Channel, Tenant, statuses, text};
+pub use tenant::{Channel, Tenant, Visitor, statuses, text};
 
 /// Begins every phone number and chat id of these tests.
 pub const PERSON_PREFIX: &str = "559971234";

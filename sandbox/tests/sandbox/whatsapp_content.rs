@@ -458,4 +458,5 @@ async fn only_a_message_that_was_received_is_marked_as_read_or_typed_under() {
     let calls = sandbox.calls(&typing);
     let outcomes: Vec<_> = calls.iter().map(|call| call.outcome).collect();
     assert_eq!(outcomes, ["done", "done", "refused", "refused"]);
+    assert_eq!(calls[0].recipient.as_deref(), Some(PERSON));
 }

@@ -10,6 +10,7 @@ const CAPTION: Limit = Characters(1024);
 const LINE: Limit = Characters(60);
 const TITLE: Limit = Characters(20);
 const REFERENCE: Limit = Characters(35);
+const PLACE: Limit = Characters(1000);
 
 pub static PROFILE: Profile = Profile {
     capabilities: &[
@@ -17,12 +18,19 @@ pub static PROFILE: Profile = Profile {
         Capability::new("image", &[("url", IMAGE), ("caption", CAPTION)]),
         Capability::new("video", &[("url", VIDEO), ("caption", CAPTION)]),
         Capability::new("audio", &[("url", AUDIO), ("caption", Apart)]),
-        Capability::new("document", &[("url", DOCUMENT), ("caption", CAPTION)]),
+        Capability::new(
+            "document",
+            &[
+                ("url", DOCUMENT),
+                ("caption", CAPTION),
+                ("filename", Characters(240)),
+            ],
+        ),
         Capability::new(
             "sticker",
             &[("url", STICKER), ("caption", Absent), ("likeHeart", Absent)],
         ),
-        Capability::new("location", &[]),
+        Capability::new("location", &[("name", PLACE), ("address", PLACE)]),
         Capability::new("contacts", &[]),
         Capability::new(
             "interactive.buttons",
@@ -32,6 +40,7 @@ pub static PROFILE: Profile = Profile {
                 ("footer", LINE),
                 ("buttons", Items(3)),
                 ("buttons.title", TITLE),
+                ("buttons.sameTitle", Absent),
                 ("buttons.id", Characters(256)),
             ],
         ),
@@ -72,11 +81,24 @@ pub static PROFILE: Profile = Profile {
         Capability::new("typing", &[("off", Absent)]),
         Capability::new(
             "paymentRequest",
-            &[("bodyText", BODY), ("referenceId", REFERENCE)],
+            &[
+                ("bodyText", BODY),
+                ("referenceId", REFERENCE),
+                ("pix.code", Characters(2048)),
+                ("pix.merchantName", LINE),
+                ("pix.key", Characters(120)),
+                ("items.retailerId", Characters(100)),
+                ("items.name", LINE),
+                ("tax.description", LINE),
+            ],
         ),
         Capability::new(
             "orderStatus",
-            &[("bodyText", BODY), ("referenceId", REFERENCE)],
+            &[
+                ("bodyText", BODY),
+                ("referenceId", REFERENCE),
+                ("description", Characters(120)),
+            ],
         ),
     ],
     replies: true,

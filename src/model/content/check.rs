@@ -127,6 +127,7 @@ impl Content {
             }
             Content::PaymentRequest(request) => check_payment(request),
             Content::OrderStatus(status) => check_reference(&status.reference_id),
+            Content::Reaction(reaction) => check_emoji(&reaction.emoji),
             Content::Text(_)
             | Content::Image(_)
             | Content::Video(_)
@@ -135,7 +136,6 @@ impl Content {
             | Content::Sticker(_)
             | Content::Contacts(_)
             | Content::Template(_)
-            | Content::Reaction(_)
             | Content::MarkSeen(_)
             | Content::Typing(_)
             | Content::Reply(_)
@@ -194,8 +194,16 @@ fn of_interactive<'a>(interactive: &'a Interactive, all: &mut Measures<'a>) {
         InteractiveKind::Buttons => {
             let count = interactive.buttons.len();
             all.push("buttons", "/buttons", Size::Items(count));
+            let mut titles = HashSet::new();
             for (at, button) in interactive.buttons.iter().enumerate() {
                 of_button(button, &format!("/buttons/{at}"), all);
+                if !titles.insert(button.title.as_str()) {
+                    all.push(
+                        "buttons.sameTitle",
+                        format!("/buttons/{at}/title"),
+                        Size::Given,
+                    );
+                }
             }
         }
         InteractiveKind::List => {
@@ -332,6 +340,9 @@ fn of_payment<'a>(request: &'a PaymentRequest, all: &mut Measures<'a>) {
         );
         all.text("items.name", format!("{base}/name"), &item.name);
     }
+    let tax = request.tax.as_ref();
+    let description = tax.and_then(|tax| tax.description.as_deref());
+    all.optional("tax.description", "/tax/description", description);
 }
 
 fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> Unreadable {
@@ -478,6 +489,31 @@ fn only<'a>(id: &'a str, pointer: &str, ids: &mut HashSet<&'a str>) -> Result<()
     }
 }
 
+/// Nothing, which takes a reaction back, or what is no plain text. (Emoji are too many to
+/// be named here; of those in ASCII there are only digits on keys.)
+fn check_emoji(emoji: &str) -> Result<(), Unreadable> {
+    let is_key = emoji.ends_with('\u{20e3}');
+    let is_plain = |c: char| c.is_ascii() || c.is_whitespace();
+    if is_key || !emoji.contains(is_plain) {
+        Ok(())
+    } else {
+        Err(wrong("/emoji", "must be an emoji"))
+    }
+}
+
+/// The digits of a boleto's line, which may be written in groups.
+fn check_digitable_line(line: &str) -> Result<(), Unreadable> {
+    let digits = line.bytes().filter(u8::is_ascii_digit).count();
+    let is_line = line
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b" .-".contains(&byte));
+    if is_line && (47..=48).contains(&digits) {
+        Ok(())
+    } else {
+        Err(wrong("/boleto/digitableLine", "must have 47 or 48 digits"))
+    }
+}
+
 /// What Meta takes as an order's number.
 fn check_reference(id: &str) -> Result<(), Unreadable> {
     let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
@@ -499,6 +535,9 @@ fn check_payment(request: &PaymentRequest) -> Result<(), Unreadable> {
     };
     if !is_given {
         return Err(wrong(field, "is required by the payment method"));
+    }
+    if let (PaymentMethod::Boleto, Some(boleto)) = (request.payment_method, &request.boleto) {
+        check_digitable_line(&boleto.digitable_line)?;
     }
     check_reference(&request.reference_id)?;
     let currency = request.currency.as_deref().unwrap_or("BRL");

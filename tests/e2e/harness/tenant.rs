@@ -42,16 +42,21 @@ pub struct Visitor {
 
 impl Visitor {
     pub async fn writes(&self, words: &str) -> Value {
+        let content = json!({"type": "text", "text": format!("{words} {WORD}")});
+        self.posts(&content).await.expect(201)
+    }
+
+    pub async fn posts(&self, content: &Value) -> Reply {
         let body = json!({
             "clientMessageId": format!("from-the-page-{}", unique()),
-            "content": {"type": "text", "text": format!("{words} {WORD}")},
+            "content": content,
         });
         let posted = self
             .api
             .request(reqwest::Method::POST, &format!("{}/messages", self.base))
             .header("origin", SITE)
             .json(&body);
-        Reply::of(posted).await.expect(201)
+        Reply::of(posted).await
     }
 
     /// What is there after a seq, waiting so many seconds for something.
@@ -223,6 +228,10 @@ impl Tenant {
             &mut account.callback_url
         })
         .await
+    }
+
+    pub async fn instagram(&self) -> Channel {
+        self.instagram_with(|_| {}).await
     }
 
     pub async fn sms(&self) -> Channel {
