@@ -600,6 +600,10 @@ fn fill_quiet_tables(world: &World) {
          SELECT workspace_id, id, 'v', 'c', 0, 1",
         "INSERT INTO visitor_token (hash, workspace_id, channel_id, visitor_id, created_at)
          SELECT 'hash', workspace_id, id, 'v', 1",
+        "INSERT INTO media (workspace_id, id, channel_id, reference, created_at)
+         SELECT workspace_id, 'f', id, '{}', 1",
+        "INSERT INTO upload (workspace_id, channel_id, source, provider_id, expires_at)
+         SELECT workspace_id, id, 'hash', 'f', 9000000000000",
     ] {
         world.database().query(&format!("{insert} {of_channel}"));
     }

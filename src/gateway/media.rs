@@ -76,6 +76,13 @@ pub struct StoredMedia {
     pub created_at: Timestamp,
 }
 
+/// Why an address gives no file.
+pub(super) enum NotOpened {
+    Silent,
+    /// It leads on to where nobody may call, or nowhere.
+    Astray,
+}
+
 impl<P: Ports> Gateway<P> {
     /// Hands out a file of a workspace.
     pub async fn media(
@@ -114,7 +121,7 @@ impl<P: Ports> Gateway<P> {
         };
         let opened = match opened {
             Some(opened) => opened,
-            None => self.from_provider(&row, range).await?,
+            None => self.open_at_provider(&row, range).await?,
         };
         let header = |name| opened.headers.get(name).cloned();
         let told = header(header::CONTENT_TYPE);
@@ -138,7 +145,7 @@ impl<P: Ports> Gateway<P> {
     /// 1. The channel, whose credentials it takes.
     /// 2. Where the file is, where the provider has to be asked.
     /// 3. The bytes, over redirects that are checked one by one.
-    async fn from_provider(
+    async fn open_at_provider(
         &self,
         row: &MediaRow,
         range: Option<&HeaderValue>,
@@ -172,7 +179,8 @@ impl<P: Ports> Gateway<P> {
         if let Some(range) = range {
             request.headers_mut().insert(header::RANGE, range.clone());
         }
-        let opened = self.follow(request).await?;
+        let opened = self.follow(request).await;
+        let opened = opened.map_err(|_| Error::ProviderSilent)?;
         match opened.status {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {}
             StatusCode::NOT_FOUND | StatusCode::GONE => return Err(gone()),
@@ -194,34 +202,37 @@ impl<P: Ports> Gateway<P> {
 
     /// Opens an address over its redirects. Each leads to where this deployment may call, and
     /// none gets the credentials of the one before.
-    pub(super) async fn follow(&self, request: Request<Bytes>) -> Result<Opened<P::Stream>, Error> {
+    pub(super) async fn follow(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Opened<P::Stream>, NotOpened> {
         let mut request = request;
         for _ in 0..MOST_HOPS {
             let from = request.uri().to_string();
             let range = request.headers().get(header::RANGE).cloned();
             let deadline = self.config.provider_timeout_ms;
             let opened = self.ports.open(request, deadline).await;
-            let opened = opened.map_err(|_| Error::ProviderSilent)?;
+            let opened = opened.map_err(|_| NotOpened::Silent)?;
             if !opened.status.is_redirection() {
                 return Ok(opened);
             }
             let to = opened.headers.get(header::LOCATION);
             let to = to.and_then(|to| to.to_str().ok());
             let to = to.and_then(|to| Url::parse(&from).ok()?.join(to).ok());
-            let to = to.ok_or(Error::ProviderSilent)?;
+            let to = to.ok_or(NotOpened::Astray)?;
             let to = check_url(
                 to.as_str(),
                 &self.config.public_url,
                 self.config.allow_insecure_webhooks,
             )
-            .map_err(|_| Error::ProviderSilent)?;
+            .map_err(|_| NotOpened::Astray)?;
             let mut next = Request::get(to);
             if let Some(range) = range {
                 next = next.header(header::RANGE, range);
             }
-            request = next.body(Bytes::new()).map_err(|_| Error::ProviderSilent)?;
+            request = next.body(Bytes::new()).map_err(|_| NotOpened::Astray)?;
         }
-        Err(Error::ProviderSilent)
+        Err(NotOpened::Astray)
     }
 
     /// Takes in a file: the body of the request, or the one in it.
@@ -407,7 +418,7 @@ impl<P: Ports> Gateway<P> {
         {
             return Err(Error::TooLarge);
         }
-        let opened = self.from_provider(row, None).await?;
+        let opened = self.open_at_provider(row, None).await?;
         let told = opened.headers.get(header::CONTENT_TYPE);
         let told = told.and_then(|value| value.to_str().ok());
         let mime_type = row.mime_type.as_deref().or(told);

@@ -562,10 +562,11 @@ fn bounded(item: Inbound) -> Inbound {
                     &mut media.filename,
                     &mut media.mime_type,
                     &mut media.sha256,
-                ] {
-                    if let Some(text) = text {
-                        cut(text, LONGEST_TEXT);
-                    }
+                ]
+                .into_iter()
+                .flatten()
+                {
+                    cut(text, LONGEST_TEXT);
                 }
             }
             Inbound::Message(message)

@@ -2,6 +2,7 @@
 //! at, and streamed on.
 
 use super::guard::check_url;
+use super::media::NotOpened;
 use super::outcome::{Attempted, no_answer, ours};
 use super::{Broken, Gateway, Opened, Pieces, Ports, sniff};
 use crate::channel::{Adapter, Limit, Outbound, SendError, UploadFile, Uploads};
@@ -13,6 +14,8 @@ use futures_util::{StreamExt, stream};
 use http::{Request, StatusCode, header};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::cell::OnceCell;
+use std::rc::Rc;
 
 /// What was done before a send.
 pub(super) enum Prepared {
@@ -34,6 +37,8 @@ struct Checked {
     mime_type: String,
     length: Option<u64>,
     body: Pieces,
+    /// Why the body broke off, once it did.
+    broke: Rc<OnceCell<SendError>>,
 }
 
 impl<P: Ports> Gateway<P> {
@@ -89,7 +94,7 @@ impl<P: Ports> Gateway<P> {
             ),
         ];
         let rows = self.batch(batch).await.map_err(|_| silent())?;
-        let known = rows.into_iter().next().and_then(|rows| row::<Row>(rows));
+        let known = rows.into_iter().next().and_then(row::<Row>);
         if let Some(known) = known {
             return Ok(Prepared::Uploaded(known.provider_id));
         }
@@ -115,12 +120,13 @@ impl<P: Ports> Gateway<P> {
             .ports
             .upload(upload.request, body, length, LONGEST_MS)
             .await;
+        // A body that broke off is no message.
+        if let Some(error) = checked.broke.get() {
+            return Err(error.clone());
+        }
         let Ok(answer) = answer else {
-            return Err(if uploads.sends() {
-                no_answer()
-            } else {
-                silent()
-            });
+            let sent = uploads.sends().then(no_answer);
+            return Err(sent.unwrap_or_else(silent));
         };
         if uploads.sends() {
             let accepted = adapter.accepted(&answer)?;
@@ -203,10 +209,12 @@ impl<P: Ports> Gateway<P> {
             );
             return Err(refused(&message));
         }
+        let broke = Rc::new(OnceCell::new());
         Ok(Checked {
             mime_type,
             length,
-            body: limited(body, most),
+            body: limited(body, most, broke.clone()),
+            broke,
         })
     }
 
@@ -236,7 +244,10 @@ impl<P: Ports> Gateway<P> {
         .map_err(|wrong| refused(&format!("The file's address {wrong}.")))?;
         let request = Request::get(url).body(Bytes::new());
         let request = request.map_err(|_| refused("The file's address is none."))?;
-        self.follow(request).await.map_err(|_| silent())
+        self.follow(request).await.map_err(|not| match not {
+            NotOpened::Silent => silent(),
+            NotOpened::Astray => refused("The file's address leads to none that may be called."),
+        })
     }
 }
 
@@ -272,12 +283,22 @@ async fn peek(mut body: Pieces) -> Option<(Bytes, Pieces)> {
 }
 
 /// A body that breaks off where it is longer than it may be.
-fn limited(body: Pieces, most: u64) -> Pieces {
+fn limited(body: Pieces, most: u64, broke: Rc<OnceCell<SendError>>) -> Pieces {
     let mut size: u64 = 0;
     Box::pin(body.map(move |piece| {
-        let piece = piece?;
-        size += piece.len() as u64;
-        if size <= most { Ok(piece) } else { Err(Broken) }
+        let error = match piece {
+            Ok(piece) => {
+                size += piece.len() as u64;
+                if size <= most {
+                    return Ok(piece);
+                }
+                too_large(most)
+            }
+            Err(Broken) => silent(),
+        };
+        // The first reason is the one.
+        let _ = broke.set(error);
+        Err(Broken)
     }))
 }
 

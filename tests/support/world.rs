@@ -39,6 +39,11 @@ pub enum Answer {
     NoAnswer,
 }
 
+/// A file to be opened: its status, headers and bytes, and whether all of these arrive.
+type ToOpen = (u16, Vec<(&'static str, String)>, Bytes, bool);
+/// A body that is there, in pieces.
+type Whole = Iter<std::vec::IntoIter<Result<Bytes, Broken>>>;
+
 /// The ports, in a test's hands.
 pub struct TestPorts {
     pub database: Sqlite,
@@ -58,16 +63,15 @@ pub struct TestPorts {
     pub questions: RefCell<Vec<Request<Bytes>>>,
     pub to_questions: RefCell<VecDeque<Answer>>,
     pub logs: RefCell<Vec<String>>,
-    /// Every file that was opened at a provider, oldest first, and the answers to come:
-    /// status, headers, bytes, and whether all of these arrive.
+    /// Every file that was opened at a provider, oldest first, and the answers to come.
     pub opened: RefCell<Vec<Request<Bytes>>>,
-    pub to_open: RefCell<VecDeque<(u16, Vec<(&'static str, String)>, Bytes, bool)>>,
+    pub to_open: RefCell<VecDeque<ToOpen>>,
     /// The bucket, if there is one.
     pub bucket: RefCell<BTreeMap<String, (String, Bytes)>>,
     pub has_bucket: Cell<bool>,
     /// The body of a request that is not read before.
     pub body: RefCell<Option<Bytes>>,
-    pub answered: RefCell<Option<Iter<std::vec::IntoIter<Result<Bytes, Broken>>>>>,
+    pub answered: RefCell<Option<Whole>>,
     /// Answers of the providers alone, before those of `answers`.
     pub from_provider: RefCell<VecDeque<Answer>>,
     /// While set, no HTTP peer answers.
@@ -142,7 +146,7 @@ impl Ports for TestPorts {
         response(answer)
     }
 
-    type Stream = Iter<std::vec::IntoIter<Result<Bytes, Broken>>>;
+    type Stream = Whole;
 
     async fn open(
         &self,
@@ -289,7 +293,7 @@ impl Ports for TestPorts {
 }
 
 /// A body in small pieces; one that is not whole breaks off in the middle.
-fn pieces(body: &Bytes, is_whole: bool) -> Iter<std::vec::IntoIter<Result<Bytes, Broken>>> {
+fn pieces(body: &Bytes, is_whole: bool) -> Whole {
     let mut pieces: Vec<Result<Bytes, Broken>> = body
         .chunks(7)
         .map(|piece| Ok(Bytes::copy_from_slice(piece)))
@@ -489,8 +493,10 @@ impl World {
             let body = std::mem::take(request.body_mut());
             *self.gateway.ports.body.borrow_mut() = Some(body);
         }
+        let is_head = request.method() == Method::HEAD;
         let mut response = api::handle(&self.gateway, request).await;
         let streamed = self.gateway.ports.answered.borrow_mut().take();
+        let streamed = streamed.filter(|_| !is_head);
         if let Some(streamed) = streamed
             && let Ok(bytes) = whole(streamed).await
         {
