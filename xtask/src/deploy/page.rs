@@ -49,6 +49,7 @@ fn of_the_file() -> Names {
     for (list, field) in [
         (&file["d1_databases"], "binding"),
         (&file["kv_namespaces"], "binding"),
+        (&file["r2_buckets"], "binding"),
         (&file["ratelimits"], "name"),
         (&file["queues"]["producers"], "binding"),
     ] {
