@@ -159,6 +159,13 @@ fn samples() -> Vec<(&'static str, Value)> {
             ),
         ),
         (
+            "buttons of one title",
+            buttons(
+                0,
+                json!({ "buttons": [{ "id": "a", "title": "Buy" }, { "id": "b", "title": "Buy" }] }),
+            ),
+        ),
+        (
             "buttons below a long text",
             buttons(2, json!({ "body": "Wort ".repeat(900) })),
         ),
@@ -229,7 +236,7 @@ fn samples() -> Vec<(&'static str, Value)> {
         (
             "payment by boleto",
             pay(
-                json!({ "paymentMethod": "boleto", "boleto": { "digitableLine": "23793.38128 60000.000003" } }),
+                json!({ "paymentMethod": "boleto", "boleto": { "digitableLine": "23793.38128 60000.000003 00000.000405 1 84340000012345" } }),
             ),
         ),
         (
