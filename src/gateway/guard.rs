@@ -101,7 +101,7 @@ fn is_public_address(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    const OWN: &str = "https://patchbay.example";
+    const OWN: &str = "https://patchbay.example.com";
 
     #[test]
     fn public_https_urls_are_accepted() {
