@@ -3,9 +3,12 @@
 #![cfg(target_arch = "wasm32")]
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use patchbay::channel::{ADAPTERS, Origins, Outbound, SendError, sign};
-use patchbay::gateway::{Config, Gateway, Memory, NoAnswer, Ports, Push, Queue, QueueError, Vault};
+use patchbay::gateway::{
+    Broken, Config, Gateway, Memory, NoAnswer, NotStored, Opened, Pieces, Ports, Push, Queue,
+    QueueError, Vault,
+};
 use patchbay::model::access::{Environment, KeySecret};
 use patchbay::model::channel::{Channel, Credentials, Settings};
 use patchbay::model::contact::Address;
@@ -354,6 +357,48 @@ impl Ports for Host {
 
     async fn fetch(&self, _: Request<Bytes>, _: u32) -> Result<Response<Bytes>, NoAnswer> {
         Err(NoAnswer)
+    }
+
+    type Stream = futures_util::stream::Empty<Result<Bytes, Broken>>;
+
+    async fn open(&self, _: Request<Bytes>, _: u32) -> Result<Opened<Self::Stream>, NoAnswer> {
+        Err(NoAnswer)
+    }
+
+    async fn upload(
+        &self,
+        _: Request<Bytes>,
+        _: Pieces,
+        _: Option<u64>,
+        _: u32,
+    ) -> Result<Response<Bytes>, NoAnswer> {
+        Err(NoAnswer)
+    }
+
+    fn body(&self) -> Option<Self::Stream> {
+        None
+    }
+
+    fn answer_with(&self, _: Self::Stream) {}
+
+    fn has_bucket(&self) -> bool {
+        false
+    }
+
+    async fn open_stored(
+        &self,
+        _: &str,
+        _: Option<&HeaderValue>,
+    ) -> Result<Option<Opened<Self::Stream>>, NoAnswer> {
+        Ok(None)
+    }
+
+    async fn store(&self, _: &str, _: &str, _: Pieces, _: u64) -> Result<u64, NotStored> {
+        Err(NotStored::Broken)
+    }
+
+    async fn discard(&self, _: Vec<String>) -> Result<(), NotStored> {
+        Ok(())
     }
 
     async fn sleep(&self, _: u32) {}
