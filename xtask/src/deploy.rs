@@ -139,10 +139,11 @@ pub async fn run(paths: &Paths, options: Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// 1. Sees who is logged in. 2. Settles the public URL and the secrets, so that nothing is asked later.
-/// 3. Builds. 4. Makes what the account lacks and writes its ids down. 5. Brings the database up to date: the
-///    Worker that stands works with a newer one. 6. Deploys. 7. Sets the secrets that are missing; before, there may
-///    be no Worker to have them. 8. Waits until the gateway is well, and says how to go on.
+/// 1. Sees who is logged in, and that there is R2 where the file names a bucket. 2. Settles the public URL and the
+///    secrets, so that nothing is asked later. 3. Builds. 4. Makes what the account lacks and writes its ids down; the
+///    buckets first, which an account may refuse. 5. Brings the database up to date: the Worker that stands works with
+///    a newer one. 6. Deploys. 7. Sets the secrets that are missing; before, there may be no Worker to have them.
+/// 8. Waits until the gateway is well, and says how to go on.
 async fn deploy<P: Ports>(ports: &P, options: &Options) -> Result<()> {
     let mut manifest = ports.manifest()?;
     let worker = manifest.worker()?;
@@ -150,6 +151,7 @@ async fn deploy<P: Ports>(ports: &P, options: &Options) -> Result<()> {
     // 1.
     ports.step("Asking Cloudflare who is logged in…");
     let account = account_of(ports, &manifest).await?;
+    let buckets = missing_buckets(ports, &manifest).await?;
 
     // 2.
     let url = settle_url(ports, options, &manifest, account.as_deref()).await?;
@@ -161,6 +163,10 @@ async fn deploy<P: Ports>(ports: &P, options: &Options) -> Result<()> {
     ports.build().await?;
 
     // 4.
+    for bucket in &buckets {
+        ports.step(&format!("Making the bucket {bucket}…"));
+        ports.make(&["r2", "bucket", "create", bucket]).await?;
+    }
     if manifest.public_url().as_deref() != Some(&url) {
         manifest.set_public_url(&url)?;
         ports.save(&manifest)?;
@@ -223,6 +229,16 @@ async fn rehearse<P: Ports>(ports: &P, options: &Options) -> Result<()> {
             false
         }
     };
+
+    for bucket in manifest.buckets() {
+        ports.step(&ran(&["r2", "bucket", "info", &bucket]));
+        let create = ["r2", "bucket", "create", &bucket];
+        if !logged_in {
+            would(ports, "where it is missing", &create);
+        } else if !bucket_exists(ports, &bucket).await? {
+            would(ports, "it is missing", &create);
+        }
+    }
 
     let url = options.public_url.clone().or(standing_url(&manifest)?);
     ports.step(&match &url {
@@ -584,6 +600,23 @@ async fn ensure_queue<P: Ports>(ports: &P, queue: &str) -> Result<()> {
 async fn queue_exists<P: Ports>(ports: &P, queue: &str) -> Result<bool> {
     let answer = ports.read(&["queues", "info", queue]).await?;
     account::queue_exists(queue, &answer)
+}
+
+/// The buckets the account lacks. One without R2 is an error, and is found before anything is made.
+async fn missing_buckets<P: Ports>(ports: &P, manifest: &Manifest) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for bucket in manifest.buckets() {
+        ports.step(&format!("Looking up the bucket {bucket}…"));
+        if !bucket_exists(ports, &bucket).await? {
+            missing.push(bucket);
+        }
+    }
+    Ok(missing)
+}
+
+async fn bucket_exists<P: Ports>(ports: &P, bucket: &str) -> Result<bool> {
+    let answer = ports.read(&["r2", "bucket", "info", bucket]).await?;
+    account::bucket_exists(bucket, &answer)
 }
 
 /// A Worker is reached at workers.dev by itself; any other host must be given to it.

@@ -144,6 +144,25 @@ pub fn queue_exists(name: &str, answer: &Answer) -> Result<bool> {
     )))
 }
 
+/// Whether `wrangler r2 bucket info` found the bucket. What is not there is told by Cloudflare's code only.
+pub fn bucket_exists(name: &str, answer: &Answer) -> Result<bool> {
+    if answer.ok {
+        return Ok(true);
+    }
+    if answer.says("[code: 10006]") {
+        return Ok(false);
+    }
+    if answer.says("[code: 10042]") {
+        return Err(Problem::new(format!(
+            "This account has no R2, where the bucket {name} would be: enable R2 in the dashboard, or take the `[[r2_buckets]]` lines out of wrangler.toml (files then stay with the providers), then run the same command again.",
+        )));
+    }
+    Err(Problem::new(format!(
+        "`npx wrangler r2 bucket info {name}` gave no answer:\n{}",
+        answer.words()
+    )))
+}
+
 #[derive(Deserialize)]
 struct Secret {
     name: String,
@@ -238,6 +257,28 @@ mod tests {
         assert!(!queue_exists("q", &missing).expect("an answer"));
         assert!(queue_exists("q", &said("Queue Name: q")).expect("an answer"));
         assert!(queue_exists("q", &refused("fetch failed")).is_err());
+    }
+
+    #[test]
+    fn a_bucket_that_is_missing_and_an_account_without_r2_are_told_apart() {
+        let failed =
+            "✘ [ERROR] A request to the Cloudflare API (/accounts/acc/r2/buckets/b) failed.\n\n";
+        let missing = refused(&format!(
+            "{failed}  The specified bucket does not exist. [code: 10006]\n"
+        ));
+        assert!(!bucket_exists("b", &missing).expect("an answer"));
+        assert!(bucket_exists("b", &said("name:  b")).expect("an answer"));
+
+        let off = refused(&format!(
+            "{failed}  Please enable R2 through the Cloudflare Dashboard. [code: 10042]\n"
+        ));
+        let problem = bucket_exists("b", &off).expect_err("no R2").to_string();
+        assert!(problem.contains("enable R2 in the dashboard"), "{problem}");
+        assert!(problem.contains("[[r2_buckets]]"), "{problem}");
+
+        let denied = refused(&format!("{failed}  Authentication error [code: 10000]\n"));
+        let problem = bucket_exists("b", &denied).expect_err("denied").to_string();
+        assert!(problem.contains("10000"), "{problem}");
     }
 
     #[test]

@@ -86,6 +86,17 @@ impl Manifest {
         names
     }
 
+    /// Every bucket the file names. None where the account has no R2.
+    pub fn buckets(&self) -> Vec<String> {
+        self.document
+            .get("r2_buckets")
+            .and_then(Item::as_array_of_tables)
+            .into_iter()
+            .flatten()
+            .filter_map(|table| text_of(table, "bucket_name"))
+            .collect()
+    }
+
     /// None while it is empty.
     pub fn public_url(&self) -> Option<String> {
         let vars = self.document.get("vars")?.as_table()?;
@@ -166,11 +177,16 @@ fn lacks(what: &str) -> Problem {
     ))
 }
 
-/// wrangler.toml as it is before the first deployment: a copy of this project that is deployed has its ids in it.
+/// wrangler.toml as it is before the first deployment: a copy of this project that is deployed has its ids in it, and
+/// may have no bucket.
 #[cfg(test)]
 pub(super) fn untouched() -> Manifest {
     let mut manifest =
         Manifest::parse(include_str!("../../../wrangler.toml")).expect("the file itself");
+    if manifest.buckets().is_empty() {
+        let bucket = "[[r2_buckets]]\nbinding = \"MEDIA\"\nbucket_name = \"patchbay-media\"\n";
+        manifest = Manifest::parse(&format!("{}\n{bucket}", manifest.text())).expect("TOML");
+    }
     manifest
         .set_database_id("00000000-0000-0000-0000-000000000000")
         .expect("a database");
@@ -182,12 +198,20 @@ pub(super) fn untouched() -> Manifest {
     manifest
 }
 
+/// As [`untouched`], without the lines of the bucket.
+#[cfg(test)]
+pub(super) fn without_buckets() -> Manifest {
+    let mut manifest = untouched();
+    manifest.document.remove("r2_buckets");
+    manifest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn before_the_first_deployment_there_are_no_ids_and_four_queues() {
+    fn before_the_first_deployment_there_are_no_ids_a_bucket_and_four_queues() {
         let manifest = untouched();
         assert_eq!(manifest.worker().expect("a name"), "patchbay");
         assert_eq!(manifest.database_name().expect("a name"), "patchbay");
@@ -208,6 +232,15 @@ mod tests {
                 "patchbay-events-dead"
             ]
         );
+        assert_eq!(manifest.buckets(), ["patchbay-media"]);
+    }
+
+    #[test]
+    fn without_its_lines_there_is_no_bucket_and_the_rest_is_as_before() {
+        let manifest = without_buckets();
+        assert!(manifest.buckets().is_empty());
+        assert_eq!(manifest.queues(), untouched().queues());
+        assert_eq!(manifest.database_name().expect("a name"), "patchbay");
     }
 
     #[test]

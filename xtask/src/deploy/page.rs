@@ -7,7 +7,10 @@ use toml_edit::{DocumentMut, Item};
 use super::SECRETS;
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
-const CODE: &str = include_str!("../../../src/platform/config.rs");
+const CODE: [&str; 2] = [
+    include_str!("../../../src/platform/config.rs"),
+    include_str!("../../../src/platform/bucket.rs"),
+];
 const FILE: &str = include_str!("../../../wrangler.toml");
 
 type Names = BTreeSet<String>;
@@ -30,9 +33,8 @@ fn of_the_page() -> Names {
 
 /// What stands between quotes and looks like a name.
 fn of_the_code() -> Names {
-    CODE.split('"')
-        .skip(1)
-        .step_by(2)
+    CODE.iter()
+        .flat_map(|source| source.split('"').skip(1).step_by(2))
         .filter(|text| is_name(text))
         .map(str::to_owned)
         .collect()
@@ -47,12 +49,14 @@ fn of_the_file() -> Names {
         .map(|(name, _)| name.to_owned())
         .collect();
     for (list, field) in [
-        (&file["d1_databases"], "binding"),
-        (&file["kv_namespaces"], "binding"),
-        (&file["r2_buckets"], "binding"),
-        (&file["ratelimits"], "name"),
-        (&file["queues"]["producers"], "binding"),
+        (Some(&file["d1_databases"]), "binding"),
+        (Some(&file["kv_namespaces"]), "binding"),
+        // A copy of this project may be without.
+        (file.get("r2_buckets"), "binding"),
+        (Some(&file["ratelimits"]), "name"),
+        (Some(&file["queues"]["producers"]), "binding"),
     ] {
+        let Some(list) = list else { continue };
         let tables = list.as_array_of_tables().expect("a list of tables");
         names.extend(
             tables

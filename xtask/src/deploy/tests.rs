@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::manifest::untouched;
+use super::manifest::{untouched, without_buckets};
 use super::*;
 
 const URL: &str = "https://chat.example.com";
@@ -15,6 +15,8 @@ struct World {
     databases: RefCell<Vec<String>>,
     namespaces: RefCell<Vec<String>>,
     queues: RefCell<Vec<String>>,
+    /// None where R2 is not enabled.
+    buckets: RefCell<Option<Vec<String>>>,
     /// None before the Worker is there.
     secrets: RefCell<Option<Vec<String>>>,
     manifest: RefCell<String>,
@@ -42,6 +44,7 @@ impl World {
             databases: RefCell::default(),
             namespaces: RefCell::default(),
             queues: RefCell::default(),
+            buckets: RefCell::new(Some(Vec::new())),
             secrets: RefCell::default(),
             manifest: RefCell::new(untouched().text()),
             answers: RefCell::default(),
@@ -63,6 +66,7 @@ impl World {
         *world.databases.borrow_mut() = vec!["patchbay".to_owned()];
         *world.namespaces.borrow_mut() = vec!["patchbay-CACHE".to_owned()];
         *world.queues.borrow_mut() = world.manifest().expect("TOML").queues();
+        *world.buckets.borrow_mut() = Some(world.manifest().expect("TOML").buckets());
         *world.secrets.borrow_mut() =
             Some(vec!["ADMIN_TOKEN".to_owned(), "ENCRYPTION_KEY".to_owned()]);
         let mut manifest = world.manifest().expect("TOML");
@@ -124,6 +128,15 @@ impl Ports for World {
                     no(format!("Queue \"{queue}\" does not exist."))
                 }
             }
+            ["r2", "bucket", "info", bucket] => match &*self.buckets.borrow() {
+                None => no(
+                    "Please enable R2 through the Cloudflare Dashboard. [code: 10042]".to_owned(),
+                ),
+                Some(names) if names.iter().any(|found| found == bucket) => {
+                    yes(format!("name: {bucket}"))
+                }
+                Some(_) => no("The specified bucket does not exist. [code: 10006]".to_owned()),
+            },
             ["secret", "list"] => match &*self.secrets.borrow() {
                 Some(names) => {
                     let list: Vec<serde_json::Value> = names
@@ -150,6 +163,12 @@ impl Ports for World {
                 self.namespaces.borrow_mut().push((*title).to_owned());
             }
             ["queues", "create", queue] => self.queues.borrow_mut().push((*queue).to_owned()),
+            ["r2", "bucket", "create", bucket] => self
+                .buckets
+                .borrow_mut()
+                .as_mut()
+                .expect("an account with R2")
+                .push((*bucket).to_owned()),
             ["d1", "migrations", "apply", "patchbay", "--remote"] | ["deploy", "--dry-run"] => {}
             ["deploy"] => {
                 self.secrets.borrow_mut().get_or_insert_default();
@@ -254,6 +273,7 @@ async fn a_new_account_gets_everything_in_an_order_that_is_safe() {
     assert_eq!(
         world.changes(),
         [
+            "r2 bucket create patchbay-media",
             "write wrangler.toml",
             "d1 create patchbay",
             "write wrangler.toml",
@@ -304,6 +324,7 @@ async fn what_the_account_has_by_name_is_taken_over_with_its_id() {
 #[tokio::test]
 async fn a_run_that_broke_off_is_taken_up_by_the_next() {
     for command in [
+        "r2 bucket create patchbay-media",
         "d1 create patchbay",
         "kv namespace create patchbay-CACHE",
         "queues create patchbay-events",
@@ -320,6 +341,8 @@ async fn a_run_that_broke_off_is_taken_up_by_the_next() {
         assert_eq!(world.databases.borrow().len(), 1, "{command}");
         assert_eq!(world.namespaces.borrow().len(), 1, "{command}");
         assert_eq!(world.queues.borrow().len(), 4, "{command}");
+        let buckets = world.buckets.borrow().as_ref().map(Vec::len);
+        assert_eq!(buckets, Some(1), "{command}");
         assert_eq!(world.inputs.borrow().len(), 1, "{command}");
     }
 }
@@ -462,6 +485,54 @@ async fn a_build_that_fails_leaves_the_account_as_it_was() {
 }
 
 #[tokio::test]
+async fn without_r2_nothing_is_made_and_both_ways_on_are_told() {
+    let world = World::new();
+    *world.buckets.borrow_mut() = None;
+    for problem in [
+        deploy(&world, &with_url()).await.expect_err("no R2"),
+        rehearse(&world, &with_url()).await.expect_err("no R2"),
+    ] {
+        let problem = problem.to_string();
+        assert!(problem.contains("enable R2 in the dashboard"), "{problem}");
+        assert!(problem.contains("`[[r2_buckets]]` lines"), "{problem}");
+    }
+    assert!(world.changes().is_empty());
+    assert_eq!(*world.manifest.borrow(), untouched().text());
+}
+
+#[tokio::test]
+async fn a_file_without_a_bucket_needs_no_r2() {
+    let world = World::new();
+    *world.buckets.borrow_mut() = None;
+    *world.manifest.borrow_mut() = without_buckets().text();
+    rehearse(&world, &with_url()).await.expect("rehearsed");
+    deploy(&world, &with_url()).await.expect("deployed");
+    assert!(!world.printed().contains("bucket"));
+    assert!(
+        !world
+            .changes()
+            .iter()
+            .any(|change| change.starts_with("r2"))
+    );
+    assert_eq!(world.queues.borrow().len(), 4);
+}
+
+#[tokio::test]
+async fn an_upgrade_makes_the_bucket_that_is_new() {
+    let world = World::deployed();
+    *world.buckets.borrow_mut() = Some(vec!["another".to_owned()]);
+    deploy(&world, &Options::default()).await.expect("deployed");
+    assert_eq!(
+        world.changes(),
+        [
+            "r2 bucket create patchbay-media",
+            "d1 migrations apply patchbay --remote",
+            "deploy"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn the_gateway_is_waited_for_and_its_ailment_told() {
     let world = World::deployed();
     *world.ailments.borrow_mut() = vec!["it cannot be reached."; 3];
@@ -486,6 +557,7 @@ async fn a_dry_run_changes_nothing_and_names_every_command() {
     assert_eq!(*world.manifest.borrow(), untouched().text());
     let printed = world.printed();
     for command in [
+        "npx wrangler r2 bucket create patchbay-media ",
         "npx wrangler d1 create patchbay ",
         "npx wrangler kv namespace create patchbay-CACHE ",
         "npx wrangler queues create patchbay-events-dead ",
