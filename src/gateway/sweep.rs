@@ -8,7 +8,7 @@ use super::templates::claim_due_templates;
 use super::{Gateway, Ports, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::{self, DatabaseError, Rows, events, media, outbox, sweep};
+use crate::store::{self, DatabaseError, Rows, changes, events, media, outbox, sweep};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -37,6 +37,7 @@ impl<P: Ports> Gateway<P> {
         let now = self.now();
         let settled = self.settle_abandoned(SETTLED).await;
         let parked = self.sweep_parked(now).await;
+        let changed = self.sweep_changes(now, SETTLED).await;
         let mut due = Rows::default();
         let pushed = self.push_due(now, &mut due).await;
         let purged = self.purge(now).await;
@@ -45,7 +46,7 @@ impl<P: Ports> Gateway<P> {
         self.ports.log(
             "sweep.done",
             json!({
-                "settled": settled.ok(), "parked": parked.ok(),
+                "settled": settled.ok(), "parked": parked.ok(), "changed": changed.ok(),
                 "messages": pushed.as_ref().ok().map(|(messages, _)| messages),
                 "deliveries": pushed.as_ref().ok().map(|(_, deliveries)| deliveries),
                 "purged": purged.is_ok(), "synced": synced.ok(), "copied": copied.is_ok(),
@@ -102,12 +103,13 @@ impl<P: Ports> Gateway<P> {
                 sweep::purge_idempotency(now, PURGED),
                 sweep::purge_parked(retained_since, PURGED),
                 media::purge_uploads(now, PURGED),
+                changes::purge(retained_since, PURGED),
                 sweep::workspaces(&start, WORKSPACES),
                 sweep::deleted_workspace(),
                 store::search::unindexed(INDEXED),
             ])
             .await?;
-        let mut rows = rows.into_iter().skip(3);
+        let mut rows = rows.into_iter().skip(4);
         let found: Vec<Row> = rows.next().unwrap_or_default().read()?;
         let deleted: Option<Row> = rows.next().unwrap_or_default().first()?;
         let unindexed = rows.next().unwrap_or_default();
