@@ -60,19 +60,18 @@ impl<P: Ports> Gateway<P> {
         Ok(deliveries)
     }
 
-    /// Looks again at what has waited for a while: a send's answer may have come since.
+    /// Applies what has waited for a while, as `changes::look_again` gives it.
     pub(super) async fn sweep_changes(
         &self,
+        waited: Rows,
         now: Timestamp,
-        limit: i64,
     ) -> Result<usize, DatabaseError> {
         #[derive(Deserialize)]
         struct Row {
             channel_id: ChannelId,
             provider_message_id: String,
         }
-        let rows = self.batch(vec![changes::look_again(now, limit)]).await?;
-        let rows: Vec<Row> = rows.into_iter().next().unwrap_or_default().read()?;
+        let rows: Vec<Row> = waited.read()?;
         let late: Vec<Late> = rows
             .into_iter()
             .map(|row| Late {

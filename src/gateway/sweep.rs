@@ -37,7 +37,6 @@ impl<P: Ports> Gateway<P> {
         let now = self.now();
         let settled = self.settle_abandoned(SETTLED).await;
         let parked = self.sweep_parked(now).await;
-        let changed = self.sweep_changes(now, SETTLED).await;
         let mut due = Rows::default();
         let pushed = self.push_due(now, &mut due).await;
         let purged = self.purge(now).await;
@@ -46,7 +45,7 @@ impl<P: Ports> Gateway<P> {
         self.ports.log(
             "sweep.done",
             json!({
-                "settled": settled.ok(), "parked": parked.ok(), "changed": changed.ok(),
+                "settled": settled.ok(), "parked": parked.ok(),
                 "messages": pushed.as_ref().ok().map(|(messages, _)| messages),
                 "deliveries": pushed.as_ref().ok().map(|(_, deliveries)| deliveries),
                 "purged": purged.is_ok(), "synced": synced.ok(), "copied": copied.is_ok(),
@@ -54,11 +53,17 @@ impl<P: Ports> Gateway<P> {
         );
     }
 
+    /// Reports and changes that came before their message was known.
     async fn sweep_parked(&self, now: Timestamp) -> Result<usize, DatabaseError> {
-        let rows = self.batch(vec![sweep::parked_but_known(SETTLED)]).await?;
-        let parked: Vec<Parked> = next(&mut rows.into_iter()).read()?;
+        let batch = vec![
+            sweep::parked_but_known(SETTLED),
+            changes::look_again(now, SETTLED),
+        ];
+        let mut rows = self.batch(batch).await?.into_iter();
+        let parked: Vec<Parked> = next(&mut rows).read()?;
         self.apply_parked(&parked, now).await?;
-        Ok(parked.len())
+        let changed = self.sweep_changes(next(&mut rows), now).await?;
+        Ok(parked.len() + changed)
     }
 
     /// Stamped, so that one run does not push what the last one did. The channels whose

@@ -74,20 +74,20 @@ pub fn apply(channel: ChannelId, ids: &[String], now: Timestamp) -> Vec<Statemen
     vec![
         Statement::new(
             format!(
-                "UPDATE message SET edited_at = x.at, content = CASE
+                "UPDATE message SET edited_at = told.at, content = CASE
                    WHEN message.content ->> '$.type' IN ('image', 'video', 'audio', 'document')
-                     AND x.content ->> '$.type' = 'text'
-                   THEN json_set(message.content, '$.caption', x.content ->> '$.text')
+                     AND told.content ->> '$.type' = 'text'
+                   THEN json_set(message.content, '$.caption', told.content ->> '$.text')
                    WHEN message.content ->> '$.type' IN ('image', 'video', 'audio', 'document')
-                     AND x.content ->> '$.type' = message.content ->> '$.type'
-                   THEN CASE WHEN x.content ->> '$.caption' IS NULL
+                     AND told.content ->> '$.type' = message.content ->> '$.type'
+                   THEN CASE WHEN told.content ->> '$.caption' IS NULL
                      THEN json_remove(message.content, '$.caption')
-                     ELSE json_set(message.content, '$.caption', x.content ->> '$.caption') END
-                   ELSE x.content END
+                     ELSE json_set(message.content, '$.caption', told.content ->> '$.caption') END
+                   ELSE told.content END
                  FROM (SELECT m.workspace_id, m.id, c.content, MAX(c.at) AS at FROM {WAITING}
-                       WHERE c.type = 'edited' GROUP BY m.workspace_id, m.id LIMIT 1000000) x
-                 WHERE message.workspace_id = x.workspace_id AND message.id = x.id
-                   AND message.deleted_at IS NULL AND (message.edited_at IS NULL OR message.edited_at <= x.at)"
+                       WHERE c.type = 'edited' GROUP BY m.workspace_id, m.id LIMIT 1000000) told
+                 WHERE message.workspace_id = told.workspace_id AND message.id = told.id
+                   AND message.deleted_at IS NULL AND (message.edited_at IS NULL OR message.edited_at <= told.at)"
             ),
             given(),
         ),
@@ -101,10 +101,10 @@ pub fn apply(channel: ChannelId, ids: &[String], now: Timestamp) -> Vec<Statemen
         ),
         Statement::new(
             format!(
-                "UPDATE message SET deleted_at = x.at, content = '{DELETED}', choices = NULL
+                "UPDATE message SET deleted_at = told.at, content = '{DELETED}', choices = NULL
                  FROM (SELECT m.workspace_id, m.id, MIN(c.at) AS at FROM {WITHDRAWN}
-                       GROUP BY m.workspace_id, m.id LIMIT 1000000) x
-                 WHERE message.workspace_id = x.workspace_id AND message.id = x.id
+                       GROUP BY m.workspace_id, m.id LIMIT 1000000) told
+                 WHERE message.workspace_id = told.workspace_id AND message.id = told.id
                    AND message.deleted_at IS NULL"
             ),
             given(),
