@@ -894,7 +894,7 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
         ("/events", Some(json!([]))),
         ("/events", Some(json!(vec!["*"; 51]))),
         ("/events/0", Some(json!("message.sneezed"))),
-        ("/events/0", Some(json!("message.reaction"))),
+        ("/events/0", Some(json!("contact.merged"))),
         ("/events/0", Some(json!("webhook.disabled"))),
         ("/events/0", Some(json!(1))),
         ("/channelId", Some(json!("not-an-id"))),

@@ -5,7 +5,8 @@ use base64::Engine;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use patchbay::channel::{
-    ADAPTERS, Adapter, Entry, Inbound, Limit, Origins, Outbound, Refused, SendError,
+    ADAPTERS, Adapter, Changed, Entry, Inbound, InboundMessage, Limit, Origins, Outbound, Refused,
+    SendError,
 };
 use patchbay::model::channel::{Channel, ChannelKind, Credentials, Settings};
 use patchbay::model::contact::Address;
@@ -758,8 +759,8 @@ fn read(adapter: &dyn Adapter, body: &[u8]) -> Vec<Entry> {
 /// What was read of a webhook, in one form for all.
 fn normal(inbound: &Inbound) -> Value {
     let at = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
-    match inbound {
-        Inbound::Message(message) => json!({ "message": {
+    let message = |message: &InboundMessage| {
+        json!({
             "providerMessageId": message.provider_message_id,
             "address": message.from.address.0,
             "name": message.from.name,
@@ -770,7 +771,24 @@ fn normal(inbound: &Inbound) -> Value {
             "content": message.content,
             "file": message.file,
             "replyTo": message.reply_to,
-        } }),
+        })
+    };
+    match inbound {
+        Inbound::Message(it) => json!({ "message": message(it) }),
+        Inbound::Echo(it) => json!({ "echo": message(it) }),
+        Inbound::Change(change) => {
+            let what = match &change.what {
+                Changed::Edited(content) => json!({ "edited": content }),
+                Changed::Deleted => json!("deleted"),
+                Changed::Reaction(emoji) => json!({ "reaction": emoji }),
+            };
+            json!({ "change": {
+                "providerMessageId": change.provider_message_id,
+                "key": change.key,
+                "at": at(change.at),
+                "what": what,
+            } })
+        }
         Inbound::Status(report) => json!({ "status": {
             "providerMessageId": report.provider_message_id,
             "messageId": report.message_id,

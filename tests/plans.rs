@@ -8,7 +8,7 @@ use support::World;
 use support::world::{CUSTOMER, PAGE_ID, START_MS, whatsapp_status};
 
 /// Tables that grow with use.
-const GROWING: [&str; 15] = [
+const GROWING: [&str; 16] = [
     "message",
     "conversation",
     "contact",
@@ -24,6 +24,7 @@ const GROWING: [&str; 15] = [
     "visitor_token",
     "media",
     "upload",
+    "change",
 ];
 
 /// Plans are told by alias; these are the ones our statements give those tables.
@@ -108,6 +109,17 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
         let report = whatsapp_status("wamid.1", status, at);
         world.from_meta(&channel, &report).await.expect(200);
     }
+    for of in ["wamid.in", "wamid.nobodys"] {
+        for kind in ["edit", "revoke", "reaction"] {
+            let payload = support::world::whatsapp_value(json!({ "messages": [{
+                "from": CUSTOMER, "id": format!("{kind} of {of}"), "timestamp": "1795161600", "type": kind,
+                kind: { "message_id": of, "original_message_id": of, "emoji": "!",
+                    "message": { "type": "text", "text": { "body": "Hi" } } },
+            }] }));
+            world.from_meta(&channel, &payload).await.expect(200);
+        }
+    }
+    world.advance(61_000);
     world.drain().await;
     for path in [
         "/v1/messages?status=sent",

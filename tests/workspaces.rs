@@ -602,6 +602,8 @@ fn fill_quiet_tables(world: &World) {
          SELECT 'hash', workspace_id, id, 'v', 1",
         "INSERT INTO media (workspace_id, id, channel_id, reference, created_at)
          SELECT workspace_id, 'f', id, '{}', 1",
+        "INSERT INTO change (workspace_id, channel_id, provider_message_id, key, type, at, event_id, due_at, created_at)
+         SELECT workspace_id, id, 'p', 'k', 'deleted', 1, 'e', 9000000000000, 9000000000000",
         "INSERT INTO upload (workspace_id, channel_id, source, provider_id, expires_at)
          SELECT workspace_id, id, 'hash', 'f', 9000000000000",
     ] {

@@ -3,10 +3,12 @@
 //! <https://developers.facebook.com/docs/messenger-platform/webhooks>
 
 use super::{
-    Entry, Inbound, InboundMessage, Sender, StatusReport, Watermark, attachments, lenient, meta,
+    Change, Changed, Entry, Inbound, InboundMessage, Sender, StatusReport, Watermark, attachments,
+    lenient, meta,
 };
 use super::{Invalid, SendError};
 use crate::model::contact::{Address, Identity, IdentityKind};
+use crate::model::content::Content;
 use crate::model::message::DeliveryStatus;
 use crate::model::time::Timestamp;
 use bytes::Bytes;
@@ -120,11 +122,41 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
             up_to: lenient::moment(of.get("watermark"))?,
         }))
     };
+    let is_true = |at: &str| event.pointer(at).and_then(Value::as_bool) == Some(true);
+    if is_true("/message/is_deleted") {
+        let mid = lenient::text(event.pointer("/message/mid"));
+        return vec![change_of(mid, "deleted".to_owned(), at, Changed::Deleted)];
+    }
     if let Some(item) = event.get("message") {
+        let told = if is_true("/message/is_echo") {
+            Inbound::Echo
+        } else {
+            Inbound::Message
+        };
         return match messages(event, item, at, kind) {
-            Ok(messages) => messages.into_iter().map(Inbound::Message).collect(),
+            Ok(messages) => messages.into_iter().map(told).collect(),
             Err(what) => vec![named(what)],
         };
+    }
+    if let Some(edit) = event.get("message_edit") {
+        let number = ["num_edit", "num_edits"].into_iter();
+        let number = number.filter_map(|name| lenient::integer(edit.get(name)));
+        let number = number.chain(at.map(Timestamp::ms)).next().unwrap_or(0);
+        let text = lenient::text(edit.get("text")).unwrap_or_default();
+        let what = Changed::Edited(Content::text_of(text));
+        let mid = lenient::text(edit.get("mid"));
+        return vec![change_of(mid, format!("edit:{number}"), at, what)];
+    }
+    if let Some(reaction) = event.get("reaction") {
+        let emoji = ["emoji", "reaction"].into_iter();
+        let emoji = emoji.filter_map(|name| lenient::text(reaction.get(name)));
+        let is_back = lenient::text(reaction.get("action")).as_deref() == Some("unreact");
+        let emoji = emoji.take(usize::from(!is_back)).next().unwrap_or_default();
+        let who = lenient::text(event.pointer("/sender/id")).unwrap_or_default();
+        let moment = at.map_or(0, Timestamp::ms);
+        let key = format!("reaction:{who}:{moment}:{emoji}");
+        let mid = lenient::text(reaction.get("mid"));
+        return vec![change_of(mid, key, at, Changed::Reaction(emoji))];
     }
     if let Some(item) = event.get("postback") {
         let read = postback(event, item, at, kind);
@@ -158,6 +190,19 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
     ))]
 }
 
+/// A change of a message, if it says of which.
+fn change_of(mid: Option<String>, key: String, at: Option<Timestamp>, what: Changed) -> Inbound {
+    let Some(provider_message_id) = mid else {
+        return named("change of nothing");
+    };
+    Inbound::Change(Change {
+        provider_message_id,
+        key,
+        at,
+        what,
+    })
+}
+
 /// Reads a message, which may hold several; else names what it is.
 fn messages(
     event: &Value,
@@ -166,13 +211,12 @@ fn messages(
     kind: IdentityKind,
 ) -> Result<Vec<InboundMessage>, &'static str> {
     let is = |flag: &str| message.get(flag).and_then(Value::as_bool) == Some(true);
-    if is("is_echo") {
-        return Err("message echo");
-    }
-    if is("is_deleted") {
-        return Err("message deleted");
-    }
-    let from = sender(event, kind).ok_or("message without sender")?;
+    let who = if is("is_echo") {
+        "/recipient/id"
+    } else {
+        "/sender/id"
+    };
+    let from = person(event, who, kind).ok_or("message without sender")?;
     let mid = lenient::text(message.get("mid")).ok_or("message without id")?;
     let contents = attachments::contents(message).into_iter().enumerate();
     let all = contents.map(|(place, (content, file))| InboundMessage {
@@ -219,7 +263,11 @@ fn postback(
 
 /// Who wrote. Someone behind a plugin who has not written yet has a `user_ref` alone.
 fn sender(event: &Value, kind: IdentityKind) -> Option<Sender> {
-    let from = lenient::text(event.pointer("/sender/id"))?;
+    person(event, "/sender/id", kind)
+}
+
+fn person(event: &Value, at: &str, kind: IdentityKind) -> Option<Sender> {
+    let from = lenient::text(event.pointer(at))?;
     Some(Sender {
         address: Address(from.clone()),
         name: None,

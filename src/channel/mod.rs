@@ -450,8 +450,11 @@ pub fn read(adapter: &dyn Adapter, request: &Request<Bytes>) -> (ChannelKind, Ve
 #[derive(Clone, Debug, PartialEq)]
 pub enum Inbound {
     Message(InboundMessage),
+    /// What the business wrote elsewhere; `from` is whom it is to.
+    Echo(InboundMessage),
     Status(StatusReport),
     Watermark(Watermark),
+    Change(Change),
     Template(TemplateReport),
     /// Understood well enough to leave alone; named for the log.
     Ignored(String),
@@ -489,6 +492,26 @@ pub struct StatusReport {
     pub status: DeliveryStatus,
     pub at: Option<Timestamp>,
     pub error: Option<Reason>,
+}
+
+/// What became of a message after it was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Of the message that changed.
+    pub provider_message_id: String,
+    /// What tells it from other changes of that message; a repeat has the same.
+    pub key: String,
+    pub at: Option<Timestamp>,
+    pub what: Changed,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Changed {
+    /// What it says now. Of a file the caption alone may be told, as a text.
+    Edited(Content),
+    Deleted,
+    /// The emoji; the empty one takes it back.
+    Reaction(String),
 }
 
 /// A report that names no message: all that somebody was sent up to a moment has come so

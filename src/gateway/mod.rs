@@ -11,6 +11,7 @@ mod endpoints;
 mod error;
 mod guard;
 mod keys;
+mod late;
 mod media;
 mod memory;
 mod multipart;

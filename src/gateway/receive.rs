@@ -1,10 +1,11 @@
 //! What providers tell us: verified on the raw bytes, read, and durable before
 //! the answer.
 
+use super::late::Late;
 use super::{Error, Gateway, Ports};
 use crate::channel::{
-    self, Adapter, Entry, FileRef, Inbound, InboundMessage, Reason, StatusReport, TemplateReport,
-    Unverified, Watermark, adapter,
+    self, Adapter, Change, Changed, Entry, FileRef, Inbound, InboundMessage, Reason, StatusReport,
+    TemplateReport, Unverified, Watermark, adapter,
 };
 use crate::model::channel::{Channel, ChannelKind};
 use crate::model::choice;
@@ -17,7 +18,7 @@ use crate::store::inbound::{
     self, LOOKED_AT, Mark, Person, Received, ReceivedMedia, Receiver, Report,
 };
 use crate::store::templates::{self, Reported};
-use crate::store::{Statement, channels, media};
+use crate::store::{Statement, changes, channels, echoes, media};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::json;
@@ -224,8 +225,7 @@ impl<P: Ports> Gateway<P> {
         parts: Vec<(Rc<Channel>, Vec<Inbound>)>,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        // `true` where the statement gives back deliveries.
-        let mut batch: Vec<(Statement, bool)> = Vec::new();
+        let mut batch: Vec<(Statement, Gives)> = Vec::new();
         let mut receivers = Vec::new();
         let mut copies = Vec::new();
         for (channel, items) in parts {
@@ -237,7 +237,7 @@ impl<P: Ports> Gateway<P> {
             let statements = self.store_part(receiver, items, &mut copies, now)?;
             if !statements.is_empty() {
                 batch.extend(statements);
-                batch.push((channels::heard(channel.id, now), false));
+                batch.push((channels::heard(channel.id, now), Gives::Nothing));
                 receivers.push(receiver);
             }
         }
@@ -248,9 +248,9 @@ impl<P: Ports> Gateway<P> {
         batch.extend(
             receivers
                 .into_iter()
-                .map(|receiver| (inbound::is_current(receiver), false)),
+                .map(|receiver| (inbound::is_current(receiver), Gives::Nothing)),
         );
-        let (statements, tells): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let (statements, gives): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let rows = self.batch(statements).await?;
         let is_current = rows
             .iter()
@@ -258,9 +258,15 @@ impl<P: Ports> Gateway<P> {
             .take(checks)
             .all(|rows| !rows.0.is_empty());
         let mut deliveries = Vec::new();
-        for (rows, _) in rows.into_iter().zip(tells).filter(|(_, tells)| *tells) {
-            deliveries.extend(rows.read()?);
+        let mut late = Vec::new();
+        for (rows, gives) in rows.into_iter().zip(gives) {
+            match gives {
+                Gives::Nothing => {}
+                Gives::Deliveries => deliveries.extend(rows.read()?),
+                Gives::Waiting(channel) => late.extend(Late::of(channel, rows)?),
+            }
         }
+        deliveries.extend(self.apply_changes(&late, now).await?);
         // One batch of hints; what is beyond it is the sweep's.
         deliveries.truncate(100);
         self.push_deliveries(deliveries).await;
@@ -278,11 +284,13 @@ impl<P: Ports> Gateway<P> {
         items: Vec<Inbound>,
         copies: &mut Vec<(WorkspaceId, MediaId)>,
         now: Timestamp,
-    ) -> Result<Vec<(Statement, bool)>, Error> {
+    ) -> Result<Vec<(Statement, Gives)>, Error> {
         let mut people: Vec<Person> = Vec::new();
         let mut received: Vec<Received> = Vec::new();
+        let mut echoed: Vec<Received> = Vec::new();
         let mut reports: Vec<Report> = Vec::new();
         let mut marks: Vec<Mark> = Vec::new();
+        let mut told: Vec<changes::Change> = Vec::new();
         let mut of_templates: Vec<TemplateReport> = Vec::new();
         for item in items {
             match bounded(item) {
@@ -290,8 +298,13 @@ impl<P: Ports> Gateway<P> {
                     self.meet(&mut people, &message, now);
                     received.push(self.received(message, now)?);
                 }
+                Inbound::Echo(message) => {
+                    self.meet(&mut people, &message, now);
+                    echoed.push(self.received(message, now)?);
+                }
                 Inbound::Status(report) => reports.push(self.report(report, now)),
                 Inbound::Watermark(watermark) => marks.push(self.mark(watermark, now)),
+                Inbound::Change(change) => told.push(self.change(change, now)?),
                 Inbound::Template(report) => of_templates.push(report),
                 Inbound::Ignored(what) => self.ports.log(
                     "inbound.ignored",
@@ -304,8 +317,18 @@ impl<P: Ports> Gateway<P> {
         for people in chunks(&people, Person::size) {
             batch.extend(last_tells(inbound::people(receiver, people, now)));
         }
-        for received in chunks(&received, size) {
-            batch.extend(last_tells(inbound::messages(receiver, received, now)));
+        let stored = chunks(&received, size)
+            .into_iter()
+            .map(|received| (received, inbound::messages(receiver, received, now)));
+        let stored: Vec<_> = stored
+            .chain(
+                chunks(&echoed, size)
+                    .into_iter()
+                    .map(|echoed| (echoed, echoes::echoes(receiver, echoed, now))),
+            )
+            .collect();
+        for (received, statements) in stored {
+            batch.extend(last_tells(statements));
             if received.iter().any(|message| message.media.is_some()) {
                 let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
                 let due_at = self.copy_due_at(now);
@@ -313,8 +336,27 @@ impl<P: Ports> Gateway<P> {
                 let ids = ids.filter_map(|media| MediaId::parse(&media.id));
                 copies.extend(ids.map(|id| (workspace, id)));
                 let statement = media::received(workspace, channel, json!(received), due_at, now);
-                batch.push((statement, false));
+                batch.push((statement, Gives::Nothing));
             }
+            let waiting = changes::waiting(receiver.channel_id, &json!(received));
+            batch.push((waiting, Gives::Waiting(receiver.channel_id)));
+        }
+        for told in chunks(&told, change_size) {
+            batch.push((changes::keep(receiver, told, now), Gives::Nothing));
+            let ids: Vec<String> = told
+                .iter()
+                .map(|change| change.provider_message_id.clone())
+                .collect();
+            let applied = changes::apply(receiver.channel_id, &ids, now).into_iter();
+            batch.extend(applied.enumerate().map(|(at, statement)| {
+                let tells = at == changes::TOLD;
+                let gives = if tells {
+                    Gives::Deliveries
+                } else {
+                    Gives::Nothing
+                };
+                (statement, gives)
+            }));
         }
         for reports in reports.chunks(CHUNK_ITEMS) {
             let token = self.token();
@@ -327,7 +369,7 @@ impl<P: Ports> Gateway<P> {
         }
         for reports in of_templates.chunks(CHUNK_TEMPLATES) {
             let statements = self.reported(receiver, reports);
-            batch.extend(statements.map(|statement| (statement, false)));
+            batch.extend(statements.map(|statement| (statement, Gives::Nothing)));
         }
         Ok(batch)
     }
@@ -432,6 +474,25 @@ impl<P: Ports> Gateway<P> {
         })
     }
 
+    fn change(&self, change: Change, now: Timestamp) -> Result<changes::Change, Error> {
+        let (kind, content) = match change.what {
+            Changed::Edited(content) => {
+                let content = serde_json::to_string(&content).map_err(|_| Error::Internal)?;
+                ("edited", Some(content))
+            }
+            Changed::Deleted => ("deleted", None),
+            Changed::Reaction(emoji) => ("reaction", Some(emoji)),
+        };
+        Ok(changes::Change {
+            provider_message_id: change.provider_message_id,
+            key: change.key,
+            kind,
+            content,
+            at: change.at.map_or(now, |at| at.min(now)).ms(),
+            event: self.fresh::<EventId>(now).to_string(),
+        })
+    }
+
     fn mark(&self, watermark: Watermark, now: Timestamp) -> Mark {
         let events = (0..LOOKED_AT).map(|_| self.fresh::<EventId>(now).to_string());
         Mark {
@@ -461,6 +522,15 @@ impl<P: Ports> Gateway<P> {
     }
 }
 
+/// What a statement of a batch gives back.
+#[derive(Clone, Copy)]
+enum Gives {
+    Nothing,
+    Deliveries,
+    /// Messages of the channel that changes wait for.
+    Waiting(ChannelId),
+}
+
 /// The entries of a webhook by the channel they are for.
 struct Sorted {
     parts: Vec<(Rc<Channel>, Vec<Inbound>)>,
@@ -488,12 +558,19 @@ fn with_adapter(channel: Option<Rc<Channel>>) -> Option<(Rc<Channel>, &'static d
 }
 
 /// Marks the last statement, which fans events out.
-fn last_tells(statements: Vec<Statement>) -> impl Iterator<Item = (Statement, bool)> {
+fn last_tells(statements: Vec<Statement>) -> impl Iterator<Item = (Statement, Gives)> {
     let last = statements.len().saturating_sub(1);
     statements
         .into_iter()
         .enumerate()
-        .map(move |(at, statement)| (statement, at == last))
+        .map(move |(at, statement)| {
+            let gives = if at == last {
+                Gives::Deliveries
+            } else {
+                Gives::Nothing
+            };
+            (statement, gives)
+        })
 }
 
 /// Finds answers to messages of the same payload: no query can see those yet.
@@ -511,6 +588,10 @@ fn answer_each_other(received: &mut [Received]) {
 /// Bytes that a message takes in a statement.
 fn size(message: &Received) -> usize {
     serde_json::to_string(message).map_or(CHUNK_BYTES, |json| json.len())
+}
+
+fn change_size(change: &changes::Change) -> usize {
+    change.content.as_ref().map_or(0, String::len) + 2 * change.key.len() + 200
 }
 
 /// Splits items so that each part binds as one parameter.
@@ -545,32 +626,14 @@ const LONGEST_TEXT: usize = 65_536;
 fn bounded(item: Inbound) -> Inbound {
     let is_long = |id: &String| id.len() > LONGEST_ID;
     match item {
-        Inbound::Message(mut message) => {
-            let from = &mut message.from;
-            from.identities.retain(|identity| !is_long(&identity.value));
-            if is_long(&message.provider_message_id) || is_long(&from.address.0) {
-                return Inbound::Ignored("message with an id too long to be one".to_owned());
-            }
-            message.reply_to = message.reply_to.filter(|id| !is_long(id));
-            if let Content::Text(text) = &mut message.content {
-                cut(&mut text.text, LONGEST_TEXT);
-            } else if let Content::Unsupported(what) = &mut message.content {
-                cut(&mut what.provider_type, 100);
-            } else if let Some(media) = message.content.media_mut() {
-                for text in [
-                    &mut media.caption,
-                    &mut media.filename,
-                    &mut media.mime_type,
-                    &mut media.sha256,
-                ]
-                .into_iter()
-                .flatten()
-                {
-                    cut(text, LONGEST_TEXT);
-                }
-            }
-            Inbound::Message(message)
-        }
+        Inbound::Message(message) => match bounded_message(message) {
+            Some(message) => Inbound::Message(message),
+            None => Inbound::Ignored("message with an id too long to be one".to_owned()),
+        },
+        Inbound::Echo(message) => match bounded_message(message) {
+            Some(message) => Inbound::Echo(message),
+            None => Inbound::Ignored("echo with an id too long to be one".to_owned()),
+        },
         Inbound::Status(report) if is_long(&report.provider_message_id) => {
             Inbound::Ignored("status with an id too long to be one".to_owned())
         }
@@ -579,9 +642,53 @@ fn bounded(item: Inbound) -> Inbound {
             Inbound::Ignored("watermark of an id too long to be one".to_owned())
         }
         Inbound::Watermark(watermark) => Inbound::Watermark(watermark),
+        Inbound::Change(mut change) => {
+            if is_long(&change.provider_message_id) || is_long(&change.key) {
+                return Inbound::Ignored("change of an id too long to be one".to_owned());
+            }
+            match &mut change.what {
+                Changed::Edited(content) => bound(content),
+                Changed::Reaction(emoji) => cut(emoji, 100),
+                Changed::Deleted => {}
+            }
+            Inbound::Change(change)
+        }
         // No word of it is longer than a row holds.
         Inbound::Template(report) => Inbound::Template(report),
         Inbound::Ignored(what) => Inbound::Ignored(what),
+    }
+}
+
+fn bounded_message(mut message: InboundMessage) -> Option<InboundMessage> {
+    let is_long = |id: &String| id.len() > LONGEST_ID;
+    let from = &mut message.from;
+    from.identities.retain(|identity| !is_long(&identity.value));
+    if is_long(&message.provider_message_id) || is_long(&from.address.0) {
+        return None;
+    }
+    message.reply_to = message.reply_to.filter(|id| !is_long(id));
+    bound(&mut message.content);
+    Some(message)
+}
+
+/// Cuts the words of a content to what a row holds.
+fn bound(content: &mut Content) {
+    if let Content::Text(text) = content {
+        cut(&mut text.text, LONGEST_TEXT);
+    } else if let Content::Unsupported(what) = content {
+        cut(&mut what.provider_type, 100);
+    } else if let Some(media) = content.media_mut() {
+        for text in [
+            &mut media.caption,
+            &mut media.filename,
+            &mut media.mime_type,
+            &mut media.sha256,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            cut(text, LONGEST_TEXT);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::templates::claim_due_templates;
 use super::{Gateway, Ports, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::{self, DatabaseError, Rows, events, media, outbox, sweep};
+use crate::store::{self, DatabaseError, Rows, changes, events, media, outbox, sweep};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -53,11 +53,17 @@ impl<P: Ports> Gateway<P> {
         );
     }
 
+    /// Reports and changes that came before their message was known.
     async fn sweep_parked(&self, now: Timestamp) -> Result<usize, DatabaseError> {
-        let rows = self.batch(vec![sweep::parked_but_known(SETTLED)]).await?;
-        let parked: Vec<Parked> = next(&mut rows.into_iter()).read()?;
+        let batch = vec![
+            sweep::parked_but_known(SETTLED),
+            changes::look_again(now, SETTLED),
+        ];
+        let mut rows = self.batch(batch).await?.into_iter();
+        let parked: Vec<Parked> = next(&mut rows).read()?;
         self.apply_parked(&parked, now).await?;
-        Ok(parked.len())
+        let changed = self.sweep_changes(next(&mut rows), now).await?;
+        Ok(parked.len() + changed)
     }
 
     /// Stamped, so that one run does not push what the last one did. The channels whose
@@ -102,12 +108,13 @@ impl<P: Ports> Gateway<P> {
                 sweep::purge_idempotency(now, PURGED),
                 sweep::purge_parked(retained_since, PURGED),
                 media::purge_uploads(now, PURGED),
+                changes::purge(retained_since, PURGED),
                 sweep::workspaces(&start, WORKSPACES),
                 sweep::deleted_workspace(),
                 store::search::unindexed(INDEXED),
             ])
             .await?;
-        let mut rows = rows.into_iter().skip(3);
+        let mut rows = rows.into_iter().skip(4);
         let found: Vec<Row> = rows.next().unwrap_or_default().read()?;
         let deleted: Option<Row> = rows.next().unwrap_or_default().first()?;
         let unindexed = rows.next().unwrap_or_default();

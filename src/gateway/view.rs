@@ -33,6 +33,10 @@ pub struct Message {
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub adapted: Option<Adapted>,
     /// Where the provider counts a text in segments.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +103,8 @@ impl From<MessageRecord> for Message {
             scheduled_at: record.times.scheduled_at,
             expires_at: record.times.expires_at,
             created_at: record.times.created_at,
+            edited_at: record.times.edited_at,
+            deleted_at: record.times.deleted_at,
             adapted: record.adapted,
             attempts: None,
         }
@@ -263,6 +269,8 @@ pub struct Snapshot {
     pub channel: ChannelSummary,
     pub conversation: ConversationRecord,
     pub message: Option<MessageRecord>,
+    #[serde(default)]
+    pub reaction: Option<ReactionRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -272,4 +280,28 @@ pub struct ChannelSummary {
     pub kind: ChannelKind,
     pub name: String,
     pub identifier: String,
+}
+
+/// A reaction as an event's snapshot keeps it.
+#[derive(Deserialize)]
+pub struct ReactionRecord {
+    emoji: String,
+    #[serde(deserialize_with = "crate::model::time::column::deserialize")]
+    at: Timestamp,
+}
+
+/// What somebody thinks of the message; the empty emoji takes it back.
+#[derive(Serialize)]
+pub struct Reaction {
+    emoji: String,
+    at: Timestamp,
+}
+
+impl From<ReactionRecord> for Reaction {
+    fn from(record: ReactionRecord) -> Self {
+        Self {
+            emoji: record.emoji,
+            at: record.at,
+        }
+    }
 }

@@ -18,6 +18,12 @@ pub enum EventType {
     MessageFailed,
     #[serde(rename = "message.unknown")]
     MessageUnknown,
+    #[serde(rename = "message.edited")]
+    MessageEdited,
+    #[serde(rename = "message.deleted")]
+    MessageDeleted,
+    #[serde(rename = "message.reaction")]
+    MessageReaction,
     #[serde(rename = "conversation.created")]
     ConversationCreated,
     #[serde(rename = "conversation.updated")]
@@ -25,13 +31,16 @@ pub enum EventType {
 }
 
 impl EventType {
-    pub const ALL: [EventType; 8] = [
+    pub const ALL: [EventType; 11] = [
         EventType::MessageReceived,
         EventType::MessageSent,
         EventType::MessageDelivered,
         EventType::MessageRead,
         EventType::MessageFailed,
         EventType::MessageUnknown,
+        EventType::MessageEdited,
+        EventType::MessageDeleted,
+        EventType::MessageReaction,
         EventType::ConversationCreated,
         EventType::ConversationUpdated,
     ];
@@ -45,6 +54,9 @@ impl EventType {
             EventType::MessageRead => "message.read",
             EventType::MessageFailed => "message.failed",
             EventType::MessageUnknown => "message.unknown",
+            EventType::MessageEdited => "message.edited",
+            EventType::MessageDeleted => "message.deleted",
+            EventType::MessageReaction => "message.reaction",
             EventType::ConversationCreated => "conversation.created",
             EventType::ConversationUpdated => "conversation.updated",
         }
@@ -65,6 +77,9 @@ impl EventType {
             EventType::MessageFailed => Some(DeliveryStatus::Failed),
             EventType::MessageUnknown => Some(DeliveryStatus::Unknown),
             EventType::MessageReceived
+            | EventType::MessageEdited
+            | EventType::MessageDeleted
+            | EventType::MessageReaction
             | EventType::ConversationCreated
             | EventType::ConversationUpdated => None,
         }
@@ -132,6 +147,9 @@ impl Style {
                 | EventType::MessageRead
                 | EventType::MessageFailed => true,
                 EventType::MessageUnknown
+                | EventType::MessageEdited
+                | EventType::MessageDeleted
+                | EventType::MessageReaction
                 | EventType::ConversationCreated
                 | EventType::ConversationUpdated => false,
             },
@@ -140,10 +158,7 @@ impl Style {
 }
 
 /// Events of the contract that nothing emits yet; subscribing to one is refused by name.
-pub const NOT_EMITTED: [&str; 8] = [
-    "message.edited",
-    "message.deleted",
-    "message.reaction",
+pub const NOT_EMITTED: [&str; 5] = [
     "conversation.handover",
     "contact.merged",
     "channel.updated",

@@ -181,6 +181,10 @@ pub struct Times {
     pub failed_at: Option<Timestamp>,
     #[serde(deserialize_with = "time::column::option::deserialize")]
     pub expired_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time::column::option::deserialize")]
+    pub edited_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time::column::option::deserialize")]
+    pub deleted_at: Option<Timestamp>,
 }
 
 impl MessageRecord {

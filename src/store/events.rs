@@ -59,6 +59,26 @@ pub fn of_messages(source: &str, at_parameter: usize, values: Vec<Value>) -> Sta
     )
 }
 
+/// Writes an event about each change that `source` yields, under its own id: a message may
+/// change more than once. Its columns are `workspace_id`, `message_id`, `type`, `event_id`
+/// and `reaction`, which is JSON or nothing.
+pub fn of_changes(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
+    let wanted = is_wanted("m.workspace_id", "m.channel_id", "s.type");
+    Statement::new(
+        format!(
+            "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
+             SELECT m.workspace_id, s.event_id, s.type, s.event_id, m.channel_id,
+               json_set({MESSAGE_DATA}, '$.reaction', json(s.reaction)), ?{at_parameter}
+             FROM ({source}) s
+             CROSS JOIN message_record m ON m.workspace_id = s.workspace_id AND m.id = s.message_id
+             CROSS JOIN conversation_record c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
+             WHERE EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
+             ON CONFLICT DO NOTHING"
+        ),
+        values,
+    )
+}
+
 /// Writes an event about each conversation that `source` yields: columns
 /// `workspace_id`, `conversation_id`, `subject`, `type`, `event_id`.
 fn of_conversations(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
@@ -116,7 +136,7 @@ pub fn conversation_updated(
 /// that very id are fanned out, so a repeat adds none. Gives back
 /// `endpoint_id`, `event_id` of each.
 pub fn fan_out(ids: &serde_json::Value, now: Timestamp) -> Statement {
-    fan_out_from(
+    fan_out_of(
         "SELECT json_extract(value, '$[0]') AS workspace_id, json_extract(value, '$[1]') AS subject,
            json_extract(value, '$[2]') AS event_id FROM json_each(?1)",
         2,
@@ -132,14 +152,15 @@ pub fn fan_out_reported(
     channel: ChannelId,
     now: Timestamp,
 ) -> Statement {
-    fan_out_from(
+    fan_out_of(
         &format!("SELECT workspace_id, message_id AS subject, event_id FROM ({reported})"),
         3,
         values![reports.clone(), channel, now],
     )
 }
 
-fn fan_out_from(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
+/// The same for a query of the columns `workspace_id`, `subject` and `event_id`.
+pub fn fan_out_of(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
     let wanted = is_wanted("e.workspace_id", "e.channel_id", "e.type");
     let at = at_parameter;
     Statement::new(

@@ -34,7 +34,9 @@ pub fn received(
 
 pub fn get(workspace: WorkspaceId, id: MediaId) -> Statement {
     Statement::new(
-        format!("SELECT {ROW} FROM media f WHERE f.workspace_id = ?1 AND f.id = ?2"),
+        format!(
+            "SELECT {ROW} FROM media f WHERE f.workspace_id = ?1 AND f.id = ?2 AND f.withdrawn_at IS NULL"
+        ),
         values![workspace, id],
     )
 }
@@ -101,7 +103,8 @@ pub fn claim_copy(
 /// Notes that the bucket holds a file.
 pub fn stored(workspace: WorkspaceId, id: MediaId, size_bytes: i64, now: Timestamp) -> Statement {
     Statement::new(
-        "UPDATE media SET stored_at = ?4, size_bytes = ?3, copy_due_at = NULL
+        "UPDATE media SET stored_at = CASE WHEN withdrawn_at IS NULL THEN ?4 ELSE 0 END, size_bytes = ?3,
+           copy_due_at = NULL
          WHERE workspace_id = ?1 AND id = ?2",
         values![workspace, id, size_bytes, now],
     )

@@ -1,9 +1,11 @@
 //! SQL, and nothing but: one function per effect, each a value that runs on D1 in
 //! the worker and on SQLite in tests. Any batch may run twice.
 
+pub mod changes;
 pub mod channels;
 pub mod contacts;
 pub mod conversations;
+pub mod echoes;
 pub mod endpoints;
 pub mod events;
 pub mod inbound;
@@ -21,7 +23,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 11;
+pub const SCHEMA_VERSION: i64 = 12;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;

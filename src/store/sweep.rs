@@ -95,6 +95,7 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
             values![workspace, limit, now],
         ),
         keyed("parked_report", "rowid", ""),
+        keyed("change", "channel_id, provider_message_id, key", ""),
         keyed("event", "workspace_id, subject, type", ""),
         Statement::new(
             "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
@@ -122,6 +123,7 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
             format!(
                 "DELETE FROM workspace WHERE id = ?1
                AND NOT EXISTS (SELECT 1 FROM parked_report WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM change WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM attempt WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM message WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM media WHERE workspace_id = ?1)

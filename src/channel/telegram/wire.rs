@@ -1,10 +1,10 @@
 //! The Bot API's updates.
 
-use super::super::{Inbound, InboundMessage, Sender, lenient};
+use super::super::{Change, Changed, Inbound, InboundMessage, Sender, lenient};
 use super::said;
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::{Content, Reply};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The id of a Message object, unique per bot: Telegram counts per chat, so the
 /// chat is part of it.
@@ -24,6 +24,8 @@ pub fn read(body: &[u8]) -> Vec<Inbound> {
         .filter(|(kind, _)| kind.as_str() != "update_id")
         .map(|(kind, item)| match kind.as_str() {
             "message" | "channel_post" => message(item),
+            "edited_message" | "edited_channel_post" => edit(item, &update),
+            "message_reaction" => reaction(item, &update),
             "callback_query" => callback(item),
             _ => Inbound::Ignored(format!(
                 "update {}",
@@ -35,6 +37,58 @@ pub fn read(body: &[u8]) -> Vec<Inbound> {
         return vec![Inbound::Ignored("nothing in it".to_owned())];
     }
     read
+}
+
+/// What tells one change from another: a repeated update has the same number.
+fn key(what: &str, update: &Map<String, Value>, otherwise: Option<&Value>) -> String {
+    let number = lenient::integer(update.get("update_id"));
+    let number = number.or_else(|| lenient::integer(otherwise));
+    format!("{what}:{}", number.unwrap_or(0))
+}
+
+/// A message as it reads now; of a file, its caption.
+fn edit(item: &Value, update: &Map<String, Value>) -> Inbound {
+    let Some(provider_message_id) = message_id(item) else {
+        return Inbound::Ignored("edit without id".to_owned());
+    };
+    let Some((content, _)) = said::content(item) else {
+        return Inbound::Ignored("edit of a service message".to_owned());
+    };
+    let edited = item.get("edit_date").or_else(|| item.get("date"));
+    Inbound::Change(Change {
+        provider_message_id,
+        key: key("edit", update, edited),
+        at: lenient::moment(edited),
+        what: Changed::Edited(content),
+    })
+}
+
+/// The reactions that somebody has now; of several, the newest.
+/// <https://core.telegram.org/bots/api#messagereactionupdated>
+fn reaction(item: &Value, update: &Map<String, Value>) -> Inbound {
+    let Some(provider_message_id) = message_id(item) else {
+        return Inbound::Ignored("reaction to nothing".to_owned());
+    };
+    let emojis = |field: &str| -> Vec<String> {
+        lenient::items(item.get(field))
+            .filter_map(|it| match lenient::text(it.get("type")).as_deref() {
+                Some("paid") => Some("\u{2b50}".to_owned()),
+                Some(_) | None => lenient::text(it.get("emoji")),
+            })
+            .collect()
+    };
+    let (before, now) = (emojis("old_reaction"), emojis("new_reaction"));
+    let fresh = now.iter().find(|emoji| !before.contains(emoji));
+    let emoji = fresh.or(now.last()).cloned();
+    if emoji.is_none() && lenient::items(item.get("new_reaction")).next().is_some() {
+        return Inbound::Ignored("reaction with an emoji of its own".to_owned());
+    }
+    Inbound::Change(Change {
+        provider_message_id,
+        key: key("reaction", update, item.get("date")),
+        at: lenient::moment(item.get("date")),
+        what: Changed::Reaction(emoji.unwrap_or_default()),
+    })
 }
 
 fn message(item: &Value) -> Inbound {

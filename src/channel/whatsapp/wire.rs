@@ -1,6 +1,8 @@
 //! The Cloud API's webhooks.
 
-use super::super::{Entry, Inbound, InboundMessage, Sender, StatusReport, lenient, meta};
+use super::super::{
+    Change, Changed, Entry, Inbound, InboundMessage, Sender, StatusReport, lenient, meta,
+};
 use super::{report, said};
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::id::MessageId;
@@ -28,6 +30,18 @@ pub fn read(body: &[u8]) -> Vec<Entry> {
             read.push(Entry::from(item));
             continue;
         }
+        if let Some(value) = value.filter(|_| field == "smb_message_echoes") {
+            let number = lenient::text(value.pointer("/metadata/phone_number_id"));
+            let echoes = lenient::items(value.get("message_echoes")).map(echo);
+            if lenient::items(value.get("message_echoes")).next().is_none() {
+                read.push(ignored("echo of nothing".to_owned()));
+            }
+            read.extend(echoes.map(|item| Entry {
+                account: number.clone(),
+                item,
+            }));
+            continue;
+        }
         let Some(value) = value.filter(|_| field == "messages") else {
             read.push(ignored(format!("field {}", short(&field))));
             continue;
@@ -51,7 +65,7 @@ pub fn read(body: &[u8]) -> Vec<Entry> {
 }
 
 /// Kinds that are not messages of their own.
-const NOT_MESSAGES: [&str; 5] = ["reaction", "system", "edit", "revoke", "request_welcome"];
+const NOT_MESSAGES: [&str; 2] = ["system", "request_welcome"];
 
 fn message(value: &Value, item: &Value) -> Inbound {
     let kind = lenient::text(item.get("type")).unwrap_or_else(|| "unknown".to_owned());
@@ -61,6 +75,9 @@ fn message(value: &Value, item: &Value) -> Inbound {
     let Some(provider_message_id) = lenient::text(item.get("id")) else {
         return Inbound::Ignored("message without id".to_owned());
     };
+    if let Some(change) = change(&kind, &provider_message_id, item) {
+        return change;
+    }
     let Some(from) = sender(value, item) else {
         return Inbound::Ignored("message without sender".to_owned());
     };
@@ -73,6 +90,70 @@ fn message(value: &Value, item: &Value) -> Inbound {
         file,
         reply_to: lenient::text(item.pointer("/context/id")),
     })
+}
+
+/// What the owner wrote on the phone.
+fn echo(item: &Value) -> Inbound {
+    let kind = lenient::text(item.get("type")).unwrap_or_else(|| "unknown".to_owned());
+    let Some(id) = lenient::text(item.get("id")) else {
+        return Inbound::Ignored("echo without id".to_owned());
+    };
+    if let Some(change) = change(&kind, &id, item) {
+        return change;
+    }
+    let identities: Vec<Identity> = ["to", "to_user_id"]
+        .into_iter()
+        .filter_map(|field| lenient::text(item.get(field)))
+        .map(|value| Identity {
+            kind: IdentityKind::Whatsapp,
+            value,
+        })
+        .collect();
+    let Some(first) = identities.first() else {
+        return Inbound::Ignored("echo to nobody".to_owned());
+    };
+    let (content, file) = said::content(&kind, item);
+    Inbound::Echo(InboundMessage {
+        provider_message_id: id,
+        from: Sender {
+            address: Address(first.value.clone()),
+            name: None,
+            identities,
+        },
+        sent_at: lenient::moment(item.get("timestamp")),
+        content,
+        file,
+        reply_to: lenient::text(item.pointer("/context/id")),
+    })
+}
+
+/// What comes as a message and changes another; the id is its own.
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages>
+fn change(kind: &str, id: &str, item: &Value) -> Option<Inbound> {
+    let (of, what) = match kind {
+        "reaction" => {
+            let emoji = lenient::text(item.pointer("/reaction/emoji"));
+            let what = Changed::Reaction(emoji.unwrap_or_default());
+            ("/reaction/message_id", what)
+        }
+        "edit" => {
+            let message = item.pointer("/edit/message").unwrap_or(&Value::Null);
+            let kind = lenient::text(message.get("type")).unwrap_or_else(|| "unknown".to_owned());
+            let what = Changed::Edited(said::content(&kind, message).0);
+            ("/edit/original_message_id", what)
+        }
+        "revoke" => ("/revoke/original_message_id", Changed::Deleted),
+        _ => return None,
+    };
+    let Some(provider_message_id) = lenient::text(item.pointer(of)) else {
+        return Some(Inbound::Ignored(format!("{kind} of nothing")));
+    };
+    Some(Inbound::Change(Change {
+        provider_message_id,
+        key: format!("{kind}:{id}"),
+        at: lenient::moment(item.get("timestamp")),
+        what,
+    }))
 }
 
 /// The person who wrote. `from` and `wa_id` may be absent or empty for people

@@ -65,6 +65,9 @@ pub fn body(event: Event) -> Option<Body> {
             })
         }
         EventType::MessageUnknown
+        | EventType::MessageEdited
+        | EventType::MessageDeleted
+        | EventType::MessageReaction
         | EventType::ConversationCreated
         | EventType::ConversationUpdated => None,
     }

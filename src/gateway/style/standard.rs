@@ -22,6 +22,8 @@ struct Data {
     conversation: view::Conversation,
     contact: view::Contact,
     message: Option<view::Message>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reaction: Option<view::Reaction>,
 }
 
 pub fn body(event: Event) -> Body {
@@ -36,6 +38,7 @@ pub fn body(event: Event) -> Body {
             contact: conversation.contact.clone(),
             conversation,
             message: snapshot.message.map(view::Message::from),
+            reaction: snapshot.reaction.map(view::Reaction::from),
         },
     }
 }
