@@ -776,6 +776,11 @@ fn normal(inbound: &Inbound) -> Value {
     match inbound {
         Inbound::Message(it) => json!({ "message": message(it) }),
         Inbound::Echo(it) => json!({ "echo": message(it) }),
+        Inbound::Consent(consent) => json!({ "consent": {
+            "address": consent.address.0,
+            "isGiven": consent.is_given,
+            "at": at(consent.at),
+        } }),
         Inbound::Change(change) => {
             let what = match &change.what {
                 Changed::Edited(content) => json!({ "edited": content }),

@@ -191,6 +191,14 @@ fn tell(error: &Error) -> Told {
         Error::UnsupportedContent(field) => refused_field("unsupported_content", field),
         Error::TemplateNotApproved(field) => refused_field("template_not_approved", field),
         Error::TemplateMismatch(field) => refused_field("template_parameter_mismatch", field),
+        Error::OptedOut { at } => told(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "opted_out",
+            &format!(
+                "The person asked for no more messages at {}.",
+                at.to_rfc3339()
+            ),
+        ),
         Error::WindowClosed { closed_at } => told(
             StatusCode::UNPROCESSABLE_ENTITY,
             "window_closed",

@@ -455,6 +455,7 @@ pub enum Inbound {
     Status(StatusReport),
     Watermark(Watermark),
     Change(Change),
+    Consent(Consent),
     Template(TemplateReport),
     /// Understood well enough to leave alone; named for the log.
     Ignored(String),
@@ -512,6 +513,14 @@ pub enum Changed {
     Deleted,
     /// The emoji; the empty one takes it back.
     Reaction(String),
+}
+
+/// Whether somebody wants to be written to, as they last said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Consent {
+    pub address: Address,
+    pub is_given: bool,
+    pub at: Option<Timestamp>,
 }
 
 /// A report that names no message: all that somebody was sent up to a moment has come so

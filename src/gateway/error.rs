@@ -32,6 +32,10 @@ pub enum Error {
     TemplateNotApproved(Invalid),
     /// What is given does not fill the template's placeholders.
     TemplateMismatch(Invalid),
+    /// The person asked for no more messages.
+    OptedOut {
+        at: Timestamp,
+    },
     WindowClosed {
         closed_at: Option<Timestamp>,
     },
@@ -132,6 +136,7 @@ impl Error {
             | Error::MissingScope(_)
             | Error::RateLimited
             | Error::UnknownSender(_)
+            | Error::OptedOut { .. }
             | Error::WindowClosed { .. }
             | Error::ChannelUnavailable { .. }
             | Error::KeyReused

@@ -21,7 +21,7 @@ use crate::store::templates::{self, Reported};
 use crate::store::{Statement, changes, channels, echoes, media};
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -291,6 +291,7 @@ impl<P: Ports> Gateway<P> {
         let mut reports: Vec<Report> = Vec::new();
         let mut marks: Vec<Mark> = Vec::new();
         let mut told: Vec<changes::Change> = Vec::new();
+        let mut consents: Vec<Json> = Vec::new();
         let mut of_templates: Vec<TemplateReport> = Vec::new();
         for item in items {
             match bounded(item) {
@@ -304,6 +305,11 @@ impl<P: Ports> Gateway<P> {
                 }
                 Inbound::Status(report) => reports.push(self.report(report, now)),
                 Inbound::Watermark(watermark) => marks.push(self.mark(watermark, now)),
+                Inbound::Consent(consent) => {
+                    let at = consent.at.map_or(now, |at| at.min(now)).ms();
+                    let opted_out_at = (!consent.is_given).then_some(at);
+                    consents.push(json!([consent.address.0, opted_out_at, at]));
+                }
                 Inbound::Change(change) => told.push(self.change(change, now)?),
                 Inbound::Template(report) => of_templates.push(report),
                 Inbound::Ignored(what) => self.ports.log(
@@ -340,6 +346,10 @@ impl<P: Ports> Gateway<P> {
             }
             let waiting = changes::waiting(receiver.channel_id, &json!(received));
             batch.push((waiting, Gives::Waiting(receiver.channel_id)));
+        }
+        for consents in consents.chunks(CHUNK_ITEMS) {
+            let statement = changes::consents(receiver, &json!(consents));
+            batch.push((statement, Gives::Nothing));
         }
         for told in chunks(&told, change_size) {
             batch.push((changes::keep(receiver, told, now), Gives::Nothing));
@@ -642,6 +652,10 @@ fn bounded(item: Inbound) -> Inbound {
             Inbound::Ignored("watermark of an id too long to be one".to_owned())
         }
         Inbound::Watermark(watermark) => Inbound::Watermark(watermark),
+        Inbound::Consent(consent) if is_long(&consent.address.0) => {
+            Inbound::Ignored("consent of an id too long to be one".to_owned())
+        }
+        Inbound::Consent(consent) => Inbound::Consent(consent),
         Inbound::Change(mut change) => {
             if is_long(&change.provider_message_id) || is_long(&change.key) {
                 return Inbound::Ignored("change of an id too long to be one".to_owned());

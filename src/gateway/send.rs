@@ -459,6 +459,7 @@ pub(super) struct Explained {
     channel_deleted_at: Option<i64>,
     conversation_id: Option<String>,
     last_inbound_at: Option<i64>,
+    opted_out_at: Option<i64>,
     reference_is_known: i64,
     template_is_current: i64,
 }
@@ -505,6 +506,11 @@ pub(super) fn refusal(accept: &Accept, state: &Explained) -> Option<Decision> {
     }
     if state.reference_is_known == 0 {
         return refused(unknown_reference(accept));
+    }
+    if let Some(at) = state.opted_out_at {
+        return refused(Error::OptedOut {
+            at: Timestamp::from_ms(at),
+        });
     }
     if let Some(window_ms) = accept.window_ms {
         let closed_at = state

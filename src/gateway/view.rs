@@ -126,6 +126,9 @@ pub struct Conversation {
     pub last_outbound_at: Option<Timestamp>,
     pub window_expires_at: Option<Timestamp>,
     pub can_send_free_form: bool,
+    /// While the person wants no messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opted_out_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
 
@@ -179,7 +182,9 @@ impl Conversation {
             last_inbound_at: record.last_inbound_at,
             last_outbound_at: record.last_outbound_at,
             window_expires_at: window.closes_at(record.last_inbound_at),
-            can_send_free_form: window.is_open(record.last_inbound_at, now),
+            can_send_free_form: record.opted_out_at.is_none()
+                && window.is_open(record.last_inbound_at, now),
+            opted_out_at: record.opted_out_at,
             created_at: record.created_at,
         }
     }

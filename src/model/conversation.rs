@@ -149,6 +149,9 @@ pub struct ConversationRecord {
     pub last_activity_at: Timestamp,
     #[serde(deserialize_with = "time::column::deserialize")]
     pub created_at: Timestamp,
+    /// While the person wants no messages.
+    #[serde(default, deserialize_with = "time::column::option::deserialize")]
+    pub opted_out_at: Option<Timestamp>,
 }
 
 impl ConversationRecord {

@@ -170,3 +170,22 @@ pub fn purge(before: Timestamp, limit: i64) -> Statement {
         values![before, limit],
     )
 }
+
+/// Whether people want to be written to: JSON array of `[address, when they opted out or
+/// nothing, when it was said]`.
+pub fn consents(receiver: Receiver, consents: &Json) -> Statement {
+    let is_current = receiver.is_current();
+    Statement::new(
+        format!(
+            "UPDATE conversation SET opted_out_at = told.opted_out_at, consent_at = told.at
+             FROM (SELECT c.workspace_id, c.id, json_extract(p.value, '$[1]') AS opted_out_at,
+                     MAX(json_extract(p.value, '$[2]')) AS at
+                   FROM json_each(?1) p
+                   CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = json_extract(p.value, '$[0]')
+                   WHERE {is_current} GROUP BY c.workspace_id, c.id LIMIT 1000000) told
+             WHERE conversation.workspace_id = told.workspace_id AND conversation.id = told.id
+               AND (conversation.consent_at IS NULL OR conversation.consent_at <= told.at)"
+        ),
+        values![consents.clone(), receiver.channel_id],
+    )
+}

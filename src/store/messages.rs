@@ -181,7 +181,7 @@ pub fn insert(accept: &Accept) -> Statement {
          WHERE h.id = ?4 AND h.workspace_id = ?2 AND h.version = ?13 AND h.status = 'connected'
            AND h.deleted_at IS NULL
            AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?11)
-           AND (?14 IS NULL OR c.last_inbound_at > ?11 - ?14){guards}
+           AND (?14 IS NULL OR c.last_inbound_at > ?11 - ?14) AND c.opted_out_at IS NULL{guards}
            AND (?7 IS NULL OR EXISTS (
              SELECT 1 FROM message r WHERE r.workspace_id = ?2 AND r.id = ?7 AND r.conversation_id = c.id))
            AND (?15 IS NULL OR NOT EXISTS (
@@ -434,7 +434,7 @@ pub fn explain(accept: &Accept) -> Statement {
                EXISTS (SELECT 1 FROM api_key k WHERE k.id = ?3 AND k.workspace_id = ?1 AND k.revoked_at IS NULL
                  AND (k.expires_at IS NULL OR k.expires_at > ?6)) AS key_is_live,
                h.version AS channel_version, h.status AS channel_status, h.deleted_at AS channel_deleted_at,
-               c.id AS conversation_id, c.last_inbound_at,
+               c.id AS conversation_id, c.last_inbound_at, c.opted_out_at,
                ({is_known}) AS reference_is_known,
                (?7 IS NULL OR EXISTS (SELECT 1 FROM template t WHERE t.workspace_id = ?1 AND t.id = ?7
                  AND t.channel_id = ?2 AND t.version = ?8 AND t.status = 'APPROVED')) AS template_is_current

@@ -23,7 +23,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 12;
+pub const SCHEMA_VERSION: i64 = 13;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;

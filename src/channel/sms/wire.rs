@@ -1,7 +1,7 @@
 //! Twilio's forms: the body of a send, inbound messages and status callbacks.
 
 use super::super::{
-    FileRef, Inbound, InboundMessage, Outbound, Reason, SendError, Sender, StatusReport,
+    Consent, FileRef, Inbound, InboundMessage, Outbound, Reason, SendError, Sender, StatusReport,
     not_carried,
 };
 use super::number;
@@ -86,8 +86,30 @@ pub fn read(query: &str, body: &[u8]) -> Vec<Inbound> {
     let is_inbound = |status: &str| matches!(status, "received" | "receiving");
     match form.any(&names).filter(|status| !is_inbound(status)) {
         Some(status) => vec![report(query, &form, status)],
-        None => messages(&form),
+        None => {
+            let consent = consent(&form);
+            messages(&form).into_iter().chain(consent).collect()
+        }
     }
+}
+
+/// What the sender said of being written to: as Twilio tells, or by the words it acts on.
+/// <https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out>
+fn consent(form: &Form) -> Option<Inbound> {
+    let body = form.get("Body").unwrap_or("").trim().to_ascii_uppercase();
+    let is_given = match form.get("OptOutType").unwrap_or(&body) {
+        "START" | "UNSTOP" => true,
+        "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" | "REVOKE" | "OPTOUT" => {
+            false
+        }
+        _ => return None,
+    };
+    let from = number(form.get("From")?, 8)?;
+    Some(Inbound::Consent(Consent {
+        address: Address(from),
+        is_given,
+        at: None,
+    }))
 }
 
 /// A text, or its files, the first with the text as its caption: a message each.

@@ -1,6 +1,6 @@
 //! The Bot API's updates.
 
-use super::super::{Change, Changed, Inbound, InboundMessage, Sender, lenient};
+use super::super::{Change, Changed, Consent, Inbound, InboundMessage, Sender, lenient};
 use super::said;
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::{Content, Reply};
@@ -26,6 +26,7 @@ pub fn read(body: &[u8]) -> Vec<Inbound> {
             "message" | "channel_post" => message(item),
             "edited_message" | "edited_channel_post" => edit(item, &update),
             "message_reaction" => reaction(item, &update),
+            "my_chat_member" => consent(item),
             "callback_query" => callback(item),
             _ => Inbound::Ignored(format!(
                 "update {}",
@@ -44,6 +45,25 @@ fn key(what: &str, update: &Map<String, Value>, otherwise: Option<&Value>) -> St
     let number = lenient::integer(update.get("update_id"));
     let number = number.or_else(|| lenient::integer(otherwise));
     format!("{what}:{}", number.unwrap_or(0))
+}
+
+/// Somebody who stops the bot, or starts it again. In a group it is the bot's place that is
+/// told of.
+fn consent(item: &Value) -> Inbound {
+    let status = lenient::text(item.pointer("/new_chat_member/status")).unwrap_or_default();
+    let is_given = match status.as_str() {
+        "kicked" | "left" => false,
+        "member" | "administrator" | "creator" => true,
+        _ => return Inbound::Ignored("my_chat_member".to_owned()),
+    };
+    let Some(chat) = lenient::integer(item.pointer("/chat/id")) else {
+        return Inbound::Ignored("my_chat_member of no chat".to_owned());
+    };
+    Inbound::Consent(Consent {
+        address: Address(chat.to_string()),
+        is_given,
+        at: lenient::moment(item.get("date")),
+    })
 }
 
 /// A message as it reads now; of a file, its caption.
