@@ -724,15 +724,18 @@ async fn what_is_no_message_is_ignored_by_name_and_hides_nothing_beside_it() {
     let channel = world.whatsapp().await;
     let ignored = [
         (
-            json!({ "type": "reaction", "reaction": { "message_id": "wamid.0", "emoji": "👍" } }),
-            "message reaction",
+            json!({ "type": "reaction", "reaction": { "emoji": "👍" } }),
+            "reaction of nothing",
         ),
         (
             json!({ "type": "system", "system": { "type": "user_changed_number", "wa_id": "1" } }),
             "message system",
         ),
-        (json!({ "type": "edit", "edit": {} }), "message edit"),
-        (json!({ "type": "revoke", "revoke": {} }), "message revoke"),
+        (json!({ "type": "edit", "edit": {} }), "edit of nothing"),
+        (
+            json!({ "type": "revoke", "revoke": {} }),
+            "revoke of nothing",
+        ),
     ];
     for (number, (fields, name)) in ignored.iter().enumerate() {
         let payload = whatsapp_value(json!({
@@ -1367,15 +1370,14 @@ async fn groups_and_channels_are_conversations_of_their_own() {
 async fn updates_that_are_no_new_message_are_ignored_by_name() {
     let world = World::new().await;
     let channel = world.telegram().await;
-    let message = telegram_text(0, 7, "edited")["message"].clone();
     let updates = [
         (
-            json!({ "update_id": 1, "edited_message": message }),
-            "update edited_message",
+            json!({ "update_id": 1, "edited_message": { "date": START_S, "text": "edited" } }),
+            "edit without id",
         ),
         (
-            json!({ "update_id": 2, "edited_channel_post": message }),
-            "update edited_channel_post",
+            json!({ "update_id": 2, "message_reaction": { "date": START_S } }),
+            "reaction to nothing",
         ),
         (
             json!({ "update_id": 3, "callback_query": { "id": "1", "from": { "id": 5 }, "game_short_name": "x" } }),
@@ -1383,7 +1385,7 @@ async fn updates_that_are_no_new_message_are_ignored_by_name() {
         ),
         (
             json!({ "update_id": 4, "my_chat_member": { "new_chat_member": { "status": "kicked" } } }),
-            "update my_chat_member",
+            "my_chat_member of no chat",
         ),
         (
             json!({ "update_id": 5, "quantum_message": { "text": "?" } }),
