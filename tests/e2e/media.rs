@@ -1,0 +1,5 @@
+//! Files both ways: what customers send is handed out, and what is sent reaches the providers, with nobody getting
+//! a credential that is not theirs.
+
+mod file;
+mod inbound;
