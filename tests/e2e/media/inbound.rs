@@ -155,7 +155,7 @@ fn a_file_outlives_its_address_and_its_provider_is_asked_no_more() {
             let sent = InboundMedia::file(MediaKind::Image, &file.id);
             let content = file::hears(&stage, sent).await;
             let url = file::url(&content);
-            file::is_copied(&stage, url, &file, None).await;
+            file::is_copied(&stage, url, &file).await;
             let known = file::known_as(sandbox, &file);
             let asked = file::fetches(sandbox, &file, &known).len();
             assert!(!known.is_empty() && asked > 0, "{kind}");
