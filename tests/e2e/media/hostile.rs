@@ -4,6 +4,7 @@ use patchbay_sandbox::{FetchFilter, How, InboundMedia, MediaKind};
 use reqwest::Method;
 use serde_json::json;
 
+use super::egress::nobody_was_told;
 use super::file::{self, Read};
 use super::outbound::handed_over;
 use crate::content::stage::Stage;
@@ -73,6 +74,7 @@ async fn fails_on_what_never_is_a_file(kind: &'static str) {
         nothing_was_sent(&stage, &format!("{kind} {how:?}"));
     }
     is_alive(&stage).await;
+    nobody_was_told(&stage.tenant.sandbox);
 }
 
 #[test]
@@ -192,6 +194,7 @@ fn a_customers_file_never_becomes_a_page_of_ours() {
                     assert!(policy.contains("sandbox"), "{what}");
                 }
             }
+            nobody_was_told(&stage.tenant.sandbox);
         }
     });
 }

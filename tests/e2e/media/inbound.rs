@@ -3,6 +3,7 @@
 use patchbay_sandbox::{Expiry, InboundMedia, MediaKind};
 use reqwest::Method;
 
+use super::egress::nobody_was_told;
 use super::file::{self, Read};
 use crate::content::stage::Stage;
 use crate::harness::{Gateway, Reply, Tenant, run};
@@ -109,6 +110,7 @@ async fn hands_out(kind: &'static str, cases: &[Case]) {
         assert_eq!(beyond.status, 416, "{kind} {is}");
         assert_eq!(beyond.header("content-range"), format!("bytes */{SIZE}"));
     }
+    nobody_was_told(sandbox);
 }
 
 #[test]

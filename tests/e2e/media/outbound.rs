@@ -4,6 +4,7 @@ use patchbay_sandbox::{FetchFilter, ProviderMedia, StoredFile};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::egress::nobody_was_told;
 use super::file::{self, Read};
 use crate::content::stage::Stage;
 use crate::harness::{Api, Reply, Tenant, run, unique};
@@ -72,6 +73,7 @@ async fn hands_over(kind: &'static str, cases: &[(&str, &str)]) {
     let outbound = stage.phone().messages;
     let shown = outbound.iter().filter(|shown| shown.kind != "text").count();
     assert_eq!(shown, 2 * cases.len(), "{outbound:#?}");
+    nobody_was_told(&stage.tenant.sandbox);
 }
 
 #[test]
