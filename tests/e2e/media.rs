@@ -5,4 +5,5 @@ mod egress;
 mod file;
 mod hostile;
 mod inbound;
+mod memory;
 mod outbound;
