@@ -10,11 +10,13 @@ use crate::model::content::{Content, Media, MediaMode};
 use crate::model::time::{MINUTE_MS, Timestamp};
 use crate::store::{Rows, media, outbox};
 use bytes::{Bytes, BytesMut};
+use futures_util::future::{Either, select};
 use futures_util::{StreamExt, stream};
 use http::{Request, StatusCode, header};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::cell::OnceCell;
+use std::pin::pin;
 use std::rc::Rc;
 
 /// What was done before a send.
@@ -197,7 +199,13 @@ impl<P: Ports> Gateway<P> {
         if length.is_some_and(|length| length > most) {
             return Err(too_large(most));
         }
-        let (head, body) = peek(Box::pin(opened.stream)).await.ok_or_else(silent)?;
+        // A host that lets it trickle holds up what is sent beside it.
+        let looked = pin!(peek(Box::pin(opened.stream)));
+        let waited = pin!(self.ports.sleep(self.config.provider_timeout_ms));
+        let (head, body) = match select(looked, waited).await {
+            Either::Left((looked, _)) => looked.ok_or_else(silent)?,
+            Either::Right(_) => return Err(silent()),
+        };
         let given = media.mime_type.as_deref();
         let mime_type = sniff::mime_type(&head, given, &told).map_err(|it| refused(&it))?;
         if let Some(Limit::File { mime_types, .. }) = limit

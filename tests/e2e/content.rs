@@ -3,7 +3,7 @@
 mod chatt2me;
 mod limits;
 mod samples;
-mod stage;
+pub mod stage;
 mod surfaces;
 
 use std::sync::Arc;

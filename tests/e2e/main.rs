@@ -9,6 +9,7 @@ mod faults;
 mod harness;
 mod idempotency;
 mod isolation;
+mod media;
 mod ordering;
 mod receiving;
 mod refusals;

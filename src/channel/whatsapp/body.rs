@@ -116,8 +116,11 @@ fn said(send: &Outbound<'_>, content: &Content) -> Result<(&'static str, Value),
 
 fn file(send: &Outbound<'_>, media: &Media) -> Value {
     let link = send.uploaded.is_none().then_some(&media.url);
+    // Only documents go by a name.
+    let filename = media.filename.as_ref();
+    let filename = filename.filter(|_| matches!(send.content, Content::Document(_)));
     json!({
-        "id": send.uploaded, "link": link, "caption": media.caption, "filename": media.filename,
+        "id": send.uploaded, "link": link, "caption": media.caption, "filename": filename,
         "voice": media.voice.then_some(true),
     })
 }

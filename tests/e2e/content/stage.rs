@@ -28,7 +28,10 @@ pub struct Stage {
 
 impl Stage {
     pub async fn open(kind: &'static str) -> Self {
-        let tenant = Tenant::new().await;
+        Self::of(Tenant::new().await, kind).await
+    }
+
+    pub async fn of(tenant: Tenant, kind: &'static str) -> Self {
         let mut visitor = None;
         let channel = match kind {
             "whatsapp" => whatsapp(&tenant).await,

@@ -117,6 +117,33 @@ impl Gateway {
             .expect(200);
     }
 
+    /// The most memory that the runtime had at a time since `forget_peak`, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let peaks = self.runtimes().into_iter().map(|id| {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status"));
+            let status = status.expect("the runtime is alive");
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok());
+            kib.map_or(0, |kib: u64| kib * 1024)
+        });
+        peaks.sum()
+    }
+
+    /// From here on the peak is what it is now.
+    pub fn forget_peak(&self) {
+        for id in self.runtimes() {
+            std::fs::write(format!("/proc/{id}/clear_refs"), "5").expect("a runtime of ours");
+        }
+    }
+
+    fn runtimes(&self) -> Vec<u32> {
+        let process = self.process.lock().expect("no test panics here");
+        let runtimes = process.as_ref().map(|process| process.named("workerd"));
+        let runtimes = runtimes.unwrap_or_default();
+        assert!(!runtimes.is_empty(), "the runtime is alive");
+        runtimes
+    }
+
     /// All that was logged so far.
     pub fn log(&self) -> String {
         let bytes = std::fs::read(self.log_file()).unwrap_or_default();

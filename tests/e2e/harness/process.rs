@@ -37,6 +37,24 @@ impl Group {
         leash.spawn().map(Self)
     }
 
+    /// The processes of this name that it started.
+    pub fn named(&self, name: &str) -> Vec<u32> {
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ids = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
+        let group = self.0.id().to_string();
+        ids.filter(|id| {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            // `id (name) state parent group …`
+            let named = stat
+                .split_once('(')
+                .and_then(|(_, rest)| rest.rsplit_once(')'));
+            named.is_some_and(|(its, rest)| {
+                its == name && rest.split_whitespace().nth(2) == Some(&group)
+            })
+        })
+        .collect()
+    }
+
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
