@@ -4,6 +4,7 @@ mod support;
 
 use bytes::Bytes;
 use http::Request;
+use patchbay::gateway::Queue;
 use serde_json::{Value, json};
 use support::outgoing::{SHOP, pointer};
 use support::world::{CUSTOMER, PAGE_ID, messaging_text};
@@ -388,4 +389,45 @@ async fn a_file_that_was_put_here_is_handed_over_from_the_bucket_or_linked() {
         .await
         .expect(404);
     assert_eq!(pointer(&problem), "/content/url");
+}
+
+#[tokio::test]
+async fn what_has_no_file_is_recorded_before_files_are_handed_over() {
+    let world = World::new().await;
+    let channel = world.open_whatsapp().await;
+    let other = "5511888880000";
+    world
+        .customer_writes(&channel, other, "wamid.other", "Hi")
+        .await;
+    let with_file = world
+        .post("/v1/messages", image(SHOP, CUSTOMER))
+        .await
+        .expect(202);
+    let words = world
+        .post("/v1/messages", support::outgoing::text(other, "Words"))
+        .await
+        .expect(202);
+    the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
+    the_provider_answers(
+        &world,
+        200,
+        json!({ "messages": [{ "id": "wamid.words" }] }),
+    );
+    the_provider_answers(&world, 200, json!({ "id": "1" }));
+    // The words go out; the upload has no answer yet.
+    world.ports().released.set(1);
+    world.ports().stalls.set(true);
+    let looked_at = async {
+        while asked(&world).len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let status = world.status(&words).await;
+        world.ports().stalls.set(false);
+        status
+    };
+    let pushes = world.take_pushes(Queue::Outbound);
+    assert_eq!(pushes.len(), 2);
+    let (_, status) = futures_util::future::join(world.deliver(&pushes), looked_at).await;
+    assert_eq!(status, "sent");
+    assert_eq!(world.status(&with_file).await, "sent");
 }

@@ -6,7 +6,7 @@ use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
 use super::receive::LONGEST_ID;
 use super::settle::Parked;
-use super::upload::Prepared;
+use super::upload::{Prepared, says_upload};
 use super::word::{Sent, Word};
 use super::{Gateway, Ports, Push, Queue, next};
 use crate::channel::{Outbound, SendError, adapter};
@@ -155,12 +155,17 @@ impl<P: Ports> Gateway<P> {
         while !jobs.is_empty() {
             let claimed: Vec<MessageId> = jobs.iter().map(|job| job.id).collect();
             waiting.messages.retain(|(_, id)| !claimed.contains(id));
-            let done: Vec<Done> = futures_util::stream::iter(jobs)
-                .map(|job| self.attempt(job))
-                .buffer_unordered(AT_ONCE)
-                .collect()
-                .await;
-            waiting.conversations = done.iter().map(|done| done.job.conversation_id).collect();
+            waiting.conversations = jobs.iter().map(|job| job.conversation_id).collect();
+            // A file takes longer than a lease: what has none is recorded before.
+            let (slow, quick): (Vec<Job>, Vec<Job>) =
+                jobs.into_iter().partition(|job| self.hands_over(job));
+            let mut done = self.attempt_all(quick).await;
+            if !slow.is_empty() {
+                if !done.is_empty() {
+                    self.record(done, None, vec![]).await?;
+                }
+                done = self.attempt_all(slow).await;
+            }
             let goes_on = self.now().ms() - started.ms() < LONGEST_RUN_MS;
             (jobs, _) = self
                 .record(done, goes_on.then_some(&waiting), vec![])
@@ -170,6 +175,24 @@ impl<P: Ports> Gateway<P> {
             }
         }
         Ok(())
+    }
+
+    async fn attempt_all(&self, jobs: Vec<Job>) -> Vec<Done> {
+        futures_util::stream::iter(jobs)
+            .map(|job| self.attempt(job))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await
+    }
+
+    /// Whether a message hands a file over before it is sent.
+    fn hands_over(&self, job: &Job) -> bool {
+        let content = serde_json::from_str::<Content>(&job.content).ok();
+        let content = content.filter(|content| content.media().is_some());
+        content.is_some_and(|content| {
+            let channel = self.open_channel(job.sealed_channel());
+            says_upload(&content, channel.settings.media)
+        })
     }
 
     /// Claims a message in the batch that accepts it, at the moment it is made, for it to be
