@@ -106,7 +106,9 @@ impl<P: Ports> Gateway<P> {
                 let statement = media::received(workspace, channel, json!(received), due_at, now);
                 batch.push((statement, Gives::Nothing));
             }
-            let waiting = changes::waiting(receiver.channel_id, &json!(received));
+            let ids = received.iter().map(|message| &message.provider_message_id);
+            let ids = json!(ids.collect::<Vec<_>>());
+            let waiting = changes::waiting(receiver.channel_id, &ids);
             batch.push((waiting, Gives::Waiting(receiver.channel_id)));
         }
         for consents in consents.chunks(CHUNK_ITEMS) {
