@@ -74,6 +74,7 @@ pub fn adapt(profile: &Profile, content: &Content) -> Result<Adaptation, Refused
         | Content::MarkSeen(_)
         | Content::Typing(_)
         | Content::Reply(_)
+        | Content::Order(_)
         | Content::Unsupported(_) => return Err(refused),
     }
     draft.finished(content)

@@ -12,13 +12,14 @@ use serde_json::Value;
 /// Its contents, in order: a text, and each attachment. A message has one at least.
 pub fn contents(message: &Value) -> Vec<(Content, Option<FileRef>)> {
     let text = lenient::text(message.get("text"));
-    if let Some(payload) = lenient::text(message.pointer("/quick_reply/payload")) {
-        let title = text.unwrap_or_else(|| payload.clone());
-        return vec![(pressed(payload, title), None)];
-    }
     let mut read: Vec<(Content, Option<FileRef>)> = Vec::new();
     let has_text = text.is_some();
-    read.extend(text.map(|text| (Content::text_of(text), None)));
+    if let Some(payload) = lenient::text(message.pointer("/quick_reply/payload")) {
+        let title = text.unwrap_or_else(|| payload.clone());
+        read.push((pressed(payload, title), None));
+    } else {
+        read.extend(text.map(|text| (Content::text_of(text), None)));
+    }
     let attachments: Vec<&Value> = lenient::items(message.get("attachments")).collect();
     let kind_of = |attachment: &Value| lenient::text(attachment.get("type")).unwrap_or_default();
     let is_sticker = |attachment: &&&Value| kind_of(attachment) == "sticker";

@@ -6,6 +6,7 @@
 mod adapt;
 mod attachments;
 pub mod file;
+mod inbound;
 mod instagram;
 mod lenient;
 mod messaging;
@@ -21,16 +22,19 @@ mod webchat;
 mod whatsapp;
 
 use crate::model::channel::{Channel, ChannelKind, Credentials};
-use crate::model::contact::{Address, Identity, IdentityKind};
+use crate::model::contact::{Address, IdentityKind};
 use crate::model::content::Content;
 use crate::model::id::MessageId;
-use crate::model::message::{Actor, DeliveryStatus};
+use crate::model::message::Actor;
 use crate::model::template::{ProviderTemplate, TemplateDraft, TemplateRecord};
-use crate::model::time::Timestamp;
 pub use adapt::{Adaptation, adapt};
 use bytes::Bytes;
 pub use file::{FileRef, Files};
 use http::{Request, Response};
+pub use inbound::{
+    Change, Changed, Consent, Inbound, InboundMessage, Sender, StatusReport, TemplateReport,
+    Watermark,
+};
 pub use profile::{Capability, Limit, Profile, Refused};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -444,107 +448,6 @@ pub fn read(adapter: &dyn Adapter, request: &Request<Bytes>) -> (ChannelKind, Ve
     });
     let reader = named.unwrap_or(adapter);
     (reader.kind(), reader.inbound(request))
-}
-
-/// One thing a provider told us, in the form every channel shares.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Inbound {
-    Message(InboundMessage),
-    /// What the business wrote elsewhere; `from` is whom it is to.
-    Echo(InboundMessage),
-    Status(StatusReport),
-    Watermark(Watermark),
-    Change(Change),
-    Consent(Consent),
-    Template(TemplateReport),
-    /// Understood well enough to leave alone; named for the log.
-    Ignored(String),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct InboundMessage {
-    pub provider_message_id: String,
-    pub from: Sender,
-    /// The provider's time; `None` when it gave none that can be.
-    pub sent_at: Option<Timestamp>,
-    pub content: Content,
-    /// Where its file is, if the content is one.
-    pub file: Option<FileRef>,
-    /// The provider's id of the message this one answers.
-    pub reply_to: Option<String>,
-}
-
-/// Who wrote, and where an answer goes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sender {
-    pub address: Address,
-    pub name: Option<String>,
-    /// Every identity the provider gave; the one of `address` first.
-    pub identities: Vec<Identity>,
-}
-
-/// How far a message has come, as the provider reports it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StatusReport {
-    pub provider_message_id: String,
-    /// Our own id, where the provider hands it back.
-    pub message_id: Option<MessageId>,
-    /// One of `sent`, `delivered`, `read`, `failed`.
-    pub status: DeliveryStatus,
-    pub at: Option<Timestamp>,
-    pub error: Option<Reason>,
-}
-
-/// What became of a message after it was sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// Of the message that changed.
-    pub provider_message_id: String,
-    /// What tells it from other changes of that message; a repeat has the same.
-    pub key: String,
-    pub at: Option<Timestamp>,
-    pub what: Changed,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Changed {
-    /// What it says now. Of a file the caption alone may be told, as a text.
-    Edited(Content),
-    Deleted,
-    /// The emoji; the empty one takes it back.
-    Reaction(String),
-}
-
-/// Whether somebody wants to be written to, as they last said.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Consent {
-    pub address: Address,
-    pub is_given: bool,
-    pub at: Option<Timestamp>,
-}
-
-/// A report that names no message: all that somebody was sent up to a moment has come so
-/// far.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Watermark {
-    pub address: Address,
-    /// `delivered` or `read`.
-    pub status: DeliveryStatus,
-    pub up_to: Timestamp,
-}
-
-/// What became of a template at its provider.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TemplateReport {
-    /// What the provider calls the account whose template it is.
-    pub account: Option<String>,
-    pub provider_id: String,
-    pub name: String,
-    /// The provider's word; `None` where it is not told.
-    pub status: Option<String>,
-    pub category: Option<String>,
-    /// The provider's code for why.
-    pub reason: Option<String>,
 }
 
 /// Joins an origin and a path, whatever slashes either carries.

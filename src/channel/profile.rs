@@ -87,7 +87,10 @@ impl Profile {
     /// Checks a content against what the provider takes. Pointers are relative
     /// to the content.
     pub fn check(&self, content: &Content) -> Result<(), Refused> {
-        if matches!(content, Content::Reply(_) | Content::Unsupported(_)) {
+        if matches!(
+            content,
+            Content::Reply(_) | Content::Order(_) | Content::Unsupported(_)
+        ) {
             let detail = "is for inbound messages only";
             return Err(Refused::Invalid(Invalid::new("/type", detail)));
         }

@@ -211,6 +211,7 @@ fn message(send: &Outbound<'_>) -> Result<Value, SendError> {
         | Content::PaymentRequest(_)
         | Content::OrderStatus(_)
         | Content::Reply(_)
+        | Content::Order(_)
         | Content::Unsupported(_) => return Err(not_carried(content)),
     })
 }
@@ -248,6 +249,7 @@ pub fn upload(
         | Content::PaymentRequest(_)
         | Content::OrderStatus(_)
         | Content::Reply(_)
+        | Content::Order(_)
         | Content::Unsupported(_) => return Err(not_carried(send.content)),
     };
     let attachment = json!({ "type": kind, "payload": { "is_reusable": true } });

@@ -1,10 +1,10 @@
 //! Sending what was accepted: claim late and few, call the provider, record once.
 
+use super::bounds::LONGEST_ID;
 use super::channels::Sealed;
 use super::keys::unfold;
 use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
-use super::receive::LONGEST_ID;
 use super::settle::Parked;
 use super::upload::{Prepared, says_upload};
 use super::word::{Sent, Word};

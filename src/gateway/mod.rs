@@ -1,6 +1,7 @@
 //! What Patchbay does, each use case a method of `Gateway`, over ports that the
 //! runtime (or a test) provides. Nothing here knows HTTP routes or Workers.
 
+mod bounds;
 mod capabilities;
 mod channels;
 mod compose;
@@ -10,6 +11,7 @@ mod deliver;
 mod endpoints;
 mod error;
 mod guard;
+mod intake;
 mod keys;
 mod late;
 mod media;

@@ -11,8 +11,8 @@ pub use interactive::{
     InteractiveKind, List, Row, Section,
 };
 pub use order::{
-    Boleto, OrderItem, OrderState, OrderStatus, PaymentLink, PaymentMethod, PaymentRequest, Pix,
-    PixKeyKind, Tax,
+    Boleto, Order, OrderItem, OrderState, OrderStatus, OrderedItem, PaymentLink, PaymentMethod,
+    PaymentRequest, Pix, PixKeyKind, Tax,
 };
 pub use read::Unreadable;
 
@@ -47,6 +47,8 @@ pub enum Content {
     OrderStatus(OrderStatus),
     /// Inbound only: a button that was pressed or a row that was chosen.
     Reply(Reply),
+    /// Inbound only: what a customer wants of a catalog.
+    Order(Order),
     /// Inbound only: something that arrived whose kind has no form of its own here.
     Unsupported(Unsupported),
 }
@@ -252,6 +254,7 @@ impl Content {
             Content::PaymentRequest(_) => "paymentRequest",
             Content::OrderStatus(_) => "orderStatus",
             Content::Reply(_) => "reply",
+            Content::Order(_) => "order",
             Content::Unsupported(_) => "unsupported",
         }
     }
@@ -289,6 +292,7 @@ impl Content {
             Content::PaymentRequest(request) => Some(&request.body_text),
             Content::OrderStatus(status) => Some(&status.body_text),
             Content::Reply(reply) => Some(&reply.title),
+            Content::Order(order) => order.text.as_deref(),
             Content::MarkSeen(_) | Content::Typing(_) | Content::Unsupported(_) => None,
         }
     }
@@ -314,6 +318,7 @@ impl Content {
             | Content::PaymentRequest(_)
             | Content::OrderStatus(_)
             | Content::Reply(_)
+            | Content::Order(_)
             | Content::Unsupported(_) => None,
         }
     }
@@ -365,6 +370,7 @@ impl Content {
             | Content::PaymentRequest(_)
             | Content::OrderStatus(_)
             | Content::Reply(_)
+            | Content::Order(_)
             | Content::Unsupported(_) => vec![],
         }
     }

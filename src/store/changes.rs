@@ -142,7 +142,7 @@ pub const TOLD: usize = 4;
 pub fn waiting(channel: ChannelId, ids: &Json) -> Statement {
     Statement::new(
         "SELECT DISTINCT c.provider_message_id FROM json_each(?1) p
-         CROSS JOIN change c ON c.channel_id = ?2 AND c.provider_message_id = p.value ->> '$.providerMessageId'
+         CROSS JOIN change c ON c.channel_id = ?2 AND c.provider_message_id = p.value
          WHERE c.due_at IS NOT NULL",
         values![ids.clone(), channel],
     )

@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask test --only e2e` builds the Worker and runs these.
 
+mod changes;
 mod content;
 mod costs;
 mod durability;

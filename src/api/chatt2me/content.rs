@@ -346,6 +346,7 @@ pub fn kind_of(content: &Content) -> Option<&'static str> {
         | Content::PaymentRequest(_)
         | Content::OrderStatus(_)
         | Content::Reply(_)
+        | Content::Order(_)
         | Content::Unsupported(_) => return None,
     })
 }

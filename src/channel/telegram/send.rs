@@ -50,6 +50,7 @@ pub fn split(content: &Content) -> Option<Split> {
         | Content::PaymentRequest(_)
         | Content::OrderStatus(_)
         | Content::Reply(_)
+        | Content::Order(_)
         | Content::Unsupported(_) => return None,
     };
     Some(Split::new(parts, pointer, "are a message each"))
@@ -152,6 +153,7 @@ fn own(
         | Content::PaymentRequest(_)
         | Content::OrderStatus(_)
         | Content::Reply(_)
+        | Content::Order(_)
         | Content::Unsupported(_) => return Err(not_carried(content)),
     })
 }

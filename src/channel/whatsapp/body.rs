@@ -109,6 +109,7 @@ fn said(send: &Outbound<'_>, content: &Content) -> Result<(&'static str, Value),
         | Content::MarkSeen(_)
         | Content::Typing(_)
         | Content::Reply(_)
+        | Content::Order(_)
         | Content::Unsupported(_) => return Err(not_carried(content)),
     };
     Ok((said.0, lean(said.1)))

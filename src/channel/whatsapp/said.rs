@@ -3,7 +3,8 @@
 
 use super::super::{FileRef, lenient};
 use crate::model::content::{
-    ContactCard, ContactEmail, ContactName, ContactPhone, Contacts, Content, Location, Media, Reply,
+    ContactCard, ContactEmail, ContactName, ContactPhone, Contacts, Content, Location, Media,
+    Order, OrderedItem, Reply,
 };
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ pub fn content(kind: &str, item: &Value) -> (Content, Option<FileRef>) {
         }
         "location" => location(part),
         "contacts" => contacts(part),
+        "order" => order(part),
         "interactive" => answer(part),
         "button" => {
             let title = lenient::text(part.get("text"));
@@ -29,6 +31,27 @@ pub fn content(kind: &str, item: &Value) -> (Content, Option<FileRef>) {
         _ => None,
     };
     (read.unwrap_or_else(|| unsupported(kind, item)), None)
+}
+
+fn order(part: &Value) -> Option<Content> {
+    let items = lenient::items(part.get("product_items"));
+    let items: Vec<OrderedItem> = items
+        .filter_map(|item| {
+            Some(OrderedItem {
+                product_id: lenient::text(item.get("product_retailer_id"))?,
+                quantity: lenient::integer(item.get("quantity")),
+                price: lenient::number(item.get("item_price")),
+                currency: lenient::text(item.get("currency")),
+            })
+        })
+        .collect();
+    (!items.is_empty()).then(|| {
+        Content::Order(Order {
+            catalog_id: lenient::text(part.get("catalog_id")),
+            text: lenient::text(part.get("text")),
+            items,
+        })
+    })
 }
 
 fn unsupported(kind: &str, item: &Value) -> Content {

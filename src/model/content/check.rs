@@ -103,7 +103,7 @@ impl Content {
                 all.text("id", "/id", &reply.id);
                 all.text("title", "/title", &reply.title);
             }
-            Content::Template(_) | Content::Unsupported(_) => {}
+            Content::Template(_) | Content::Order(_) | Content::Unsupported(_) => {}
         }
         all.0
     }
@@ -139,6 +139,7 @@ impl Content {
             | Content::MarkSeen(_)
             | Content::Typing(_)
             | Content::Reply(_)
+            | Content::Order(_)
             | Content::Unsupported(_) => Ok(()),
         }
     }

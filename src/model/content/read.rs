@@ -41,6 +41,7 @@ impl Content {
             "paymentRequest" => Content::PaymentRequest(Box::new(read(json)?)),
             "orderStatus" => Content::OrderStatus(read(json)?),
             "reply" => Content::Reply(read(json)?),
+            "order" => Content::Order(read(json)?),
             "unsupported" => Content::Unsupported(read(json)?),
             _ => return Err(wrong("is not a content there is")),
         })
