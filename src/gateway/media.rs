@@ -10,7 +10,7 @@ use crate::model::access::Key;
 use crate::model::channel::Channel;
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, MediaId, WorkspaceId};
-use crate::model::time::{MINUTE_MS, Timestamp};
+use crate::model::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::store::media;
 use crate::store::{DatabaseError, Rows};
 use bytes::Bytes;
@@ -133,7 +133,8 @@ impl<P: Ports> Gateway<P> {
                 .or(told)
                 .unwrap_or_else(|| "application/octet-stream".to_owned()),
             filename: row.filename,
-            length: header(header::CONTENT_LENGTH),
+            // What was encoded is decoded by now.
+            length: header(header::CONTENT_LENGTH).filter(|_| !is_encoded(&opened.headers)),
             range: header(header::CONTENT_RANGE),
         };
         self.ports.answer_with(opened.stream);
@@ -248,6 +249,16 @@ impl<P: Ports> Gateway<P> {
     ) -> Result<StoredMedia, Error> {
         let body = self.ports.body().ok_or(Error::Internal)?;
         match multipart::boundary(content_type) {
+            None if content_type
+                .trim_start()
+                .to_ascii_lowercase()
+                .starts_with("multipart/") =>
+            {
+                Err(Error::invalid(
+                    "/headers/content-type",
+                    "must be multipart/form-data with its boundary, or what the file is",
+                ))
+            }
             None => {
                 self.put_media(key, Box::pin(body), content_type, filename)
                     .await
@@ -400,8 +411,13 @@ impl<P: Ports> Gateway<P> {
                     media::stored(row.workspace_id, row.id, size, now)
                 }
                 // It is gone, or nobody may have it, or it was tried often enough.
-                Err(Error::NotFound { .. } | Error::ProviderRejected { .. } | Error::TooLarge) => {
+                Err(Error::NotFound { .. } | Error::TooLarge) => {
                     media::not_copied(row.workspace_id, row.id)
+                }
+                // A token that is refused now may be replaced.
+                Err(Error::ProviderRejected { .. }) if row.copies < MOST_COPIES => {
+                    let later = now.plus_ms(row.copies * 6 * HOUR_MS);
+                    media::copy_later(row.workspace_id, row.id, later)
                 }
                 Err(_) if row.copies >= MOST_COPIES => media::not_copied(row.workspace_id, row.id),
                 Err(_) => continue,
@@ -457,6 +473,12 @@ impl<P: Ports> Gateway<P> {
 /// When a copy that came to nothing is tried again.
 fn again(now: Timestamp) -> Timestamp {
     now.plus_ms(10 * MINUTE_MS)
+}
+
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
 }
 
 fn is_page(headers: &HeaderMap) -> bool {
