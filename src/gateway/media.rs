@@ -10,13 +10,14 @@ use crate::model::access::Key;
 use crate::model::channel::Channel;
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, MediaId, WorkspaceId};
+use crate::model::template::TemplateDraft;
 use crate::model::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::store::media;
 use crate::store::{DatabaseError, Rows};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 use std::rc::Rc;
 use url::Url;
 
@@ -313,19 +314,51 @@ impl<P: Ports> Gateway<P> {
         })
     }
 
+    /// The same of the files that fill a template: those of its components must be there,
+    /// while a variable may be any text.
+    pub(super) async fn link_template(
+        &self,
+        workspace: WorkspaceId,
+        draft: &mut TemplateDraft,
+    ) -> Result<(), Error> {
+        let mut links = Vec::new();
+        for (at, component) in draft.components.iter_mut().flatten().enumerate() {
+            let pointer = format!("/content/components/{at}");
+            for_each_link(component, pointer, &mut |pointer, link| {
+                links.push((Some(pointer), link));
+            });
+        }
+        let variables = draft.variables.iter_mut().flat_map(Map::values_mut);
+        links.extend(variables.map(|value| (None, value)));
+        let id = |value: &Json| value.as_str().and_then(MediaId::parse);
+        links.retain(|(_, value)| id(value).is_some());
+        let named: Vec<MediaId> = links.iter().filter_map(|(_, value)| id(value)).collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        let rows = self.batch(vec![media::links(workspace, &named)]).await?;
+        let rows: Vec<Linked> = next(&mut rows.into_iter()).read()?;
+        for (pointer, value) in links {
+            match (rows.iter().find(|row| Some(row.id) == id(value)), pointer) {
+                (Some(row), _) => *value = Json::from(self.link_url(&row.link)),
+                (None, None) => {}
+                (None, pointer) => {
+                    return Err(Error::NotFound {
+                        what: "media",
+                        pointer,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Puts the links of files that clients put here in the place of their ids.
     pub(super) async fn link_files(
         &self,
         workspace: WorkspaceId,
         content: &mut Content,
     ) -> Result<(), Error> {
-        #[derive(Deserialize)]
-        struct Row {
-            id: MediaId,
-            link: String,
-            mime_type: Option<String>,
-            filename: Option<String>,
-        }
         let named: Vec<MediaId> = content
             .files_mut()
             .into_iter()
@@ -335,7 +368,7 @@ impl<P: Ports> Gateway<P> {
             return Ok(());
         }
         let rows = self.batch(vec![media::links(workspace, &named)]).await?;
-        let rows: Vec<Row> = next(&mut rows.into_iter()).read()?;
+        let rows: Vec<Linked> = next(&mut rows.into_iter()).read()?;
         for (pointer, url) in content.files_mut() {
             let Some(id) = MediaId::parse(url) else {
                 continue;
@@ -467,6 +500,41 @@ impl<P: Ports> Gateway<P> {
             .collect();
         self.batch(media::discarded(&files)).await?;
         Ok(())
+    }
+}
+
+/// A file that a client put here, as messages name it.
+#[derive(Deserialize)]
+struct Linked {
+    id: MediaId,
+    link: String,
+    mime_type: Option<String>,
+    filename: Option<String>,
+}
+
+/// Every `link` in a template's component, with where it stands.
+fn for_each_link<'a>(
+    json: &'a mut Json,
+    pointer: String,
+    each: &mut impl FnMut(String, &'a mut Json),
+) {
+    match json {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                let pointer = format!("{pointer}/{name}");
+                if name == "link" {
+                    each(pointer, value);
+                } else {
+                    for_each_link(value, pointer, each);
+                }
+            }
+        }
+        Json::Array(items) => {
+            for (at, value) in items.iter_mut().enumerate() {
+                for_each_link(value, format!("{pointer}/{at}"), each);
+            }
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
     }
 }
 
