@@ -543,3 +543,74 @@ async fn a_file_that_a_client_puts_here_is_handed_out_by_its_link() {
         .await
         .expect(401);
 }
+
+#[tokio::test]
+async fn what_could_be_a_page_is_never_shown_as_one() {
+    let world = World::new().await;
+    world.ports().has_bucket.set(true);
+    let key = format!("Bearer {}", world.key);
+    for kind in [
+        "audio/x,text/html",
+        "text/html",
+        "image/svg+xml",
+        "video/\"x",
+    ] {
+        let headers = [("authorization", key.as_str()), ("content-type", kind)];
+        let stored = world
+            .bare(Method::POST, "/v1/media", &headers, "<html>")
+            .await
+            .expect(201);
+        let link = stored["url"].as_str().expect("a url");
+        let link = link.strip_prefix("https://patchbay.test").expect("ours");
+        let reply = world.bare(Method::GET, link, &[], "").await;
+        assert_eq!(
+            reply.header("content-disposition"),
+            Some("attachment"),
+            "{kind}"
+        );
+        let told = reply.header("content-type").expect("a type");
+        assert!(!told.contains(','), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_templates_header_takes_a_file_that_was_put_here_by_its_id() {
+    let world = World::new().await;
+    world.ports().has_bucket.set(true);
+    let channel = world.whatsapp().await;
+    let header = json!({ "type": "HEADER", "format": "DOCUMENT" });
+    let parts = json!([header, { "type": "BODY", "text": "Your bill" }]);
+    let bill = support::templates::template("bill", "en", "APPROVED", parts);
+    world.has_templates(&channel, &[bill]).await;
+    let key = format!("Bearer {}", world.key);
+    let headers = [
+        ("authorization", key.as_str()),
+        ("content-type", "application/pdf"),
+    ];
+    let stored = world
+        .bare(Method::POST, "/v1/media", &headers, "%PDF")
+        .await
+        .expect(201);
+    let send = |link: &Value| {
+        json!({ "from": channel, "to": CUSTOMER, "content": {
+            "type": "template", "name": "bill", "language": "en", "components": [
+                { "type": "header", "parameters": [{ "type": "document", "document": { "link": link } }] },
+            ],
+        } })
+    };
+    world
+        .post("/v1/messages", send(&stored["id"]))
+        .await
+        .expect(202);
+    world.drain().await;
+    let sent = world.requests_to("graph.test");
+    let sent = sent.last().expect("a send");
+    let parameter = &sent["template"]["components"][0]["parameters"][0];
+    assert_eq!(parameter["document"]["link"], stored["url"]);
+    let unknown = json!("01a1f7f8-3000-74b5-9a23-2d487530b3ef");
+    let problem = world.post("/v1/messages", send(&unknown)).await.expect(404);
+    assert_eq!(
+        pointer(&problem),
+        "/content/components/0/parameters/0/document/link"
+    );
+}

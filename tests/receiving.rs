@@ -1105,7 +1105,10 @@ async fn texts_full_of_quotes_still_bind_in_parts_of_a_megabyte() {
 #[tokio::test]
 async fn one_value_of_three_megabytes_does_not_fail_the_webhook_nor_what_is_beside_it() {
     let mut failing = Vec::new();
-    for field in ["text", "id", "from", "name", "reply", "kind"] {
+    for field in [
+        "text", "id", "from", "name", "reply", "kind", "place", "button", "flow", "order", "file",
+        "edit",
+    ] {
         let world = World::new().await;
         let channel = world.whatsapp().await;
         let huge = "7".repeat(3_000_000);
@@ -1117,6 +1120,34 @@ async fn one_value_of_three_megabytes_does_not_fail_the_webhook_nor_what_is_besi
             "from" => big["from"] = json!(huge),
             "reply" => big["context"] = json!({ "id": huge }),
             "kind" => big["type"] = json!(huge),
+            "place" => {
+                big["type"] = json!("location");
+                big["location"] = json!({ "latitude": 1, "longitude": 2, "name": huge });
+            }
+            "button" => {
+                big["type"] = json!("button");
+                big["button"] = json!({ "payload": huge, "text": "Yes" });
+            }
+            "flow" => {
+                let reply = json!({ "response_json": huge, "body": "Sent", "name": "flow" });
+                big["type"] = json!("interactive");
+                big["interactive"] = json!({ "type": "nfm_reply", "nfm_reply": reply });
+            }
+            "order" => {
+                let items = json!([{ "product_retailer_id": huge, "quantity": 1 }]);
+                big["type"] = json!("order");
+                big["order"] = json!({ "product_items": items });
+            }
+            "file" => {
+                big["type"] = json!("image");
+                big["image"] = json!({ "id": huge });
+            }
+            "edit" => {
+                let message =
+                    json!({ "type": "button", "button": { "payload": huge, "text": "Yes" } });
+                big["type"] = json!("edit");
+                big["edit"] = json!({ "original_message_id": "wamid.small", "message": message });
+            }
             _ => contact[0]["profile"]["name"] = json!(huge),
         }
         let payload = whatsapp_value(json!({

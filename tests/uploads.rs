@@ -431,3 +431,100 @@ async fn what_has_no_file_is_recorded_before_files_are_handed_over() {
     assert_eq!(status, "sent");
     assert_eq!(world.status(&with_file).await, "sent");
 }
+
+#[tokio::test]
+async fn a_file_that_the_provider_dropped_is_handed_over_once_more() {
+    let world = World::new().await;
+    world.open_whatsapp().await;
+    the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
+    the_provider_answers(&world, 200, json!({ "id": "old" }));
+    sent(&world, image(SHOP, CUSTOMER)).await;
+    let gone = json!({ "error": { "code": 100, "message": "Invalid parameter" } });
+    the_provider_answers(&world, 400, gone.clone());
+    the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
+    the_provider_answers(&world, 200, json!({ "id": "new" }));
+    let message = world
+        .post("/v1/messages", image(SHOP, CUSTOMER))
+        .await
+        .expect(202);
+    for _ in 0..3 {
+        world.drain().await;
+        world.advance(10 * 60_000);
+        world.gateway.sweep().await;
+    }
+    assert_eq!(world.status(&message).await, "sent");
+    let requests = asked(&world);
+    let last = requests.last().expect("a send");
+    assert_eq!(body(last)["image"]["id"], "new");
+    // What is refused though it is new stays refused.
+    let mut other = image(SHOP, CUSTOMER);
+    other["content"]["url"] = json!("https://files.example.com/c");
+    the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
+    the_provider_answers(&world, 200, json!({ "id": "third" }));
+    the_provider_answers(&world, 400, gone);
+    assert_eq!(sent(&world, other).await["status"], "failed");
+}
+
+#[tokio::test]
+async fn a_bot_that_was_exchanged_for_another_knows_no_files_of_the_one_before() {
+    let world = World::new().await;
+    let channel = world.open_whatsapp().await;
+    for (id, number) in [("first", "106540352242922"), ("second", "106540352242923")] {
+        let credentials = json!({ "credentials": { "phoneNumberId": number } });
+        world.patch_channel(&channel, credentials).await;
+        the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
+        the_provider_answers(&world, 200, json!({ "id": id }));
+        assert_eq!(sent(&world, image(SHOP, CUSTOMER)).await["status"], "sent");
+        let requests = asked(&world);
+        assert_eq!(body(requests.last().expect("a send"))["image"]["id"], id);
+    }
+}
+
+#[tokio::test]
+async fn a_sender_that_is_one_no_longer_sends_nothing() {
+    let world = World::new().await;
+    world.open_whatsapp().await;
+    the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
+    the_provider_answers(&world, 200, json!({ "id": "1" }));
+    let message = world
+        .post("/v1/messages", image(SHOP, CUSTOMER))
+        .await
+        .expect(202);
+    world.ports().stalls.set(true);
+    let taken_over = async {
+        while asked(&world).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // While the file is on its way the lease runs out, and the message is settled.
+        world.advance(9 * 60_000);
+        world.gateway.sweep().await;
+        world.ports().stalls.set(false);
+    };
+    let pushes = world.take_pushes(Queue::Outbound);
+    futures_util::future::join(world.deliver(&pushes), taken_over).await;
+    let sends = |world: &World| {
+        let requests = asked(world);
+        let sends = requests
+            .iter()
+            .filter(|request| request.uri().path().ends_with("/messages"));
+        sends.count()
+    };
+    assert_eq!(sends(&world), 0);
+    let _ = message;
+}
+
+#[tokio::test]
+async fn telegram_takes_more_by_upload_than_it_fetches() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let update = json!({ "message": {
+        "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
+        "chat": { "id": 5, "type": "private" },
+    } });
+    world.from_telegram(&channel, &update).await.expect(200);
+    the_host_gives(&world, 200, &[("content-type", "text/csv")], b"a,b");
+    let mut message = image(&channel, "5");
+    message["content"] = json!({ "type": "document", "url": "https://files.example.com/a.csv" });
+    assert_eq!(sent(&world, message).await["status"], "sent");
+    assert!(text(&asked(&world)[0]).contains("Content-Type: text/csv"));
+}

@@ -28,7 +28,8 @@ pub fn response(served: &Served) -> Response<Bytes> {
             headers.insert(name, value);
         }
     };
-    put(header::CONTENT_TYPE, &served.mime_type);
+    let kind = plain_kind(&served.mime_type);
+    put(header::CONTENT_TYPE, &kind);
     put(header::CONTENT_DISPOSITION, &disposition(served));
     put(header::ACCEPT_RANGES, "bytes");
     put(header::CACHE_CONTROL, "private, max-age=3600");
@@ -51,10 +52,28 @@ pub fn response(served: &Served) -> Response<Bytes> {
     response
 }
 
+/// One type, whatever was told: of a list a browser would take the last.
+fn plain_kind(told: &str) -> String {
+    let is_token = |text: &str| {
+        let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        !text.is_empty() && text.bytes().all(is_of_one)
+    };
+    let bare = told.split(';').next().unwrap_or("").trim();
+    let is_kind = bare
+        .split_once('/')
+        .is_some_and(|(family, kind)| is_token(family) && is_token(kind));
+    if is_kind && !told.contains(',') {
+        told.to_owned()
+    } else {
+        "application/octet-stream".to_owned()
+    }
+}
+
 /// Pictures, sound and video may be shown where they are; all else is saved. (An SVG is a
 /// program, and so is a page.)
 fn disposition(served: &Served) -> String {
-    let kind = served.mime_type.split(';').next().unwrap_or("").trim();
+    let kind = plain_kind(&served.mime_type);
+    let kind = kind.split(';').next().unwrap_or("").trim();
     let kind = kind.to_ascii_lowercase();
     let is_shown = matches!(
         kind.as_str(),

@@ -325,10 +325,10 @@ impl<P: Ports> Gateway<P> {
         };
         let prepared = match self.prepare(adapter, &outbound, job.attempt).await {
             Prepared::Nothing => None,
-            Prepared::Uploaded(id) => Some(id),
+            Prepared::Uploaded(file) => Some(file),
             Prepared::Over(attempted) => return attempted,
         };
-        outbound.uploaded = prepared.as_deref();
+        outbound.uploaded = prepared.as_ref().map(|file| file.provider_id.as_str());
         let request = match adapter.request(&self.config.origins, &outbound) {
             Ok(request) => request,
             Err(error) => return Attempted::Refused(error),
@@ -346,7 +346,10 @@ impl<P: Ports> Gateway<P> {
             Ok(provider_message_id) => Attempted::Accepted {
                 provider_message_id,
             },
-            Err(error) => Attempted::Refused(error),
+            Err(error) => {
+                let error = self.after_refusal(&outbound, prepared.as_ref(), error);
+                Attempted::Refused(error.await)
+            }
         }
     }
 

@@ -208,6 +208,10 @@ impl<P: Ports> Gateway<P> {
 
     fn received(&self, message: InboundMessage, now: Timestamp) -> Result<Received, Error> {
         let mut message = message;
+        if is_oversized(&message.content, message.file.as_ref()) {
+            message.content = Content::unsupported(message.content.kind());
+            message.file = None;
+        }
         let media = message
             .file
             .take()
@@ -250,7 +254,10 @@ impl<P: Ports> Gateway<P> {
 
     fn change(&self, change: Change, now: Timestamp) -> Result<changes::Change, Error> {
         let (kind, content) = match change.what {
-            Changed::Edited(content) => {
+            Changed::Edited(mut content) => {
+                if is_oversized(&content, None) {
+                    content = Content::unsupported(content.kind());
+                }
                 let content = serde_json::to_string(&content).map_err(|_| Error::Internal)?;
                 ("edited", Some(content))
             }
@@ -322,6 +329,15 @@ fn answer_each_other(received: &mut [Received]) {
         let answered = message.reply_to.as_ref().and_then(|id| ids.get(id));
         message.reply_id = answered.cloned();
     }
+}
+
+/// More than any content that a provider lets a customer write takes; a row has its limits.
+const LARGEST_CONTENT: usize = 400_000;
+
+fn is_oversized(content: &Content, file: Option<&FileRef>) -> bool {
+    let size = |json: serde_json::Result<String>| json.map_or(usize::MAX, |json| json.len());
+    let file = file.map_or(0, |file| size(serde_json::to_string(file)));
+    size(serde_json::to_string(content)).saturating_add(file) > LARGEST_CONTENT
 }
 
 /// Bytes that a message takes in a statement.

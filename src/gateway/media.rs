@@ -10,13 +10,14 @@ use crate::model::access::Key;
 use crate::model::channel::Channel;
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, MediaId, WorkspaceId};
-use crate::model::time::{MINUTE_MS, Timestamp};
+use crate::model::template::TemplateDraft;
+use crate::model::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::store::media;
 use crate::store::{DatabaseError, Rows};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 use std::rc::Rc;
 use url::Url;
 
@@ -133,7 +134,8 @@ impl<P: Ports> Gateway<P> {
                 .or(told)
                 .unwrap_or_else(|| "application/octet-stream".to_owned()),
             filename: row.filename,
-            length: header(header::CONTENT_LENGTH),
+            // What was encoded is decoded by now.
+            length: header(header::CONTENT_LENGTH).filter(|_| !is_encoded(&opened.headers)),
             range: header(header::CONTENT_RANGE),
         };
         self.ports.answer_with(opened.stream);
@@ -248,6 +250,16 @@ impl<P: Ports> Gateway<P> {
     ) -> Result<StoredMedia, Error> {
         let body = self.ports.body().ok_or(Error::Internal)?;
         match multipart::boundary(content_type) {
+            None if content_type
+                .trim_start()
+                .to_ascii_lowercase()
+                .starts_with("multipart/") =>
+            {
+                Err(Error::invalid(
+                    "/headers/content-type",
+                    "must be multipart/form-data with its boundary, or what the file is",
+                ))
+            }
             None => {
                 self.put_media(key, Box::pin(body), content_type, filename)
                     .await
@@ -302,19 +314,51 @@ impl<P: Ports> Gateway<P> {
         })
     }
 
+    /// The same of the files that fill a template: those of its components must be there,
+    /// while a variable may be any text.
+    pub(super) async fn link_template(
+        &self,
+        workspace: WorkspaceId,
+        draft: &mut TemplateDraft,
+    ) -> Result<(), Error> {
+        let mut links = Vec::new();
+        for (at, component) in draft.components.iter_mut().flatten().enumerate() {
+            let pointer = format!("/content/components/{at}");
+            for_each_link(component, pointer, &mut |pointer, link| {
+                links.push((Some(pointer), link));
+            });
+        }
+        let variables = draft.variables.iter_mut().flat_map(Map::values_mut);
+        links.extend(variables.map(|value| (None, value)));
+        let id = |value: &Json| value.as_str().and_then(MediaId::parse);
+        links.retain(|(_, value)| id(value).is_some());
+        let named: Vec<MediaId> = links.iter().filter_map(|(_, value)| id(value)).collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        let rows = self.batch(vec![media::links(workspace, &named)]).await?;
+        let rows: Vec<Linked> = next(&mut rows.into_iter()).read()?;
+        for (pointer, value) in links {
+            match (rows.iter().find(|row| Some(row.id) == id(value)), pointer) {
+                (Some(row), _) => *value = Json::from(self.link_url(&row.link)),
+                (None, None) => {}
+                (None, pointer) => {
+                    return Err(Error::NotFound {
+                        what: "media",
+                        pointer,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Puts the links of files that clients put here in the place of their ids.
     pub(super) async fn link_files(
         &self,
         workspace: WorkspaceId,
         content: &mut Content,
     ) -> Result<(), Error> {
-        #[derive(Deserialize)]
-        struct Row {
-            id: MediaId,
-            link: String,
-            mime_type: Option<String>,
-            filename: Option<String>,
-        }
         let named: Vec<MediaId> = content
             .files_mut()
             .into_iter()
@@ -324,7 +368,7 @@ impl<P: Ports> Gateway<P> {
             return Ok(());
         }
         let rows = self.batch(vec![media::links(workspace, &named)]).await?;
-        let rows: Vec<Row> = next(&mut rows.into_iter()).read()?;
+        let rows: Vec<Linked> = next(&mut rows.into_iter()).read()?;
         for (pointer, url) in content.files_mut() {
             let Some(id) = MediaId::parse(url) else {
                 continue;
@@ -400,8 +444,13 @@ impl<P: Ports> Gateway<P> {
                     media::stored(row.workspace_id, row.id, size, now)
                 }
                 // It is gone, or nobody may have it, or it was tried often enough.
-                Err(Error::NotFound { .. } | Error::ProviderRejected { .. } | Error::TooLarge) => {
+                Err(Error::NotFound { .. } | Error::TooLarge) => {
                     media::not_copied(row.workspace_id, row.id)
+                }
+                // A token that is refused now may be replaced.
+                Err(Error::ProviderRejected { .. }) if row.copies < MOST_COPIES => {
+                    let later = now.plus_ms(row.copies * 6 * HOUR_MS);
+                    media::copy_later(row.workspace_id, row.id, later)
                 }
                 Err(_) if row.copies >= MOST_COPIES => media::not_copied(row.workspace_id, row.id),
                 Err(_) => continue,
@@ -454,9 +503,50 @@ impl<P: Ports> Gateway<P> {
     }
 }
 
+/// A file that a client put here, as messages name it.
+#[derive(Deserialize)]
+struct Linked {
+    id: MediaId,
+    link: String,
+    mime_type: Option<String>,
+    filename: Option<String>,
+}
+
+/// Every `link` in a template's component, with where it stands.
+fn for_each_link<'a>(
+    json: &'a mut Json,
+    pointer: String,
+    each: &mut impl FnMut(String, &'a mut Json),
+) {
+    match json {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                let pointer = format!("{pointer}/{name}");
+                if name == "link" {
+                    each(pointer, value);
+                } else {
+                    for_each_link(value, pointer, each);
+                }
+            }
+        }
+        Json::Array(items) => {
+            for (at, value) in items.iter_mut().enumerate() {
+                for_each_link(value, format!("{pointer}/{at}"), each);
+            }
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
+}
+
 /// When a copy that came to nothing is tried again.
 fn again(now: Timestamp) -> Timestamp {
     now.plus_ms(10 * MINUTE_MS)
+}
+
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
 }
 
 fn is_page(headers: &HeaderMap) -> bool {

@@ -98,7 +98,9 @@ pub async fn file(body: Pieces, boundary: &str) -> Result<FilePart, Error> {
         let disposition = header("content-disposition").unwrap_or_default();
         let filename = parameter(&disposition, "filename");
         let mime_type = header("content-type");
-        if filename.is_none() && mime_type.is_none() {
+        let is_file = filename.is_some()
+            || (mime_type.is_some() && parameter(&disposition, "name").as_deref() == Some("file"));
+        if !is_file {
             continue;
         }
         return Ok(FilePart {

@@ -260,7 +260,7 @@ impl<P: Ports> Gateway<P> {
                 }
                 Ok(())
             }
-            Draft::Template(_) => Ok(()),
+            Draft::Template(draft) => self.link_template(workspace, draft).await,
         }
     }
 

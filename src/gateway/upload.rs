@@ -2,13 +2,13 @@
 //! at, and streamed on.
 
 use super::guard::check_url;
-use super::media::NotOpened;
+use super::media::{NotOpened, is_encoded};
 use super::outcome::{Attempted, no_answer, ours};
 use super::{Broken, Gateway, Opened, Pieces, Ports, sniff};
 use crate::channel::{Adapter, Limit, Outbound, SendError, UploadFile, Uploads};
 use crate::model::content::{Content, Media, MediaMode};
 use crate::model::time::{MINUTE_MS, Timestamp};
-use crate::store::{Rows, media, outbox};
+use crate::store::{Rows, Statement, media, outbox};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt, stream};
@@ -23,13 +23,21 @@ use std::rc::Rc;
 pub(super) enum Prepared {
     Nothing,
     /// What the provider calls the file.
-    Uploaded(String),
+    Uploaded(Uploaded),
     /// The message is sent with its file, or cannot be.
     Over(Attempted),
 }
 
-/// Longer than any file takes.
-const LEASE_MS: i64 = 6 * MINUTE_MS;
+/// A file that the provider has.
+pub(super) struct Uploaded {
+    pub provider_id: String,
+    source: String,
+    /// It was handed over for another message.
+    is_known: bool,
+}
+
+/// Longer than any file takes, with all its redirects, and its message.
+const LEASE_MS: i64 = 8 * MINUTE_MS;
 const LONGEST_MS: u32 = 5 * 60 * 1000;
 /// As much as tells what a file is.
 const LOOKED_AT: usize = 512;
@@ -85,22 +93,20 @@ impl<P: Ports> Gateway<P> {
         let now = self.now();
         let channel = send.channel;
         let kind = send.content.kind();
-        let source = hex::encode(Sha256::digest(format!("{kind} {}", media.url)));
-        let batch = vec![
-            media::uploaded(channel.id, &source, now),
-            outbox::extend_lease(
-                channel.workspace_id,
-                send.message_id,
-                attempt,
-                now.plus_ms(LEASE_MS),
-            ),
-        ];
-        let rows = self.batch(batch).await.map_err(|_| silent())?;
-        let known = rows.into_iter().next().and_then(row::<Row>);
-        if let Some(known) = known {
-            return Ok(Prepared::Uploaded(known.provider_id));
+        // A channel that changed may be another account's: its files are other ones.
+        let source = format!("{} {kind} {}", channel.version, media.url);
+        let source = hex::encode(Sha256::digest(source));
+        let known = media::uploaded(channel.id, &source, now);
+        let mut rows = self.keep_claim(send, attempt, vec![known]).await?;
+        if let Some(known) = rows.pop().and_then(row::<Row>) {
+            return Ok(Prepared::Uploaded(Uploaded {
+                provider_id: known.provider_id,
+                source,
+                is_known: true,
+            }));
         }
-        let limit = adapter.profile().limit(kind, "url");
+        let limit = uploads.limit(kind);
+        let limit = limit.or_else(|| adapter.profile().limit(kind, "url"));
         let checked = self.fetch_file(media, limit).await?;
         let boundary = format!("patchbay-{}", self.token());
         let filename = media.filename.clone();
@@ -148,7 +154,57 @@ impl<P: Ports> Gateway<P> {
             | SendError::Rejected(_) => error,
         })?;
         self.keep_upload(send, uploads, &source, &id, now).await;
-        Ok(Prepared::Uploaded(id))
+        // The message itself is only sent while it is still this sender's to send.
+        self.keep_claim(send, attempt, vec![]).await?;
+        Ok(Prepared::Uploaded(Uploaded {
+            provider_id: id,
+            source,
+            is_known: false,
+        }))
+    }
+
+    /// Gives this sender more time, and reads along; where it is the sender no longer, it
+    /// sends nothing.
+    async fn keep_claim(
+        &self,
+        send: &Outbound<'_>,
+        attempt: i64,
+        reads: Vec<Statement>,
+    ) -> Result<Vec<Rows>, SendError> {
+        let workspace = send.channel.workspace_id;
+        let until = self.now().plus_ms(LEASE_MS);
+        let mut batch = vec![outbox::extend_lease(
+            workspace,
+            send.message_id,
+            attempt,
+            until,
+        )];
+        batch.extend(reads);
+        let mut rows = self.batch(batch).await.map_err(|_| silent())?;
+        if rows.is_empty() || rows.remove(0).0.is_empty() {
+            return Err(silent());
+        }
+        Ok(rows)
+    }
+
+    /// What a refusal means of a message whose file was handed over for another before: the
+    /// provider may have dropped it, so it is handed over again. That happens once.
+    pub(super) async fn after_refusal(
+        &self,
+        send: &Outbound<'_>,
+        uploaded: Option<&Uploaded>,
+        error: SendError,
+    ) -> SendError {
+        let known = uploaded.filter(|uploaded| uploaded.is_known);
+        match (error, known) {
+            (SendError::Rejected(_), Some(known)) => {
+                // Where that fails, it is forgotten after the next refusal.
+                let forget = media::forget_upload(send.channel.id, &known.source);
+                let _ = self.batch(vec![forget]).await;
+                silent()
+            }
+            (error, _) => error,
+        }
     }
 
     async fn keep_upload(
@@ -188,9 +244,8 @@ impl<P: Ports> Gateway<P> {
                 .get(name)
                 .and_then(|value| value.to_str().ok())
         };
-        let is_encoded = header(header::CONTENT_ENCODING).is_some_and(|it| it != "identity");
         let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        let length: Option<u64> = length.filter(|_| !is_encoded);
+        let length: Option<u64> = length.filter(|_| !is_encoded(&opened.headers));
         let told = header(header::CONTENT_TYPE).unwrap_or("").to_owned();
         let most = match limit {
             Some(Limit::File { most_bytes, .. }) => most_bytes,

@@ -83,7 +83,8 @@ pub fn apply(channel: ChannelId, ids: &[String], now: Timestamp) -> Vec<Statemen
                    THEN CASE WHEN told.content ->> '$.caption' IS NULL
                      THEN json_remove(message.content, '$.caption')
                      ELSE json_set(message.content, '$.caption', told.content ->> '$.caption') END
-                   ELSE told.content END
+                   WHEN message.content ->> '$.type' IN ('image', 'video', 'audio', 'document', 'sticker')
+                   THEN message.content ELSE told.content END
                  FROM (SELECT m.workspace_id, m.id, c.content, MAX(c.at) AS at FROM {WAITING}
                        WHERE c.type = 'edited' GROUP BY m.workspace_id, m.id LIMIT 1000000) told
                  WHERE message.workspace_id = told.workspace_id AND message.id = told.id
@@ -113,7 +114,7 @@ pub fn apply(channel: ChannelId, ids: &[String], now: Timestamp) -> Vec<Statemen
             &format!(
                 "SELECT m.workspace_id, m.id AS message_id, 'message.' || c.type AS type, c.event_id,
                    CASE c.type WHEN 'reaction' THEN json_object('emoji', c.content, 'at', c.at) END AS reaction
-                 FROM {WAITING}"
+                 FROM {WAITING} WHERE c.type <> 'edited' OR m.deleted_at IS NULL"
             ),
             3,
             at_now(),

@@ -36,7 +36,8 @@ pub fn echoes(receiver: Receiver, echoed: &[Received], now: Timestamp) -> Vec<St
                  WHERE {is_current} AND NOT EXISTS (
                    SELECT 1 FROM message w WHERE w.conversation_id = c.id AND w.seq > c.last_seq - 50
                      AND w.direction = 'outbound' AND w.provider_message_id IS NULL
-                     AND (w.status = 'sending' OR (w.status = 'unknown' AND w.unknown_at > ?4 - {OWN_MS})))
+                     AND (w.status = 'sending' OR (w.status = 'unknown' AND w.unknown_at > ?4 - {OWN_MS}
+                       AND w.content ->> '$.text' IS p.value ->> '$.content' ->> '$.text')))
                  ON CONFLICT DO NOTHING"
             ),
             values![workspace, channel, json.clone(), now],

@@ -49,7 +49,8 @@ pub fn by_link(link: &str) -> Statement {
     )
 }
 
-/// What a client puts here, before its bytes are: it is handed out once it is stored.
+/// What a client puts here, before its bytes are: whatever comes of it, it is cleared away
+/// with what is kept no longer.
 pub fn put(
     workspace: WorkspaceId,
     id: MediaId,
@@ -59,8 +60,8 @@ pub fn put(
     now: Timestamp,
 ) -> Statement {
     Statement::new(
-        "INSERT INTO media (workspace_id, id, link, mime_type, filename, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+        "INSERT INTO media (workspace_id, id, link, mime_type, filename, created_at, stored_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT DO NOTHING",
         values![workspace, id, link, mime_type, filename, now],
     )
 }
@@ -107,6 +108,15 @@ pub fn stored(workspace: WorkspaceId, id: MediaId, size_bytes: i64, now: Timesta
            copy_due_at = NULL
          WHERE workspace_id = ?1 AND id = ?2",
         values![workspace, id, size_bytes, now],
+    )
+}
+
+/// Puts a copy off.
+pub fn copy_later(workspace: WorkspaceId, id: MediaId, later: Timestamp) -> Statement {
+    Statement::new(
+        "UPDATE media SET copy_due_at = ?3
+         WHERE workspace_id = ?1 AND id = ?2 AND copy_due_at IS NOT NULL",
+        values![workspace, id, later],
     )
 }
 
@@ -173,6 +183,14 @@ pub fn keep_upload(
          ON CONFLICT (channel_id, source) DO UPDATE SET
            provider_id = excluded.provider_id, expires_at = excluded.expires_at",
         values![channel, source, workspace, provider_id, expires_at],
+    )
+}
+
+/// Forgets what a provider called a file: it does not know it any more.
+pub fn forget_upload(channel: ChannelId, source: &str) -> Statement {
+    Statement::new(
+        "DELETE FROM upload WHERE channel_id = ?1 AND source = ?2",
+        values![channel, source],
     )
 }
 

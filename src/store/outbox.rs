@@ -101,7 +101,8 @@ pub fn claimed(candidates: &Candidates, token: &str) -> Statement {
     )
 }
 
-/// Gives the sender of a message more time, if it is still the one that claimed it.
+/// Gives the sender of a message more time, if it is still the one that claimed it: then
+/// there is a row.
 pub fn extend_lease(
     workspace: WorkspaceId,
     message: MessageId,
@@ -110,7 +111,8 @@ pub fn extend_lease(
 ) -> Statement {
     Statement::new(
         "UPDATE message SET lease_until = ?4
-         WHERE workspace_id = ?1 AND id = ?2 AND attempt = ?3 AND status = 'sending'",
+         WHERE workspace_id = ?1 AND id = ?2 AND attempt = ?3 AND status = 'sending'
+         RETURNING attempt",
         values![workspace, message, attempt, until],
     )
 }

@@ -3,7 +3,7 @@
 //! <https://core.telegram.org/bots/api#sending-files>
 
 use super::super::upload::{self, Upload, UploadFile, form};
-use super::super::{Origins, Outbound, SendError, join, lenient};
+use super::super::{Limit, Origins, Outbound, SendError, join, lenient};
 use super::{error, send};
 use crate::model::time::DAY_MS;
 use bytes::Bytes;
@@ -11,6 +11,8 @@ use http::Response;
 use serde_json::Value;
 
 pub struct Uploads;
+
+const MB: u64 = 1024 * 1024;
 
 /// The parameters that name a file.
 const FILES: [&str; 6] = ["photo", "video", "voice", "audio", "document", "sticker"];
@@ -59,6 +61,21 @@ impl upload::Uploads for Uploads {
             lenient::text(file.get("file_id"))
         });
         file.ok_or_else(|| error(response, &body))
+    }
+
+    /// Photos of 10 MB, and whatever else of 50 MB; what it fetches itself is less.
+    fn limit(&self, kind: &str) -> Option<Limit> {
+        let (mime_types, most_bytes): (&[&str], u64) = match kind {
+            "image" => (&["image/jpeg", "image/png", "image/webp"], 10 * MB),
+            "document" => (&["*/*"], 50 * MB),
+            "video" => (&["video/*"], 50 * MB),
+            "audio" => (&["audio/*"], 50 * MB),
+            _ => return None,
+        };
+        Some(Limit::File {
+            mime_types,
+            most_bytes,
+        })
     }
 
     fn kept_ms(&self) -> i64 {
