@@ -528,3 +528,54 @@ async fn telegram_takes_more_by_upload_than_it_fetches() {
     assert_eq!(sent(&world, message).await["status"], "sent");
     assert!(text(&asked(&world)[0]).contains("Content-Type: text/csv"));
 }
+
+#[tokio::test]
+async fn what_the_provider_cannot_fetch_is_handed_over_instead() {
+    for words in [
+        "Bad Request: wrong type of the web page content",
+        "Bad Request: failed to get HTTP URL content",
+        "Bad Request: wrong file identifier/HTTP URL specified",
+    ] {
+        let world = World::new().await;
+        let channel = world.telegram().await;
+        let update = json!({ "message": {
+            "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
+            "chat": { "id": 5, "type": "private" },
+        } });
+        world.from_telegram(&channel, &update).await.expect(200);
+        let refusal = json!({ "ok": false, "error_code": 400, "description": words });
+        the_provider_answers(&world, 400, refusal);
+        the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
+        let mut message = image(&channel, "5");
+        message.as_object_mut().expect("an object").remove("media");
+        let message = world.post("/v1/messages", message).await.expect(202);
+        for _ in 0..3 {
+            world.drain().await;
+            world.advance(10 * 60_000);
+            world.gateway.sweep().await;
+        }
+        assert_eq!(world.status(&message).await, "sent", "{words}");
+        let requests = asked(&world);
+        assert_eq!(requests.len(), 2, "{words}");
+        assert_eq!(body(&requests[0])["photo"], "https://files.example.com/a");
+        assert!(text(&requests[1]).contains("name=\"photo\"; filename="));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_not_about_the_link_is_one() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let update = json!({ "message": {
+        "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
+        "chat": { "id": 5, "type": "private" },
+    } });
+    world.from_telegram(&channel, &update).await.expect(200);
+    let refusal =
+        json!({ "ok": false, "error_code": 400, "description": "Bad Request: chat not found" });
+    the_provider_answers(&world, 400, refusal);
+    let mut message = image(&channel, "5");
+    message["media"] = json!("link");
+    assert_eq!(sent(&world, message).await["status"], "failed");
+    assert_eq!(asked(&world).len(), 1);
+}

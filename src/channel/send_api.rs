@@ -4,7 +4,9 @@
 use super::profile::Limit::{Absent, Apart, Characters, Items};
 use super::profile::{Capability, Limit};
 use super::upload::{Upload, UploadFile, form};
-use super::{Outbound, SendError, Split, lean, lenient, meta, not_carried, nothing_to_mark};
+use super::{
+    Outbound, Reason, SendError, Split, lean, lenient, meta, not_carried, nothing_to_mark,
+};
 use crate::model::content::{
     Button, Card, CardButton, CardButtonKind, Cards, Content, Interactive, InteractiveKind,
     LIKE_HEART, List, Media,
@@ -257,6 +259,12 @@ pub fn upload(
     let bearer = format!("Bearer {}", send.channel.credentials.get("accessToken"));
     let fields = [("message", message.as_str())];
     form(url, Some(&bearer), &fields, "filedata", file, boundary)
+}
+
+/// Whether a refusal says that a file could not be fetched from its address.
+pub fn is_about_link(reason: &Reason) -> bool {
+    let said = reason.message.to_ascii_lowercase();
+    said.contains("fetch the file from the url") || said.contains("upload attachment failure")
 }
 
 /// Reads the complete answer to `upload`.

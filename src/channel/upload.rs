@@ -1,6 +1,6 @@
 //! Handing files over to a provider: the request, cut at where the file goes.
 
-use super::{Limit, Origins, Outbound, SendError};
+use super::{Limit, Origins, Outbound, Reason, SendError};
 use bytes::Bytes;
 use http::{Request, Response};
 
@@ -36,6 +36,11 @@ pub trait Uploads: Sync {
 
     /// Reads the provider's complete answer: what it calls the file from now on.
     fn uploaded(&self, response: &Response<Bytes>) -> Result<String, SendError>;
+
+    /// Whether a refusal says that the provider could not have the file by its link.
+    fn is_about_link(&self, _reason: &Reason) -> bool {
+        false
+    }
 
     /// What it takes of a kind of content, where that is more than it fetches itself.
     fn limit(&self, _kind: &str) -> Option<Limit> {

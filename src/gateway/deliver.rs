@@ -347,7 +347,8 @@ impl<P: Ports> Gateway<P> {
                 provider_message_id,
             },
             Err(error) => {
-                let error = self.after_refusal(&outbound, prepared.as_ref(), error);
+                let error =
+                    self.after_refusal(adapter, &outbound, job.attempt, prepared.as_ref(), error);
                 Attempted::Refused(error.await)
             }
         }

@@ -187,16 +187,33 @@ impl<P: Ports> Gateway<P> {
         Ok(rows)
     }
 
-    /// What a refusal means of a message whose file was handed over for another before: the
-    /// provider may have dropped it, so it is handed over again. That happens once.
+    /// What a refusal means of a message with a file, each of which happens once:
+    ///
+    /// - The file was handed over for another message before. The provider may have dropped
+    ///   it, so it is handed over again.
+    /// - The provider could not fetch it from its link. It is handed over instead.
     pub(super) async fn after_refusal(
         &self,
+        adapter: &dyn Adapter,
         send: &Outbound<'_>,
+        attempt: i64,
         uploaded: Option<&Uploaded>,
         error: SendError,
     ) -> SendError {
+        let is_linked = uploaded.is_none() && send.content.media().is_some();
+        let uploads = adapter.uploads().filter(|_| is_linked);
         let known = uploaded.filter(|uploaded| uploaded.is_known);
         match (error, known) {
+            (SendError::Rejected(reason), None)
+                if uploads.is_some_and(|uploads| uploads.is_about_link(&reason)) =>
+            {
+                let workspace = send.channel.workspace_id;
+                let next = outbox::upload_next(workspace, send.message_id, attempt);
+                match self.batch(vec![next]).await {
+                    Ok(_) => silent(),
+                    Err(_) => SendError::Rejected(reason),
+                }
+            }
             (SendError::Rejected(_), Some(known)) => {
                 // Where that fails, it is forgotten after the next refusal.
                 let forget = media::forget_upload(send.channel.id, &known.source);

@@ -117,6 +117,15 @@ pub fn extend_lease(
     )
 }
 
+/// Has a message hand its file over when it is tried again, if it is still its sender's.
+pub fn upload_next(workspace: WorkspaceId, message: MessageId, attempt: i64) -> Statement {
+    Statement::new(
+        "UPDATE message SET content = json_set(content, '$.media', 'upload')
+         WHERE workspace_id = ?1 AND id = ?2 AND attempt = ?3 AND status = 'sending'",
+        values![workspace, message, attempt],
+    )
+}
+
 /// One row if a conversation has a message that is due.
 pub fn waits(conversation: ConversationId, now: Timestamp) -> Statement {
     Statement::new(

@@ -5,8 +5,8 @@ mod profile;
 
 use super::upload::{Upload, UploadFile};
 use super::{
-    Entry, Invalid, Origins, Outbound, Profile, SendError, Split, Unverified, attachments, join,
-    messaging, meta, post_json, send_api,
+    Entry, Invalid, Origins, Outbound, Profile, Reason, SendError, Split, Unverified, attachments,
+    join, messaging, meta, post_json, send_api,
 };
 use crate::model::channel::{Channel, ChannelKind, Credentials};
 use crate::model::contact::{Address, IdentityKind};
@@ -34,6 +34,10 @@ impl super::Uploads for Uploads {
 
     fn uploaded(&self, response: &Response<Bytes>) -> Result<String, SendError> {
         send_api::uploaded(response)
+    }
+
+    fn is_about_link(&self, reason: &Reason) -> bool {
+        send_api::is_about_link(reason)
     }
 
     fn kept_ms(&self) -> i64 {

@@ -3,7 +3,7 @@
 //! <https://core.telegram.org/bots/api#sending-files>
 
 use super::super::upload::{self, Upload, UploadFile, form};
-use super::super::{Limit, Origins, Outbound, SendError, join, lenient};
+use super::super::{Limit, Origins, Outbound, Reason, SendError, join, lenient};
 use super::{error, send};
 use crate::model::time::DAY_MS;
 use bytes::Bytes;
@@ -61,6 +61,14 @@ impl upload::Uploads for Uploads {
             lenient::text(file.get("file_id"))
         });
         file.ok_or_else(|| error(response, &body))
+    }
+
+    /// Its words are no contract; those it has not are a refusal like any other.
+    fn is_about_link(&self, reason: &Reason) -> bool {
+        let said = reason.message.to_ascii_lowercase();
+        ["http url", "web page content", "webpage"]
+            .iter()
+            .any(|words| said.contains(words))
     }
 
     /// Photos of 10 MB, and whatever else of 50 MB; what it fetches itself is less.
