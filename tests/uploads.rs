@@ -38,6 +38,17 @@ fn image(from: &str, to: &str) -> Value {
     })
 }
 
+/// A bot that the person in chat 5 has just written to.
+async fn open_telegram(world: &World) -> String {
+    let channel = world.telegram().await;
+    let update = json!({ "message": {
+        "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
+        "chat": { "id": 5, "type": "private" },
+    } });
+    world.from_telegram(&channel, &update).await.expect(200);
+    channel
+}
+
 /// The requests that the providers got, oldest first.
 fn asked(world: &World) -> Vec<Request<Bytes>> {
     let requests = world.ports().requests.borrow();
@@ -133,12 +144,7 @@ async fn messenger_and_instagram_get_the_file_as_an_attachment() {
 #[tokio::test]
 async fn telegram_gets_the_file_with_the_message_and_then_by_its_id() {
     let world = World::new().await;
-    let channel = world.telegram().await;
-    let update = json!({ "message": {
-        "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
-        "chat": { "id": 5, "type": "private" },
-    } });
-    world.from_telegram(&channel, &update).await.expect(200);
+    let channel = open_telegram(&world).await;
     the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
     let photo = json!([{ "file_id": "small" }, { "file_id": "large" }]);
     the_provider_answers(
@@ -311,12 +317,7 @@ async fn a_hand_over_that_does_not_succeed_is_tried_again_and_sent_once() {
 #[tokio::test]
 async fn telegram_is_not_asked_twice_where_its_answer_was_lost() {
     let world = World::new().await;
-    let channel = world.telegram().await;
-    let update = json!({ "message": {
-        "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
-        "chat": { "id": 5, "type": "private" },
-    } });
-    world.from_telegram(&channel, &update).await.expect(200);
+    let channel = open_telegram(&world).await;
     // A form that broke off on the way was no message; one whose answer is lost may be one.
     let broken = vec![7; 4_000];
     let broken = (
@@ -516,12 +517,7 @@ async fn a_sender_that_is_one_no_longer_sends_nothing() {
 #[tokio::test]
 async fn telegram_takes_more_by_upload_than_it_fetches() {
     let world = World::new().await;
-    let channel = world.telegram().await;
-    let update = json!({ "message": {
-        "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
-        "chat": { "id": 5, "type": "private" },
-    } });
-    world.from_telegram(&channel, &update).await.expect(200);
+    let channel = open_telegram(&world).await;
     the_host_gives(&world, 200, &[("content-type", "text/csv")], b"a,b");
     let mut message = image(&channel, "5");
     message["content"] = json!({ "type": "document", "url": "https://files.example.com/a.csv" });
@@ -537,12 +533,7 @@ async fn what_the_provider_cannot_fetch_is_handed_over_instead() {
         "Bad Request: wrong file identifier/HTTP URL specified",
     ] {
         let world = World::new().await;
-        let channel = world.telegram().await;
-        let update = json!({ "message": {
-            "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
-            "chat": { "id": 5, "type": "private" },
-        } });
-        world.from_telegram(&channel, &update).await.expect(200);
+        let channel = open_telegram(&world).await;
         let refusal = json!({ "ok": false, "error_code": 400, "description": words });
         the_provider_answers(&world, 400, refusal);
         the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
@@ -565,12 +556,7 @@ async fn what_the_provider_cannot_fetch_is_handed_over_instead() {
 #[tokio::test]
 async fn a_refusal_that_is_not_about_the_link_is_one() {
     let world = World::new().await;
-    let channel = world.telegram().await;
-    let update = json!({ "message": {
-        "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
-        "chat": { "id": 5, "type": "private" },
-    } });
-    world.from_telegram(&channel, &update).await.expect(200);
+    let channel = open_telegram(&world).await;
     let refusal =
         json!({ "ok": false, "error_code": 400, "description": "Bad Request: chat not found" });
     the_provider_answers(&world, 400, refusal);

@@ -95,6 +95,12 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// Whether it hands a file over before it is sent.
+    fn hands_over(&self) -> bool {
+        let content = serde_json::from_str::<Content>(&self.content);
+        content.is_ok_and(|content| says_upload(&content, self.settings.media))
+    }
+
     fn sealed_channel(&self) -> Sealed {
         Sealed {
             id: self.channel_id,
@@ -157,8 +163,7 @@ impl<P: Ports> Gateway<P> {
             waiting.messages.retain(|(_, id)| !claimed.contains(id));
             waiting.conversations = jobs.iter().map(|job| job.conversation_id).collect();
             // A file takes longer than a lease: what has none is recorded before.
-            let (slow, quick): (Vec<Job>, Vec<Job>) =
-                jobs.into_iter().partition(|job| self.hands_over(job));
+            let (slow, quick): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(Job::hands_over);
             let mut done = self.attempt_all(quick).await;
             if !slow.is_empty() {
                 if !done.is_empty() {
@@ -183,16 +188,6 @@ impl<P: Ports> Gateway<P> {
             .buffer_unordered(AT_ONCE)
             .collect()
             .await
-    }
-
-    /// Whether a message hands a file over before it is sent.
-    fn hands_over(&self, job: &Job) -> bool {
-        let content = serde_json::from_str::<Content>(&job.content).ok();
-        let content = content.filter(|content| content.media().is_some());
-        content.is_some_and(|content| {
-            let channel = self.open_channel(job.sealed_channel());
-            says_upload(&content, channel.settings.media)
-        })
     }
 
     /// Claims a message in the batch that accepts it, at the moment it is made, for it to be

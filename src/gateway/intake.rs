@@ -208,20 +208,19 @@ impl<P: Ports> Gateway<P> {
 
     fn received(&self, message: InboundMessage, now: Timestamp) -> Result<Received, Error> {
         let mut message = message;
-        if is_oversized(&message.content, message.file.as_ref()) {
-            message.content = Content::unsupported(message.content.kind());
-            message.file = None;
-        }
-        let media = message
+        let mut media = message
             .file
             .take()
             .and_then(|file| self.received_media(&mut message.content, &file, now));
+        let beside = media.as_ref().map_or(0, |media| media.reference.len());
+        let (content, is_whole) = written(&mut message.content, beside)?;
+        media = media.filter(|_| is_whole);
         Ok(Received {
             media,
             id: self.fresh::<MessageId>(now).to_string(),
             provider_message_id: message.provider_message_id,
             address: message.from.address.0,
-            content: serde_json::to_string(&message.content).map_err(|_| Error::Internal)?,
+            content,
             said: choice::said_by(&message.content),
             reply_to: message.reply_to,
             reply_id: None,
@@ -255,10 +254,7 @@ impl<P: Ports> Gateway<P> {
     fn change(&self, change: Change, now: Timestamp) -> Result<changes::Change, Error> {
         let (kind, content) = match change.what {
             Changed::Edited(mut content) => {
-                if is_oversized(&content, None) {
-                    content = Content::unsupported(content.kind());
-                }
-                let content = serde_json::to_string(&content).map_err(|_| Error::Internal)?;
+                let (content, _) = written(&mut content, 0)?;
                 ("edited", Some(content))
             }
             Changed::Deleted => ("deleted", None),
@@ -334,10 +330,16 @@ fn answer_each_other(received: &mut [Received]) {
 /// More than any content that a provider lets a customer write takes; a row has its limits.
 const LARGEST_CONTENT: usize = 400_000;
 
-fn is_oversized(content: &Content, file: Option<&FileRef>) -> bool {
-    let size = |json: serde_json::Result<String>| json.map_or(usize::MAX, |json| json.len());
-    let file = file.map_or(0, |file| size(serde_json::to_string(file)));
-    size(serde_json::to_string(content)).saturating_add(file) > LARGEST_CONTENT
+/// A content as it is stored. One that is too large, with what is stored beside it, is told by
+/// its kind alone: then it is not whole.
+fn written(content: &mut Content, beside: usize) -> Result<(String, bool), Error> {
+    let write = |content: &Content| serde_json::to_string(content).map_err(|_| Error::Internal);
+    let whole = write(content)?;
+    if whole.len() + beside <= LARGEST_CONTENT {
+        return Ok((whole, true));
+    }
+    *content = Content::unsupported(content.kind());
+    Ok((write(content)?, false))
 }
 
 /// Bytes that a message takes in a statement.

@@ -66,7 +66,10 @@ impl<P: Ports> Gateway<P> {
         send: &Outbound<'_>,
         attempt: i64,
     ) -> Prepared {
-        let Some(media) = send.content.media().filter(|media| is_wanted(send, media)) else {
+        if !says_upload(send.content, send.channel.settings.media) {
+            return Prepared::Nothing;
+        }
+        let Some(media) = send.content.media() else {
             return Prepared::Nothing;
         };
         let Some(uploads) = adapter.uploads() else {
@@ -331,13 +334,8 @@ impl<P: Ports> Gateway<P> {
     }
 }
 
-/// Whether a file is to be handed over rather than fetched by the provider.
-pub(super) fn is_wanted(send: &Outbound<'_>, media: &Media) -> bool {
-    let mode = media.media.unwrap_or(send.channel.settings.media);
-    mode == MediaMode::Upload && send.uploaded.is_none()
-}
-
-/// The same before there is a channel to be asked: whether the content says so.
+/// Whether a content is a file that is to be handed over rather than fetched by the
+/// provider; `otherwise` holds where the content does not say.
 pub(super) fn says_upload(content: &Content, otherwise: MediaMode) -> bool {
     let media = content.media();
     media.is_some_and(|media| media.media.unwrap_or(otherwise) == MediaMode::Upload)
