@@ -4,7 +4,7 @@
 use super::template;
 use crate::gateway::{Draft, Error};
 use crate::model::content::Content;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Reads a content by its type; errors point below `/content`.
 pub fn draft(json: Option<Value>) -> Result<Draft, Error> {
@@ -36,15 +36,21 @@ pub fn of(kind: &str, given: impl IntoIterator<Item = (&'static str, Option<Valu
 
 /// An object with some fields; those without a value are left out.
 pub fn fields(given: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
-    let given = given.into_iter().filter_map(|(name, value)| {
-        let value = value.filter(|value| !value.is_null())?;
-        Some((name.to_owned(), value))
-    });
-    Value::Object(given.collect())
+    let mut fields = Map::new();
+    for (name, value) in given {
+        put(&mut fields, name, value);
+    }
+    Value::Object(fields)
+}
+
+fn put(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    if let Some(value) = value.filter(|value| !value.is_null()) {
+        fields.insert(name.to_owned(), value);
+    }
 }
 
 /// Each item of a list brought into another form; what is no list is left to be refused.
-pub fn each(list: Value, form: impl Fn(Value) -> Value) -> Value {
+pub fn each(list: Value, form: fn(Value) -> Value) -> Value {
     if let Value::Array(items) = list {
         items.into_iter().map(form).collect()
     } else {
@@ -57,7 +63,7 @@ pub fn each(list: Value, form: impl Fn(Value) -> Value) -> Value {
 pub fn objects(
     list: &[Value],
     pointer: &str,
-    form: impl Fn(&Value, &str) -> Result<Value, Error>,
+    form: fn(&Value, &str) -> Result<Value, Error>,
 ) -> Result<Value, Error> {
     let formed = list.iter().enumerate().map(|(at, item)| {
         let pointer = format!("{pointer}/{at}");

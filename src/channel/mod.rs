@@ -513,11 +513,13 @@ fn not_carried(content: &Content) -> SendError {
 /// Leaves out the fields of an object that have no value, and of the objects in it.
 fn lean(json: Value) -> Value {
     match json {
-        Value::Object(fields) => fields
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name, lean(value)))
-            .collect(),
+        Value::Object(mut fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields
+                .values_mut()
+                .for_each(|value| *value = lean(value.take()));
+            Value::Object(fields)
+        }
         Value::Array(items) => items.into_iter().map(lean).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => json,
     }

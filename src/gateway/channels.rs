@@ -8,6 +8,7 @@ use crate::model::channel::{
     Channel, ChannelKind, ChannelRecord, ChannelStatus, Credentials, Settings, match_key,
 };
 use crate::model::id::{ChannelId, WorkspaceId};
+use crate::model::json;
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, Change, NewChannel};
 use crate::store::{Rows, Statement, outbox, templates};
@@ -331,7 +332,7 @@ impl<P: Ports> Gateway<P> {
                 let place = place(sealed.workspace_id, sealed.id);
                 self.config.vault.open(text, &place)
             })
-            .and_then(|plain| serde_json::from_str(&plain).ok());
+            .and_then(|plain| json::parse(&plain).ok());
         if opened.is_none() {
             self.ports.log(
                 "channel.sealed",
@@ -376,7 +377,7 @@ impl<P: Ports> Gateway<P> {
             return Ok(Some((channel, false)));
         }
         let cached = self.ports.cached(&format!("channel:{id}")).await;
-        let cached = cached.and_then(|json| serde_json::from_str::<Sealed>(&json).ok());
+        let cached = cached.and_then(|json| json::parse::<Sealed>(&json).ok());
         if let Some(sealed) = cached {
             return Ok(Some((self.remember_channel(sealed, now), false)));
         }

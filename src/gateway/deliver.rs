@@ -15,6 +15,7 @@ use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::event::EventType;
 use crate::model::id::{ChannelId, ConversationId, EventId, MediaId, MessageId, WorkspaceId};
+use crate::model::json;
 use crate::model::message::{Actor, Adapted, MessageRecord};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::outbox::{self, Candidates, Outcome, Rest};
@@ -53,7 +54,7 @@ impl Hint {
     /// Reads a queue message; `None` when it is not one of ours.
     #[must_use]
     pub fn parse(body: &str) -> Option<Self> {
-        serde_json::from_str(body).ok()
+        json::parse(body).ok()
     }
 
     #[must_use]
@@ -97,7 +98,7 @@ pub(super) struct Job {
 impl Job {
     /// Whether it hands a file over before it is sent.
     fn hands_over(&self) -> bool {
-        let content = serde_json::from_str::<Content>(&self.content);
+        let content = json::parse::<Content>(&self.content);
         content.is_ok_and(|content| says_upload(&content, self.settings.media))
     }
 
@@ -300,7 +301,7 @@ impl<P: Ports> Gateway<P> {
         let Some(adapter) = adapter(job.kind) else {
             return Attempted::ChannelUnavailable;
         };
-        let Ok(content) = serde_json::from_str::<Content>(&job.content) else {
+        let Ok(content) = json::parse::<Content>(&job.content) else {
             return Attempted::ChannelUnavailable;
         };
         let channel = self.open_channel(job.sealed_channel());
@@ -440,7 +441,7 @@ impl<P: Ports> Gateway<P> {
     /// The messages that the rest of a content became.
     fn parts_behind(&self, job: &Job, outcome: &Outcome, now: Timestamp) -> Vec<Rest> {
         let adapted = job.adapted.as_deref();
-        let adapted: Option<Adapted> = adapted.and_then(|json| serde_json::from_str(json).ok());
+        let adapted: Option<Adapted> = adapted.and_then(|json| json::parse(json).ok());
         let parts = adapted.map(|adapted| adapted.parts).unwrap_or_default();
         let behind = parts.into_iter().skip_while(|part| *part != job.id).skip(1);
         let rest = behind.map(|message| Rest {

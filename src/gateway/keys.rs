@@ -4,6 +4,7 @@ use super::{Error, Gateway, Page, Ports, next};
 use crate::channel::sign::same_secret;
 use crate::model::access::{Environment, Key, KeyRecord, KeySecret, Scope};
 use crate::model::id::{ChannelId, KeyId, WorkspaceId};
+use crate::model::json;
 use crate::model::time::{self, Timestamp};
 use crate::store::{self, Rows, Statement};
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ impl<P: Ports> Gateway<P> {
             return (!key.is_expired(now)).then_some(key);
         }
         let cached = self.ports.cached(&format!("key:{hash}")).await?;
-        let key: Key = serde_json::from_str(&cached).ok()?;
+        let key: Key = json::parse(&cached).ok()?;
         if key.is_expired(now) {
             return None;
         }

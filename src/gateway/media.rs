@@ -10,6 +10,7 @@ use crate::model::access::Key;
 use crate::model::channel::Channel;
 use crate::model::content::Content;
 use crate::model::id::{ChannelId, MediaId, WorkspaceId};
+use crate::model::json;
 use crate::model::template::TemplateDraft;
 use crate::model::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::store::media;
@@ -154,7 +155,7 @@ impl<P: Ports> Gateway<P> {
     ) -> Result<Opened<P::Stream>, Error> {
         let gone = || Error::not_found("media");
         let reference = row.reference.as_deref().ok_or_else(gone)?;
-        let reference: FileRef = serde_json::from_str(reference).map_err(|_| gone())?;
+        let reference: FileRef = json::parse(reference).map_err(|_| gone())?;
         let id = row.channel_id.ok_or_else(gone)?;
         let channel = self.find_channel_now(id, self.now()).await?;
         let channel = channel.filter(|channel| channel.workspace_id == row.workspace_id);

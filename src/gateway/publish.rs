@@ -7,6 +7,7 @@ use crate::channel::retry_after_ms;
 use crate::model::access::Environment;
 use crate::model::event::{EventType, Style};
 use crate::model::id::{EndpointId, EventId, WorkspaceId};
+use crate::model::json;
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::{DatabaseError, Rows, Statement, events};
 use crate::webhook;
@@ -37,7 +38,7 @@ impl DeliveryHint {
     /// Reads a queue message; `None` when it is not one of ours.
     #[must_use]
     pub fn parse(body: &str) -> Option<Self> {
-        serde_json::from_str(body).ok()
+        json::parse(body).ok()
     }
 
     fn push(&self, delay_s: u32) -> Push {
@@ -80,7 +81,7 @@ impl Job {
             kind,
             at: Timestamp::from_ms(self.created_at),
             environment: self.environment?,
-            snapshot: serde_json::from_str(&self.data).ok()?,
+            snapshot: json::parse(&self.data).ok()?,
         };
         Some((kind, style::body(style, event)?))
     }
@@ -291,7 +292,7 @@ fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
 }
 
 fn post(url: &str, extra: Option<&str>, own: Vec<Header>, body: Bytes) -> Option<Request<Bytes>> {
-    let extra: BTreeMap<String, String> = serde_json::from_str(extra.unwrap_or("{}")).ok()?;
+    let extra: BTreeMap<String, String> = json::parse(extra.unwrap_or("{}")).ok()?;
     let mut request = Request::post(url).body(body).ok()?;
     let headers = request.headers_mut();
     headers.insert(USER_AGENT, HeaderValue::from_static("Patchbay"));

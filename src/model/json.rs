@@ -1,8 +1,14 @@
-//! Reading JSON with errors that point at the field.
+//! Reading JSON.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
+
+/// Reads JSON text as `T`, by way of a value: types are then compiled for one way of reading only,
+/// which keeps the script small.
+pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_value(serde_json::from_str(json)?)
+}
 
 /// Reads a JSON object as `T`; an error is a JSON pointer below `base`, and what is wrong.
 pub fn read<T: DeserializeOwned>(json: Value, base: &str) -> Result<T, (String, String)> {

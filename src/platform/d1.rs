@@ -2,6 +2,7 @@
 
 use super::cost::Cost;
 use super::log::reason;
+use crate::model::json;
 use crate::store::{Database, DatabaseError, Rows, Statement, Value};
 use serde::Deserialize;
 use std::rc::Rc;
@@ -91,7 +92,7 @@ impl Database for D1 {
             .await
             .map_err(|thrown| DatabaseError(reason(thrown)))?;
         let outcomes: Vec<Outcome> =
-            serde_json::from_str(&json).map_err(|error| DatabaseError::new(&error))?;
+            json::parse(&json).map_err(|error| DatabaseError::new(&error))?;
         for Outcome { meta, .. } in &outcomes {
             self.cost.rows(meta.rows_read, meta.rows_written);
         }

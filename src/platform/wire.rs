@@ -1,6 +1,7 @@
 //! Between the runtime's requests and responses and plain ones.
 
 use crate::api::{BodyBroken, BodyTooLarge, body_limit, is_streamed};
+use crate::model::json;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -108,7 +109,7 @@ pub fn headers(from: &web_sys::Headers) -> HeaderMap {
     let json = JSON::stringify(&Array::from(from)).map(String::from);
     let pairs: Vec<(String, String)> = json
         .ok()
-        .and_then(|json| serde_json::from_str(&json).ok())
+        .and_then(|json| json::parse(&json).ok())
         .unwrap_or_default();
     let mut headers = HeaderMap::with_capacity(pairs.len());
     for (name, value) in pairs {

@@ -18,6 +18,7 @@ pub mod sweep;
 pub mod templates;
 pub mod visitors;
 
+use crate::model::json;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::fmt;
@@ -158,7 +159,7 @@ impl Rows {
 
 /// Reads one record's JSON.
 pub fn record<T: DeserializeOwned>(json: &str) -> Result<T, DatabaseError> {
-    serde_json::from_str(json).map_err(|error| DatabaseError::new(&error))
+    json::parse(json).map_err(|error| DatabaseError::new(&error))
 }
 
 /// The database did not do what was asked, or did not say. Whether a batch was

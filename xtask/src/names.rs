@@ -1,10 +1,13 @@
-//! The names of functions in a WebAssembly module, which make its stack traces readable,
-//! without the hashes in them, which say nothing and do not compress.
+//! The names of functions in a WebAssembly module, which make its stack traces readable: of our own
+//! functions only, without the hashes in them, which say nothing and do not compress.
 
 use wasm_encoder::{Module, NameMap, NameSection, RawSection};
 use wasmparser::{BinaryReaderError, KnownCustom, Name, Parser, Payload};
 
-/// The same module with shorter names of functions. Names of other things are left out.
+/// In every name of a function of ours.
+const OURS: &str = "patchbay";
+
+/// The same module with shorter names of our functions. Other names are left out.
 pub fn shorten(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     let mut module = Module::new();
     for payload in Parser::new(0).parse_all(wasm) {
@@ -18,7 +21,9 @@ pub fn shorten(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
                     let mut map = NameMap::new();
                     for function in functions {
                         let function = function?;
-                        map.append(function.index, &short(function.name));
+                        if function.name.contains(OURS) {
+                            map.append(function.index, &short(function.name));
+                        }
                     }
                     shortened.functions(&map);
                 }
@@ -83,7 +88,8 @@ mod tests {
     #[test]
     fn the_module_stays_the_same_but_for_its_names() {
         let mut names = NameMap::new();
-        names.append(0, "a::b::h0123456789abcdef");
+        names.append(0, "patchbay::b::h0123456789abcdef");
+        names.append(1, "core::fmt::write");
         let mut section = NameSection::new();
         section.functions(&names);
         let mut module = Module::new();
@@ -96,7 +102,8 @@ mod tests {
         module.section(&section);
         let shortened = shorten(&module.finish()).expect("a module");
         let text = String::from_utf8_lossy(&shortened);
-        assert!(text.contains("a::b") && !text.contains("0123456789abcdef"));
+        assert!(text.contains("patchbay::b") && !text.contains("0123456789abcdef"));
+        assert!(!text.contains("core::fmt"));
         assert!(shortened.windows(types.len()).any(|it| it == types));
     }
 

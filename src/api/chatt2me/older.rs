@@ -229,7 +229,7 @@ fn of_template(payload: &Value, pointer: &str) -> Result<Value, Error> {
 fn each(
     items: Option<&Value>,
     pointer: &str,
-    read: impl Fn(&Value, &str) -> Result<Value, Error>,
+    read: fn(&Value, &str) -> Result<Value, Error>,
 ) -> Result<Option<Value>, Error> {
     let Some(Value::Array(items)) = items else {
         return Ok(items.cloned());

@@ -228,7 +228,7 @@ fn media(kind: ChannelKind, json: &mut Value) -> Result<Draft, Error> {
 fn each(
     items: &Value,
     pointer: &str,
-    read: impl Fn(&Value, &str) -> Result<Value, Error>,
+    read: fn(&Value, &str) -> Result<Value, Error>,
 ) -> Result<Value, Error> {
     let Value::Array(items) = items else {
         let is_given = !items.is_null();
