@@ -113,6 +113,16 @@ pub trait Adapter: Sync {
         self.accepted(response).map(|_| ())
     }
 
+    /// What the provider calls the channel, from its answer to `probe`, where it says.
+    fn introduced(&self, _: &Response<Bytes>) -> Option<String> {
+        None
+    }
+
+    /// Tells the provider to post to `url`; `None` where that is set by hand. Read with `probed`.
+    fn announce(&self, _: &Origins, _: &Channel, _url: &str) -> Option<Request<Bytes>> {
+        None
+    }
+
     /// What the provider knows of fetching files that customers send.
     fn files(&self) -> Option<&'static dyn Files> {
         None

@@ -12,6 +12,8 @@ use crate::model::json;
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, Change, NewChannel};
 use crate::store::{Rows, Statement, outbox, templates};
+use bytes::Bytes;
+use http::Request;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -49,6 +51,8 @@ pub(super) struct Sealed {
 
 /// Credentials that take the place of others.
 struct Renewed {
+    /// The channel with them.
+    channel: Channel,
     sealed: String,
     account: Option<String>,
 }
@@ -59,7 +63,8 @@ const PROBE_MS: u32 = 5_000;
 /// What a provider says of a channel's credentials.
 #[derive(Debug, PartialEq)]
 enum Probed {
-    Good,
+    /// With what the provider calls the channel, where it says.
+    Good(Option<String>),
     Refused(SendError),
     NoAnswer,
 }
@@ -79,7 +84,7 @@ impl<P: Ports> Gateway<P> {
         let adapter = built(connect.kind)?;
         let credentials = check_credentials(adapter, connect.credentials)?;
         let public_key = adapter.profile().is_local.then(|| self.token());
-        let identifier = match &connect.identifier {
+        let mut identifier = match &connect.identifier {
             Some(identifier) => adapter
                 .identifier(identifier)
                 .map_err(|invalid| Error::invalid("/identifier", invalid.detail))?,
@@ -108,7 +113,10 @@ impl<P: Ports> Gateway<P> {
             credentials,
             version: 1,
         };
-        self.refuse_bad_token(adapter, &channel).await?;
+        let introduced = self.refuse_bad_token(adapter, &channel).await?;
+        if connect.identifier.is_none() {
+            identifier = introduced.unwrap_or(identifier);
+        }
         let account = adapter.account(&channel);
         let credentials = self.seal_credentials(key.workspace_id, id, &channel.credentials)?;
         let new = NewChannel {
@@ -134,7 +142,28 @@ impl<P: Ports> Gateway<P> {
         };
         self.memory
             .forget_identifier(key.workspace_id, connect.kind, new.match_key);
+        let (announced, _) = self.announce(adapter, &channel, now).await?;
+        let record = announced.into_iter().next().unwrap_or(record);
         Ok(view::Channel::of(record, &self.config.public_url))
+    }
+
+    /// Tells the provider where to post, where one call does that. What keeps it from being
+    /// told is noted with the channel, which is given back where that changed, and said.
+    async fn announce(
+        &self,
+        adapter: &dyn Adapter,
+        channel: &Channel,
+        now: Timestamp,
+    ) -> Result<(Vec<ChannelRecord>, Option<Reason>), Error> {
+        let url = view::inbound_url(&self.config.public_url, channel.id);
+        let Some(request) = adapter.announce(&self.config.origins, channel, &url) else {
+            return Ok((vec![], None));
+        };
+        let told = self.ask(adapter, request).await;
+        let problem = probed_error(&told);
+        let noted = channels::announced(channel.id, problem.is_none(), now);
+        let rows = self.batch(vec![noted]).await?;
+        Ok((next(&mut rows.into_iter()).records()?, problem))
     }
 
     pub async fn channel(&self, key: &Key, id: ChannelId) -> Result<view::Channel, Error> {
@@ -193,7 +222,15 @@ impl<P: Ports> Gateway<P> {
         let channel = self.show_channel(next(&mut rows).records()?)?;
         let woken: Vec<Hint> = next(&mut rows).read()?;
         self.push_sends(woken).await;
-        Ok(channel)
+        let Some(renewed) = renewed else {
+            return Ok(channel);
+        };
+        let adapter = built(kind)?;
+        let (announced, _) = self.announce(adapter, &renewed.channel, self.now()).await?;
+        if announced.is_empty() {
+            return Ok(channel);
+        }
+        self.show_channel(announced)
     }
 
     /// The credentials that stand with those given, sealed.
@@ -220,32 +257,38 @@ impl<P: Ports> Gateway<P> {
         Ok(Renewed {
             sealed: self.seal_credentials(key.workspace_id, id, &channel.credentials)?,
             account: adapter.account(&channel),
+            channel,
         })
     }
 
-    /// Asks the provider whether it takes the credentials. Only a clear no counts: a
-    /// provider that cannot be reached keeps nobody from connecting.
+    /// Asks the provider whether it takes the credentials, and what it calls the channel.
+    /// Only a clear no counts: a provider that cannot be reached keeps nobody from connecting.
     async fn refuse_bad_token(
         &self,
         adapter: &dyn Adapter,
         channel: &Channel,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<String>, Error> {
         match self.probe(adapter, channel).await {
             Probed::Refused(SendError::Unauthorized(reason)) => Err(Error::invalid(
                 "/credentials",
                 format!("are refused by the provider: {}", reason.message),
             )),
-            Probed::Refused(_) | Probed::Good | Probed::NoAnswer => Ok(()),
+            Probed::Good(introduced) => Ok(introduced),
+            Probed::Refused(_) | Probed::NoAnswer => Ok(None),
         }
     }
 
     async fn probe(&self, adapter: &dyn Adapter, channel: &Channel) -> Probed {
         let Some(request) = adapter.probe(&self.config.origins, channel) else {
-            return Probed::Good;
+            return Probed::Good(None);
         };
+        self.ask(adapter, request).await
+    }
+
+    async fn ask(&self, adapter: &dyn Adapter, request: Request<Bytes>) -> Probed {
         match self.ports.fetch(request, PROBE_MS).await {
             Ok(response) => match adapter.probed(&response) {
-                Ok(()) => Probed::Good,
+                Ok(()) => Probed::Good(adapter.introduced(&response)),
                 Err(error) => Probed::Refused(error),
             },
             Err(NoAnswer) => Probed::NoAnswer,
@@ -253,7 +296,8 @@ impl<P: Ports> Gateway<P> {
     }
 
     /// Asks the provider whether a channel works, and says what is wrong. A refused token
-    /// moves the channel to `needs_reauth`, one that is taken moves it back.
+    /// moves the channel to `needs_reauth`, one that is taken moves it back; the provider is
+    /// told again where to post.
     pub async fn test_channel(&self, key: &Key, id: ChannelId) -> Result<view::ChannelTest, Error> {
         let now = self.now();
         let sealed = self.own_channel(key, id).await?;
@@ -266,15 +310,20 @@ impl<P: Ports> Gateway<P> {
                 let code = reason.provider_code.as_deref().unwrap_or(reason.code);
                 Some(channels::needs_reauth(id, channel.version, Some(code), now))
             }
-            (Probed::Good, ChannelStatus::NeedsReauth) => {
+            (Probed::Good(_), ChannelStatus::NeedsReauth) => {
                 Some(channels::is_well(id, channel.version))
             }
             _ => None,
         };
         let mut batch: Vec<Statement> = change.into_iter().collect();
         let has_changed = !batch.is_empty();
+        let is_good = matches!(probed, Probed::Good(_));
+        let mut problem = probed_error(&probed);
+        if is_good {
+            (_, problem) = self.announce(adapter, &channel, now).await?;
+        }
         batch.push(channels::get(key.workspace_id, id));
-        if has_changed && probed == Probed::Good {
+        if has_changed && is_good {
             batch.push(outbox::wake(id, now));
         }
         let mut rows = self.batch(batch).await?.into_iter();
@@ -285,7 +334,7 @@ impl<P: Ports> Gateway<P> {
         let channel = self.show_channel(next(&mut rows).records()?)?;
         let woken: Vec<Hint> = next(&mut rows).read()?;
         self.push_sends(woken).await;
-        Ok(view::ChannelTest::of(channel, &probed_error(&probed)))
+        Ok(view::ChannelTest::of(channel, &problem))
     }
 
     pub async fn delete_channel(&self, key: &Key, id: ChannelId) -> Result<(), Error> {
@@ -523,7 +572,7 @@ fn check_settings(kind: ChannelKind, given: &serde_json::Value) -> Result<(), Er
 /// The provider's word on what is wrong, if something is.
 fn probed_error(probed: &Probed) -> Option<Reason> {
     match probed {
-        Probed::Good => None,
+        Probed::Good(_) => None,
         Probed::NoAnswer => Some(Reason {
             code: "unavailable",
             provider_code: None,

@@ -245,6 +245,11 @@ pub struct LastError {
     pub at: Timestamp,
 }
 
+/// Where a channel's provider is to post.
+pub(super) fn inbound_url(public_url: &str, id: ChannelId) -> String {
+    format!("{public_url}/inbound/{id}")
+}
+
 impl Channel {
     #[must_use]
     pub fn of(record: ChannelRecord, public_url: &str) -> Self {
@@ -253,7 +258,7 @@ impl Channel {
             .zip(record.last_error_at)
             .map(|(code, at)| LastError { code, at });
         Self {
-            inbound_url: format!("{public_url}/inbound/{}", record.id),
+            inbound_url: inbound_url(public_url, record.id),
             id: record.id,
             kind: record.kind,
             name: record.name,

@@ -353,6 +353,20 @@ pub fn is_well(id: ChannelId, version: i64) -> Statement {
     )
 }
 
+/// Notes that the provider was not told where to post, or that it was; gives back the channel.
+pub fn announced(id: ChannelId, was_told: bool, now: Timestamp) -> Statement {
+    let of_this = "last_error_code = 'webhook_not_set'";
+    Statement::new(
+        format!(
+            "UPDATE channel SET
+               last_error_code = CASE WHEN ?2 = 0 THEN 'webhook_not_set' WHEN {of_this} THEN NULL ELSE last_error_code END,
+               last_error_at = CASE WHEN ?2 = 0 THEN ?3 WHEN {of_this} THEN NULL ELSE last_error_at END
+             WHERE id = ?1 AND deleted_at IS NULL RETURNING {RECORD}"
+        ),
+        values![id, i64::from(was_told), now],
+    )
+}
+
 /// Lets everything planned with a version of a channel be planned again.
 pub fn outdate(id: ChannelId, version: i64) -> Statement {
     Statement::new(

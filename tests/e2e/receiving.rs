@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use patchbay_sandbox::Inbound;
+use patchbay_sandbox::{CallFilter, Inbound};
 
 use crate::harness::{Received, Reply, SECRET, Tenant, WORD, person, run, unique};
 
@@ -75,6 +75,27 @@ fn a_telegram_message_makes_a_conversation_without_a_window() {
         assert_eq!(conversation["unreadCount"], 1);
         assert_eq!(conversation["canSendFreeForm"], true);
         assert_eq!(conversation["windowExpiresAt"], Value::Null);
+    });
+}
+
+#[test]
+fn a_bot_that_is_connected_is_told_where_its_updates_go() {
+    run(async {
+        let tenant = Tenant::new().await;
+        let channel = tenant.telegram().await;
+        let calls = tenant.sandbox.calls(&CallFilter {
+            account: Some(channel.account.clone()),
+            ..CallFilter::default()
+        });
+        let told = calls
+            .iter()
+            .find(|call| call.path.ends_with("/setWebhook"))
+            .expect("the webhook is set");
+        assert_eq!(told.response_status, Some(200));
+        let shown = tenant.get(&format!("/v1/channels/{}", channel.id)).await;
+        let shown = shown.expect(200);
+        assert_eq!(told.request["url"], shown["inboundUrl"]);
+        assert_eq!(shown["lastError"], Value::Null);
     });
 }
 

@@ -118,7 +118,8 @@ impl Ports for TestPorts {
     ) -> Result<Response<Bytes>, NoAnswer> {
         let host = request.uri().host().unwrap_or("").to_owned();
         let is_provider = PROVIDERS.contains(&host.as_str());
-        if is_provider && request.method() == Method::GET {
+        let is_announced = request.uri().path().ends_with("/setWebhook");
+        if is_provider && (request.method() == Method::GET || is_announced) {
             return self.ask(request);
         }
         self.requests.borrow_mut().push(request);

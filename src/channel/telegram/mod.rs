@@ -21,6 +21,17 @@ use serde_json::{Value, json};
 
 pub struct Adapter;
 
+/// What a bot is to be told of.
+const UPDATES: [&str; 7] = [
+    "message",
+    "edited_message",
+    "channel_post",
+    "edited_channel_post",
+    "callback_query",
+    "message_reaction",
+    "my_chat_member",
+];
+
 impl super::Adapter for Adapter {
     fn kind(&self) -> ChannelKind {
         ChannelKind::Telegram
@@ -175,6 +186,24 @@ impl super::Adapter for Adapter {
         let token = channel.credentials.get("botToken");
         let url = join(&origins.telegram, &format!("bot{token}/getMe"));
         Request::get(url).body(Bytes::new()).ok()
+    }
+
+    fn introduced(&self, response: &Response<Bytes>) -> Option<String> {
+        let body: Value = serde_json::from_slice(response.body()).ok()?;
+        let name = body.pointer("/result/username")?.as_str()?;
+        is_username(name).then(|| name.to_owned())
+    }
+
+    /// <https://core.telegram.org/bots/api#setwebhook>
+    fn announce(&self, origins: &Origins, channel: &Channel, url: &str) -> Option<Request<Bytes>> {
+        let token = channel.credentials.get("botToken");
+        let webhook = json!({
+            "url": url,
+            "secret_token": channel.credentials.get("secretToken"),
+            "allowed_updates": UPDATES,
+        });
+        let path = format!("bot{token}/setWebhook");
+        post_json(&join(&origins.telegram, &path), None, &webhook).ok()
     }
 }
 
