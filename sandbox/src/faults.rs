@@ -3,6 +3,7 @@
 //! A fault is set for one recipient or for `*` and plays on the next messages to it.
 //! Only sends of messages are touched; read marks and typing signs are left alone.
 
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
@@ -182,31 +183,60 @@ impl FaultMode {
     }
 }
 
+/// Faults that play by chance, on messages that no other is set for.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    /// On how many of a thousand messages one plays.
+    pub per_mille: u32,
+    /// One of them, each as likely.
+    pub faults: Vec<Fault>,
+}
+
 /// The faults now set, in the order they play.
 #[derive(Default)]
-pub(crate) struct Faults(Mutex<Vec<Fault>>);
+pub(crate) struct Faults {
+    set: Mutex<Vec<Fault>>,
+    weather: Mutex<Option<Weather>>,
+}
 
 impl Faults {
     /// Queues a fault behind those of the same recipient; one without an end gives way to it.
     pub(crate) fn add(&self, fault: Fault) {
-        let mut faults = lock(&self.0);
+        let mut faults = lock(&self.set);
         faults.retain(|set| set.recipient != fault.recipient || set.times.is_some());
         faults.push(fault);
     }
 
     pub(crate) fn clear(&self) {
-        lock(&self.0).clear();
+        lock(&self.set).clear();
+        *lock(&self.weather) = None;
     }
 
     pub(crate) fn list(&self) -> Vec<Fault> {
-        lock(&self.0).clone()
+        lock(&self.set).clone()
+    }
+
+    pub(crate) fn brew(&self, weather: Weather) {
+        *lock(&self.weather) = Some(weather);
+    }
+
+    fn by_chance(&self) -> Option<Fault> {
+        let weather = lock(&self.weather);
+        let weather = weather.as_ref()?;
+        // A new hasher's keys are random.
+        let drawn = RandomState::new().hash_one(());
+        let plays = drawn % 1000 < u64::from(weather.per_mille);
+        let which = (drawn / 1000) as usize % weather.faults.len().max(1);
+        weather.faults.get(which).filter(|_| plays).cloned()
     }
 
     /// Takes one turn of the fault set for a recipient, its own before everyone's.
     pub(crate) fn take(&self, recipient: &str) -> Option<Fault> {
-        let mut faults = lock(&self.0);
+        let mut faults = lock(&self.set);
         let position = |name| faults.iter().position(|set| is_same(&set.recipient, name));
-        let index = position(recipient).or_else(|| position("*"))?;
+        let Some(index) = position(recipient).or_else(|| position("*")) else {
+            return self.by_chance();
+        };
         let taken = faults[index].clone();
         if let Some(times) = taken.times {
             if times <= 1 {

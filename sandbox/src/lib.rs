@@ -45,7 +45,7 @@ use tokio::task::JoinHandle;
 pub use account::{Account, AccountView, Instagram, Messenger, Sms, Telegram, WhatsApp};
 pub use control::{Error, Handshake, Inbound, Played, Press, Raw, StatusUpdate, TemplateStatus};
 pub use control::{InboundMedia, MediaSource};
-pub use faults::{Fault, FaultMode};
+pub use faults::{Fault, FaultMode, Weather};
 pub use fetches::{Fetch, FetchFilter};
 pub use files::{NewFile, StoredFile};
 pub use hostile::{HostileCount, How};
@@ -131,6 +131,11 @@ impl Sandbox {
     /// Queues a fault behind those set for the same recipient.
     pub fn fault(&self, fault: Fault) {
         self.shared.faults.add(fault);
+    }
+
+    /// Sets the faults that play by chance, until the faults are cleared.
+    pub fn brew(&self, weather: Weather) {
+        self.shared.faults.brew(weather);
     }
 
     pub fn faults(&self) -> Vec<Fault> {

@@ -3,6 +3,7 @@
 //! `cargo xtask test --only e2e` builds the Worker and runs these.
 
 mod changes;
+mod chaos;
 mod content;
 mod costs;
 mod durability;

@@ -150,6 +150,17 @@ impl Gateway {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The file of its database.
+    pub fn database(&self) -> PathBuf {
+        let folder = self.state().join("v3/d1/miniflare-D1DatabaseObject");
+        let files = std::fs::read_dir(folder).expect("a database").flatten();
+        let mut files = files.map(|file| file.path()).filter(|path| {
+            let is_database = path.extension().is_some_and(|kind| kind == "sqlite");
+            is_database && !path.ends_with("metadata.sqlite")
+        });
+        files.next().expect("a database")
+    }
+
     async fn migrate(&self) {
         let mut command = self.wrangler();
         command
