@@ -1,4 +1,4 @@
-//! The project's only build scripts: `cargo xtask dev`, `test`, `build` and `deploy`.
+//! The project's only build scripts: `cargo xtask dev`, `test`, `chaos`, `build` and `deploy`.
 //!
 //! A failure is one sentence that says what to do. What is started here is ended here, with everything it
 //! started in turn; nothing else is touched.
@@ -36,6 +36,8 @@ The build scripts of Patchbay.
       --only STEP          that step alone; may be repeated
                            (format, lint, lint-wasm, native, wasm, build, e2e)
 
+  cargo xtask chaos    Kills the runtime under load: nothing accepted is lost, nothing is sent twice.
+
   cargo xtask build    The Worker script in build/, and its size. Does nothing when nothing changed.
 
   cargo xtask deploy   The Worker, its database, queues and secrets, in your Cloudflare account; again to upgrade.
@@ -68,6 +70,7 @@ async fn run(arguments: &[&str]) -> Result<ExitCode> {
     match arguments {
         ["dev", options @ ..] => dev::run(&paths, dev::Options::parse(options)?).await,
         ["test", options @ ..] => test::run(&paths, test::Options::parse(options)?).await,
+        ["chaos"] => test::chaos(&paths).await,
         ["build"] => {
             let progress = Progress::start();
             tools::ensure(&paths, &progress).await?;

@@ -174,6 +174,37 @@ pub async fn run(paths: &Paths, options: Options) -> Result<ExitCode> {
     Ok(summarize(&lines))
 }
 
+/// Kills the runtime under load until it is proved that nothing is lost and nothing sent twice; then the same
+/// with a safety net taken away, to prove that a loss and a double would show.
+pub async fn chaos(paths: &Paths) -> Result<ExitCode> {
+    let progress = Progress::start();
+    tools::ensure(paths, &progress).await?;
+    bundle::ensure(paths, &progress).await?;
+    progress.step("Three storms, half an hour or more; each ends with a table…");
+    let storms = cargo(
+        paths,
+        &[
+            "test",
+            "--features",
+            "e2e",
+            "--test",
+            "e2e",
+            "--",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+            "chaos::",
+        ],
+    )?;
+    if process::run(storms).await?.success() {
+        progress.step("Nothing was lost, nothing was sent twice, and the controls show both.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(Problem::new(
+        "A storm ended otherwise than it must: its table above says how.",
+    ))
+}
+
 async fn take(paths: &Paths, progress: &Progress, step: &Step, counts: &mut Counts) -> Result<()> {
     let status = match step.work {
         Work::Cargo(arguments) => process::run(cargo(paths, arguments)?).await?,

@@ -235,7 +235,7 @@ fn is_explained(message: &Stored, calls: &[Arc<Call>], kills: &[i64]) -> bool {
     let is_unclear = |call: &Arc<Call>| match call.outcome {
         "reset" | "hang" | "hangAccepted" | "acceptReset" | "truncate" => true,
         // Twilio's word for what may have been sent, too.
-        "codedServerError" => call.provider == "twilio",
+        "codedServerError" => call.provider == "sms",
         _ => false,
     };
     let sending = message.sending_at.unwrap_or(i64::MAX);
