@@ -660,12 +660,12 @@ async fn a_sender_that_dies_leaves_a_lease_after_which_the_outcome_is_unknown() 
     abandon(&world).await;
     assert_eq!(world.texts_sent(), ["Hello"]);
     assert_eq!(world.status(&said).await, "sending");
-    world.advance(29_999);
+    world.advance(29_000);
     world.gateway.sweep().await;
     world.drain().await;
     assert_eq!(world.status(&said).await, "sending", "its lease still runs");
     assert_eq!(world.status(&next).await, "accepted");
-    world.advance(1);
+    world.advance(1_000);
     world.gateway.sweep().await;
     world.drain().await;
     let message = world.now(&said).await;

@@ -270,12 +270,18 @@ impl<P: Ports> Gateway<P> {
         hex::encode(self.random::<12>())
     }
 
-    /// Runs a batch, and once more if it failed: every batch may run twice.
+    /// Runs a batch, and once more if that may help: every batch may run twice.
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError> {
         match self.ports.database().batch(statements.clone()).await {
             Ok(rows) => Ok(rows),
             Err(error) => {
                 self.log_database_error(&error);
+                if error.is_lasting() {
+                    return Err(error);
+                }
+                // Not all at once who were refused at once.
+                let [jitter] = self.random();
+                self.ports.sleep(20 + u32::from(jitter) / 2).await;
                 self.ports
                     .database()
                     .batch(statements)

@@ -171,6 +171,23 @@ impl DatabaseError {
     pub fn new(source: &dyn fmt::Display) -> Self {
         Self(source.to_string().lines().next().unwrap_or("").to_owned())
     }
+
+    /// Whether another try is refused as well: the statement is wrong, or the database full. All
+    /// else, such as a lost connection, passes.
+    /// <https://developers.cloudflare.com/d1/observability/debug-d1/#error-list>
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        let lasting = [
+            "SQLITE_CONSTRAINT",
+            "SQLITE_ERROR",
+            "SQLITE_TOOBIG",
+            "SQLITE_FULL",
+            "SQLITE_MISMATCH",
+            "D1_TYPE_ERROR",
+            "maximum DB size",
+        ];
+        lasting.iter().any(|word| self.0.contains(word))
+    }
 }
 
 /// Where statements run. A batch is one transaction.
@@ -186,5 +203,30 @@ pub trait Database {
     async fn rows(&self, statement: Statement) -> Result<Rows, DatabaseError> {
         let rows = self.batch(vec![statement]).await?;
         Ok(rows.into_iter().next().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_tried_again_and_what_is_wrong_is_not() {
+        for passes in [
+            "D1_ERROR: Network connection lost.",
+            "D1_ERROR: D1 DB reset because its code was updated.",
+            "D1_ERROR: Internal error in D1 DB storage caused object to be reset.",
+            "D1_ERROR: Internal error while starting up D1 DB storage caused object to be reset.",
+            "D1_ERROR: NOSENTRY database is locked: SQLITE_BUSY",
+        ] {
+            assert!(!DatabaseError(passes.to_owned()).is_lasting(), "{passes}");
+        }
+        for lasts in [
+            "D1_ERROR: UNIQUE constraint failed: t.a: SQLITE_CONSTRAINT",
+            "D1_ERROR: no such table: t: SQLITE_ERROR",
+            "D1_ERROR: string or blob too big: SQLITE_TOOBIG",
+        ] {
+            assert!(DatabaseError(lasts.to_owned()).is_lasting(), "{lasts}");
+        }
     }
 }
