@@ -96,6 +96,7 @@ fn routes() -> Vec<Route> {
             Some("workspace"),
             Some(json!({ "name": "k" })),
         ),
+        route(Method::GET, "/metrics", Admin, None, None),
         route(Method::GET, "/v1/workspace", Key, None, None),
         route(
             Method::POST,

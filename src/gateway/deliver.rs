@@ -3,6 +3,7 @@
 use super::bounds::LONGEST_ID;
 use super::channels::Sealed;
 use super::keys::unfold;
+use super::metrics::count_sends;
 use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
 use super::settle::Parked;
@@ -19,7 +20,7 @@ use crate::model::json;
 use crate::model::message::{Actor, Adapted, MessageRecord};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::outbox::{self, Candidates, Outcome, Rest};
-use crate::store::{DatabaseError, Rows, Statement, channels, events, messages};
+use crate::store::{DatabaseError, Rows, Statement, channels, counters, events, messages};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -414,6 +415,7 @@ impl<P: Ports> Gateway<P> {
         }
         let told_of_created = batch.len();
         batch.extend(refused);
+        batch.push(counters::add(&count_sends(&outcomes), &self.token()));
         let written = batch.len();
         batch.extend(reads);
         let mut rows = self.batch(batch).await?;

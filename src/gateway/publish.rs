@@ -9,6 +9,7 @@ use crate::model::event::{EventType, Style};
 use crate::model::id::{EndpointId, EventId, WorkspaceId};
 use crate::model::json;
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
+use crate::store::counters::{self, Counts};
 use crate::store::{DatabaseError, Rows, Statement, events};
 use crate::webhook;
 use bytes::Bytes;
@@ -205,6 +206,7 @@ impl<P: Ports> Gateway<P> {
         let now = self.now();
         let mut results = Vec::new();
         let mut retries = Vec::new();
+        let mut counts = Counts::new();
         for (job, answer) in done {
             let result = self.settle_delivery(&job, &answer, now);
             if let Some(due_at) = result.due_at.filter(|at| at - now.ms() <= DAY_MS) {
@@ -222,10 +224,13 @@ impl<P: Ports> Gateway<P> {
                     "dueAt": result.due_at,
                 }),
             );
+            let outcome = ("deliveries", result.status.to_owned());
+            *counts.entry(outcome).or_default() += 1;
             results.push(result);
         }
         let mut batch = vec![events::record(&json!(results), now)];
         batch.extend(next);
+        batch.push(counters::add(&counts, &self.token()));
         let rows = self.batch(batch).await?;
         if !retries.is_empty() {
             self.push(Queue::Events, retries).await;

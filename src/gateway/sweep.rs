@@ -2,6 +2,7 @@
 //! crash left behind, clears what is past its time. Bounded work each run.
 
 use super::deliver::Hint;
+use super::metrics::count_by;
 use super::publish::DeliveryHint;
 use super::settle::Parked;
 use super::templates::claim_due_templates;
@@ -42,6 +43,14 @@ impl<P: Ports> Gateway<P> {
         let purged = self.purge(now).await;
         let synced = self.sync_due_templates(due, now).await;
         let copied = self.copy_due(COPIED).await;
+        let (messages, deliveries) = *pushed.as_ref().unwrap_or(&(0, 0));
+        let found = [
+            ("abandoned_sends", *settled.as_ref().unwrap_or(&0)),
+            ("parked_reports", *parked.as_ref().unwrap_or(&0)),
+            ("lost_pushes_of_messages", messages),
+            ("lost_pushes_of_deliveries", deliveries),
+        ];
+        self.count(count_by("sweep_found", &found)).await;
         self.ports.log(
             "sweep.done",
             json!({

@@ -25,8 +25,22 @@ pub async fn consume(batch: &MessageBatch<String>, gateway: &Gateway<Runtime>) {
             let done = gateway.publish(taken.hints).await;
             finish(&taken.messages, &done);
         }
-        // The sweep drives their rows again.
-        Some("dead") => return discard(batch, &queue, "queue.dead"),
+        // What failed too often is tried once more here; then it is the sweep's, which drives
+        // their rows whatever becomes of these.
+        Some("dead") => {
+            let count = batch.raw_iter().count();
+            log::line("queue.dead", &json!({ "queue": queue, "count": count }));
+            let _ = if queue.contains("outbound") {
+                gateway.count_dead("dead_sends", count).await;
+                let hints = take(batch, &queue, Hint::parse).hints;
+                gateway.deliver(hints).await
+            } else {
+                gateway.count_dead("dead_deliveries", count).await;
+                let hints = take(batch, &queue, DeliveryHint::parse).hints;
+                gateway.publish(hints).await
+            };
+            batch.ack_all();
+        }
         Some(_) | None => return discard(batch, &queue, "queue.unknown"),
     }
     let messages = batch.raw_iter().count();

@@ -1,11 +1,13 @@
-//! `/v1/workspaces`: the administrator's, with `ADMIN_TOKEN`.
+//! `/v1/workspaces` and `/metrics`: the administrator's, with `ADMIN_TOKEN`.
 
 use super::super::page::{Listed, Paging};
 use super::{Answer, Call, auth, body, id, json_response, wire};
 use crate::api::no_content;
 use crate::gateway::{Error, Gateway, Ports};
 use crate::model::id::WorkspaceId;
-use http::StatusCode;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
 
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
@@ -13,6 +15,7 @@ pub enum Action {
     ListWorkspaces,
     DeleteWorkspace,
     CreateKey,
+    ShowMetrics,
 }
 
 pub async fn handle<P: Ports>(gateway: &Gateway<P>, action: Action, call: &Call<'_>) -> Answer {
@@ -36,6 +39,13 @@ pub async fn handle<P: Ports>(gateway: &Gateway<P>, action: Action, call: &Call<
             let workspace = id(call, WorkspaceId::parse, "workspace")?;
             gateway.delete_workspace(workspace).await?;
             Ok(no_content())
+        }
+        Action::ShowMetrics => {
+            let text = gateway.metrics().await?;
+            let mut response = Response::new(Bytes::from(text));
+            let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            Ok(response)
         }
         Action::CreateKey => {
             let workspace = id(call, WorkspaceId::parse, "workspace")?;

@@ -63,6 +63,11 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         "/v1/workspaces/{id}/api-keys",
         Administer(administer::Action::CreateKey),
     ),
+    (
+        Method::GET,
+        "/metrics",
+        Administer(administer::Action::ShowMetrics),
+    ),
     (Method::GET, "/v1/workspace", ShowWorkspace),
     (
         Method::POST,
