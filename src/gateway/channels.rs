@@ -10,7 +10,7 @@ use crate::model::channel::{
 use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, Change, NewChannel};
-use crate::store::{Rows, Statement, outbox, templates};
+use crate::store::{Rows, events, outbox, templates};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -50,6 +50,7 @@ pub(super) struct Sealed {
 struct Renewed {
     sealed: String,
     account: Option<String>,
+    templates_account: Option<String>,
 }
 
 /// How long a provider may take to say whether credentials are good.
@@ -113,7 +114,9 @@ impl<P: Ports> Gateway<P> {
         let new = NewChannel {
             account: account.as_deref(),
             public_key: public_key.as_deref(),
-            has_templates: adapter.templates().is_some(),
+            templates_account: adapter
+                .templates()
+                .map(|templates| templates.account(&channel)),
             id,
             workspace_id: key.workspace_id,
             kind: connect.kind,
@@ -181,15 +184,27 @@ impl<P: Ports> Gateway<P> {
             account: renewed
                 .as_ref()
                 .and_then(|renewed| renewed.account.as_deref()),
+            templates_account: renewed
+                .as_ref()
+                .and_then(|renewed| renewed.templates_account.as_deref()),
             status: patch.status,
         };
+        let now = self.now();
         let mut batch = vec![channels::update(key.workspace_id, id, &change)];
+        batch.extend(events::channel_updated(
+            key.workspace_id,
+            id,
+            self.fresh(now),
+            now,
+        ));
         if change.credentials.is_some() {
-            batch.push(outbox::wake(id, self.now()));
+            batch.push(outbox::wake(id, now));
         }
         let mut rows = self.batch(batch).await?.into_iter();
         self.forget_channel(id).await;
         let channel = self.show_channel(next(&mut rows).records()?)?;
+        self.push_deliveries(rows.nth(1).unwrap_or_default().read()?)
+            .await;
         let woken: Vec<Hint> = next(&mut rows).read()?;
         self.push_sends(woken).await;
         Ok(channel)
@@ -219,6 +234,9 @@ impl<P: Ports> Gateway<P> {
         Ok(Renewed {
             sealed: self.seal_credentials(key.workspace_id, id, &channel.credentials)?,
             account: adapter.account(&channel),
+            templates_account: adapter
+                .templates()
+                .map(|templates| templates.account(&channel).to_owned()),
         })
     }
 
@@ -260,17 +278,19 @@ impl<P: Ports> Gateway<P> {
         let channel = self.open_channel(sealed);
         let adapter = built(channel.kind)?;
         let probed = self.probe(adapter, &channel).await;
-        let change = match (&probed, status) {
+        let workspace = key.workspace_id;
+        let mut batch = match (&probed, status) {
             (Probed::Refused(SendError::Unauthorized(reason)), ChannelStatus::Connected) => {
                 let code = reason.provider_code.as_deref().unwrap_or(reason.code);
-                Some(channels::needs_reauth(id, channel.version, Some(code), now))
+                let used = (id, channel.version);
+                self.refused_token(workspace, used, code, now).to_vec()
             }
             (Probed::Good, ChannelStatus::NeedsReauth) => {
-                Some(channels::is_well(id, channel.version))
+                let [told, fanned] = events::channel_updated(workspace, id, self.fresh(now), now);
+                vec![channels::is_well(id, channel.version), told, fanned]
             }
-            _ => None,
+            _ => vec![],
         };
-        let mut batch: Vec<Statement> = change.into_iter().collect();
         let has_changed = !batch.is_empty();
         batch.push(channels::get(key.workspace_id, id));
         if has_changed && probed == Probed::Good {
@@ -279,7 +299,8 @@ impl<P: Ports> Gateway<P> {
         let mut rows = self.batch(batch).await?.into_iter();
         if has_changed {
             self.forget_channel(id).await;
-            next(&mut rows);
+            let told = rows.nth(2).unwrap_or_default();
+            self.push_deliveries(told.read()?).await;
         }
         let channel = self.show_channel(next(&mut rows).records()?)?;
         let woken: Vec<Hint> = next(&mut rows).read()?;

@@ -17,6 +17,7 @@ mod late;
 mod media;
 mod memory;
 mod multipart;
+mod notice;
 mod outcome;
 mod publish;
 mod receive;

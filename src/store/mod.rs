@@ -12,6 +12,7 @@ pub mod inbound;
 pub mod keys;
 pub mod media;
 pub mod messages;
+pub mod notices;
 pub mod outbox;
 pub mod search;
 pub mod sweep;
@@ -23,7 +24,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 13;
+pub const SCHEMA_VERSION: i64 = 15;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;
