@@ -27,9 +27,7 @@ const CHUNK_ITEMS: usize = 500;
 const CHUNK_BYTES: usize = 700_000;
 /// Most watermarks in one statement: each brings an event's id for all it may reach.
 const CHUNK_MARKS: usize = 100;
-/// Most notices in one statement: each may say twenty kilobytes.
-const CHUNK_NOTICES: usize = 25;
-/// Most reports on templates, or handovers, in one statement: each may have words of two kilobytes.
+/// Most reports on templates in one statement: each may have words of two kilobytes.
 const CHUNK_TEMPLATES: usize = 100;
 
 /// What a statement of a batch gives back.
@@ -158,11 +156,11 @@ impl<P: Ports> Gateway<P> {
             batch.extend(last_tells(vec![told, fanned]));
             batch.extend([stored, due].map(|statement| (statement, Gives::Nothing)));
         }
-        for handovers in handovers.chunks(CHUNK_TEMPLATES) {
+        for handovers in chunks(&handovers, |told| told.to_string().len()) {
             let statements = events::handovers(receiver, &json!(handovers), now);
             batch.extend(last_tells(statements.into()));
         }
-        for noticed in noticed.chunks(CHUNK_NOTICES) {
+        for noticed in chunks(&noticed, notice_size) {
             let [moved, told, fanned] = notices::notices(receiver, noticed, now);
             batch.push((moved, Gives::Noticed));
             batch.extend(last_tells(vec![told, fanned]));
@@ -378,6 +376,12 @@ fn size(message: &Received) -> usize {
 
 fn change_size(change: &changes::Change) -> usize {
     change.content.as_ref().map_or(0, String::len) + 2 * change.key.len() + 200
+}
+
+/// Each quote of what is told is escaped once more.
+fn notice_size(notice: &Noticed) -> usize {
+    let names = [&notice.account, &notice.number].into_iter().flatten();
+    2 * notice.told.len() + names.map(|name| 2 * name.len()).sum::<usize>() + 600
 }
 
 /// Splits items so that each part binds as one parameter.
