@@ -444,6 +444,12 @@ async fn every_change_of_a_channel_is_told_once() {
     ] {
         world.call(Method::PATCH, &path, change).await.expect(200);
     }
+    // What is so already has not changed.
+    let same =
+        json!({ "name": "Store", "status": "disabled", "settings": { "enforceWindow": true } });
+    for change in [same, json!({})] {
+        world.call(Method::PATCH, &path, change).await.expect(200);
+    }
     world
         .call(Method::PATCH, &path, json!({ "name": "" }))
         .await

@@ -197,14 +197,15 @@ impl<P: Ports> Gateway<P> {
             self.fresh(now),
             now,
         ));
+        batch.push(channels::get(key.workspace_id, id));
         if change.credentials.is_some() {
             batch.push(outbox::wake(id, now));
         }
         let mut rows = self.batch(batch).await?.into_iter();
         self.forget_channel(id).await;
+        let told = rows.nth(2).unwrap_or_default();
+        self.push_deliveries(told.read()?).await;
         let channel = self.show_channel(next(&mut rows).records()?)?;
-        self.push_deliveries(rows.nth(1).unwrap_or_default().read()?)
-            .await;
         let woken: Vec<Hint> = next(&mut rows).read()?;
         self.push_sends(woken).await;
         Ok(channel)

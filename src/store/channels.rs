@@ -289,14 +289,15 @@ pub struct Change<'a> {
     pub status: Option<ChannelStatus>,
 }
 
-/// Changes a channel. New credentials clear the last error, connect a channel that waits
-/// for them, and may be of an account with other templates.
+/// Changes a channel, if there is something to change. New credentials clear the last error,
+/// connect a channel that waits for them, and may be of an account with other templates.
 pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Statement {
+    let settings = "CASE WHEN ?4 IS NULL THEN settings ELSE json_patch(settings, ?4) END";
     Statement::new(
         format!(
             "UPDATE channel SET
                name = COALESCE(?3, name),
-               settings = CASE WHEN ?4 IS NULL THEN settings ELSE json_patch(settings, ?4) END,
+               settings = {settings},
                credentials = COALESCE(?5, credentials),
                account = COALESCE(?7, account),
                templates_account = COALESCE(?8, templates_account),
@@ -307,7 +308,8 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
                templates_due_at = CASE WHEN ?5 IS NULL THEN templates_due_at ELSE MIN(templates_due_at, 0) END,
                version = version + 1
              WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL
-             RETURNING {RECORD}"
+               AND (name <> COALESCE(?3, name) OR settings <> {settings} OR status <> COALESCE(?6, status)
+                 OR (?5 IS NOT NULL AND credentials IS NOT ?5))"
         ),
         values![
             workspace,

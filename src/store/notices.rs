@@ -89,7 +89,7 @@ pub fn notices(receiver: Receiver, notices: &[Noticed], now: Timestamp) -> [Stat
                        OR (n.value ->> '$.effect' = 'blocks') = (h.status = 'connected')) END
                    GROUP BY h.id LIMIT 1000000
                  ) told
-                 WHERE channel.id = told.id AND channel.workspace_id = ?1
+                 WHERE channel.id = told.id
                  RETURNING id, status = 'connected' AND last_error_code IS NULL AS is_restored"
             ),
             given(),
