@@ -760,7 +760,7 @@ fn read(adapter: &dyn Adapter, body: &[u8]) -> Vec<Entry> {
 fn normal(inbound: &Inbound) -> Value {
     let at = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
     let message = |message: &InboundMessage| {
-        json!({
+        let mut normal = json!({
             "providerMessageId": message.provider_message_id,
             "address": message.from.address.0,
             "name": message.from.name,
@@ -771,7 +771,11 @@ fn normal(inbound: &Inbound) -> Value {
             "content": message.content,
             "file": message.file,
             "replyTo": message.reply_to,
-        })
+        });
+        if let Some(metadata) = &message.metadata {
+            normal["metadata"] = metadata.clone();
+        }
+        normal
     };
     match inbound {
         Inbound::Message(it) => json!({ "message": message(it) }),
@@ -794,15 +798,21 @@ fn normal(inbound: &Inbound) -> Value {
                 "what": what,
             } })
         }
-        Inbound::Status(report) => json!({ "status": {
-            "providerMessageId": report.provider_message_id,
-            "messageId": report.message_id,
-            "status": report.status,
-            "at": at(report.at),
-            "error": report.error.as_ref().map(|reason| {
-                json!({ "code": reason.code, "providerCode": reason.provider_code, "message": reason.message })
-            }),
-        } }),
+        Inbound::Status(report) => {
+            let mut normal = json!({ "status": {
+                "providerMessageId": report.provider_message_id,
+                "messageId": report.message_id,
+                "status": report.status,
+                "at": at(report.at),
+                "error": report.error.as_ref().map(|reason| {
+                    json!({ "code": reason.code, "providerCode": reason.provider_code, "message": reason.message })
+                }),
+            } });
+            if let Some(pricing) = &report.pricing {
+                normal["status"]["pricing"] = pricing.clone();
+            }
+            normal
+        }
         Inbound::Watermark(watermark) => json!({ "watermark": {
             "address": watermark.address.0,
             "status": watermark.status,
@@ -815,6 +825,23 @@ fn normal(inbound: &Inbound) -> Value {
             "status": report.status,
             "category": report.category,
             "reason": report.reason,
+        } }),
+        Inbound::Notice(notice) => json!({ "notice": {
+            "account": notice.account,
+            "number": notice.number,
+            "name": notice.name,
+            "effect": notice.effect.name(),
+            "code": notice.code,
+            "value": notice.value,
+            "at": at(notice.at),
+        } }),
+        Inbound::Handover(handover) => json!({ "handover": {
+            "address": handover.person.address.0,
+            "kind": handover.kind,
+            "fromApp": handover.from_app,
+            "toApp": handover.to_app,
+            "metadata": handover.metadata,
+            "at": at(handover.at),
         } }),
         Inbound::Ignored(what) => json!({ "ignored": what }),
     }

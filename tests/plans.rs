@@ -266,6 +266,39 @@ async fn no_statement_about_templates_walks_a_table() {
 }
 
 #[tokio::test]
+async fn no_statement_about_accounts_and_threads_walks_a_table() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let page = world.messenger().await;
+    for state in ["DISABLE", "REINSTATE"] {
+        let value = json!({
+            "event": "DISABLED_UPDATE", "ban_info": { "waba_ban_state": state },
+            "display_phone_number": "15550100001",
+        });
+        let notice = json!({
+            "object": "whatsapp_business_account",
+            "entry": [{ "id": "102290129340398", "changes": [{ "field": "account_update", "value": value }] }],
+        });
+        world.from_meta(&channel, &notice).await.expect(200);
+    }
+    let handover = json!({
+        "object": "page",
+        "entry": [{ "id": PAGE_ID, "messaging": [{
+            "sender": { "id": "6543217890123456" }, "take_thread_control": { "previous_owner_app_id": "1" },
+        }] }],
+    });
+    world.from_meta(&page, &handover).await.expect(200);
+    let test = format!("/v1/channels/{channel}/test");
+    let refused = json!({ "error": { "code": 190, "message": "expired" } });
+    let refused = support::Answer::Http(401, refused);
+    world.ports().to_questions.borrow_mut().push_back(refused);
+    for _ in 0..2 {
+        world.post(&test, Value::Null).await.expect(200);
+    }
+    expect_no_walks(&world);
+}
+
+#[tokio::test]
 async fn no_statement_of_a_visitor_walks_a_table() {
     let mut world = World::new().await;
     let site = "https://shop.example";

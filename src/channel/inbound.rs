@@ -6,6 +6,7 @@ use crate::model::content::Content;
 use crate::model::id::MessageId;
 use crate::model::message::DeliveryStatus;
 use crate::model::time::Timestamp;
+use serde_json::Value;
 
 /// One thing a provider told us, in the form every channel shares.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub enum Inbound {
     Change(Change),
     Consent(Consent),
     Template(TemplateReport),
+    Notice(Notice),
+    Handover(Handover),
     /// Understood well enough to leave alone; named for the log.
     Ignored(String),
 }
@@ -33,6 +36,8 @@ pub struct InboundMessage {
     pub file: Option<FileRef>,
     /// The provider's id of the message this one answers.
     pub reply_to: Option<String>,
+    /// What the provider tells beside it, such as the advertisement that led to it.
+    pub metadata: Option<Value>,
 }
 
 /// Who wrote, and where an answer goes.
@@ -54,6 +59,8 @@ pub struct StatusReport {
     pub status: DeliveryStatus,
     pub at: Option<Timestamp>,
     pub error: Option<Reason>,
+    /// What the provider charges for it.
+    pub pricing: Option<Value>,
 }
 
 /// What became of a message after it was sent.
@@ -106,4 +113,59 @@ pub struct TemplateReport {
     pub category: Option<String>,
     /// The provider's code for why.
     pub reason: Option<String>,
+}
+
+/// What a provider tells of an account that messages are sent from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// What the provider calls the account all of whose channels it concerns; `None` where it
+    /// is the one channel alone.
+    pub account: Option<String>,
+    /// Of those channels, the one with this number.
+    pub number: Option<String>,
+    /// The provider's name for it, such as `account_update`.
+    pub name: String,
+    pub effect: Effect,
+    /// What is wrong, in the provider's word.
+    pub code: String,
+    /// What the provider says of it.
+    pub value: Value,
+    pub at: Option<Timestamp>,
+}
+
+/// What a notice means for a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: it is told.
+    Tells,
+    /// Something is wrong, and messages go all the same.
+    Warns,
+    /// The provider takes no messages until it says otherwise.
+    Blocks,
+    /// It takes them again.
+    Restores,
+}
+
+impl Effect {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Effect::Tells => "tells",
+            Effect::Warns => "warns",
+            Effect::Blocks => "blocks",
+            Effect::Restores => "restores",
+        }
+    }
+}
+
+/// A conversation that goes from one app of the account to another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Handover {
+    pub person: Sender,
+    /// `passed`, `taken` or `requested`.
+    pub kind: &'static str,
+    pub from_app: Option<String>,
+    pub to_app: Option<String>,
+    pub metadata: Option<String>,
+    pub at: Option<Timestamp>,
 }

@@ -106,6 +106,26 @@ pub fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_array).into_iter().flatten()
 }
 
+/// What is kept of an object whose fields are the provider's to choose: those that are
+/// neither many nor long. `None` where it is no object, or nothing is left.
+pub fn kept(value: Option<&Value>) -> Option<Value> {
+    const MOST_FIELDS: usize = 20;
+    const LONGEST_NAME: usize = 64;
+    const LONGEST_FIELD: usize = 1_000;
+    let is_short = |(name, field): &(&String, &Value)| {
+        name.len() <= LONGEST_NAME && !field.is_null() && field.to_string().len() <= LONGEST_FIELD
+    };
+    let fields = value?.as_object()?.iter().filter(is_short);
+    let kept = fields.map(|(name, field)| (name.clone(), field.clone()));
+    let kept: serde_json::Map<String, Value> = kept.take(MOST_FIELDS).collect();
+    (!kept.is_empty()).then_some(Value::Object(kept))
+}
+
+/// The same under a name of ours, as the metadata of a message.
+pub fn beside(name: &str, value: Option<&Value>) -> Option<Value> {
+    kept(value).map(|kept| serde_json::json!({ name: kept }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

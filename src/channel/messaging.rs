@@ -3,8 +3,8 @@
 //! <https://developers.facebook.com/docs/messenger-platform/webhooks>
 
 use super::{
-    Change, Changed, Entry, Inbound, InboundMessage, Sender, StatusReport, Watermark, attachments,
-    lenient, meta,
+    Change, Changed, Effect, Entry, Handover, Inbound, InboundMessage, Notice, Sender,
+    StatusReport, Watermark, attachments, lenient, meta,
 };
 use super::{Invalid, SendError};
 use crate::model::contact::{Address, Identity, IdentityKind};
@@ -86,12 +86,12 @@ pub fn read(body: &[u8], kind: IdentityKind) -> Vec<Entry> {
 
 fn of_entry(entry: &Value, kind: IdentityKind) -> Vec<Inbound> {
     let at = entry.get("time");
-    let events =
-        lenient::items(entry.get("messaging")).flat_map(|event| self::event(event, at, kind));
+    // What stands by is another app's to answer, and said all the same.
+    let events = ["messaging", "standby"].into_iter();
+    let events = events.flat_map(|name| lenient::items(entry.get(name)));
+    let events = events.flat_map(|event| self::event(event, at, kind));
     let changes = lenient::items(entry.get("changes")).flat_map(|item| change(item, kind));
-    // What another app answers; it is ours no sooner than the thread is.
-    let standby = lenient::items(entry.get("standby")).map(|_| named("standby"));
-    events.chain(changes).chain(standby).collect()
+    events.chain(changes).collect()
 }
 
 /// The older form, with one event as its value. Other fields tell of the page itself.
@@ -112,6 +112,7 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
             status,
             at,
             error: None,
+            pricing: None,
         })
     };
     // Of somebody who is known by no id, nothing is known to have come anywhere.
@@ -181,6 +182,21 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
         };
         return vec![item.unwrap_or_else(|| named("read of nothing"))];
     }
+    if let Some(handover) = handover(event, at, kind) {
+        return vec![handover];
+    }
+    for name in ["referral", "optin"] {
+        if let Some(item) = event.get(name) {
+            let read = came(event, name, item, at, kind);
+            return vec![read.map_or_else(named, Inbound::Message)];
+        }
+    }
+    if let Some(item) = ["policy_enforcement", "policy-enforcement"]
+        .into_iter()
+        .find_map(|name| event.get(name))
+    {
+        return vec![policy(item, at)];
+    }
     let fields = event.as_object().into_iter().flatten();
     let mut names = fields.map(|(name, _)| name.as_str());
     let name = names.find(|name| !["sender", "recipient", "timestamp"].contains(name));
@@ -230,6 +246,7 @@ fn messages(
         content,
         file,
         reply_to: lenient::text(message.pointer("/reply_to/mid")),
+        metadata: lenient::beside("referral", message.get("referral")),
     });
     Ok(all.collect())
 }
@@ -258,6 +275,77 @@ fn postback(
         sent_at: at,
         file: None,
         reply_to: None,
+        metadata: lenient::beside("referral", postback.get("referral")),
+    })
+}
+
+/// Somebody who came by a link or agreed to something, and said nothing: a message without
+/// an id.
+fn came(
+    event: &Value,
+    name: &'static str,
+    item: &Value,
+    at: Option<Timestamp>,
+    kind: IdentityKind,
+) -> Result<InboundMessage, &'static str> {
+    let from = sender(event, kind).ok_or("referral or optin without sender")?;
+    let moment = at.map_or(0, Timestamp::ms);
+    let by: String = lenient::text(item.get("ref")).unwrap_or_default();
+    let by: String = by.chars().take(60).collect();
+    Ok(InboundMessage {
+        provider_message_id: format!("{name}:{}:{moment}:{by}", from.address.0),
+        from,
+        sent_at: at,
+        content: Content::unsupported(name),
+        file: None,
+        reply_to: None,
+        metadata: lenient::beside(name, Some(item)),
+    })
+}
+
+/// A thread that goes from one app to another.
+/// <https://developers.facebook.com/docs/messenger-platform/handover-protocol>
+fn handover(event: &Value, at: Option<Timestamp>, kind: IdentityKind) -> Option<Inbound> {
+    let names = [
+        ("pass_thread_control", "passed"),
+        ("take_thread_control", "taken"),
+        ("request_thread_control", "requested"),
+    ];
+    let (item, what) = names
+        .into_iter()
+        .find_map(|(name, what)| Some((event.get(name)?, what)))?;
+    let Some(person) = sender(event, kind) else {
+        return Some(named("handover of nobody"));
+    };
+    let word = |name: &str| {
+        let word = lenient::text(item.get(name))?;
+        Some(word.chars().take(1_000).collect())
+    };
+    Some(Inbound::Handover(Handover {
+        person,
+        kind: what,
+        from_app: word("previous_owner_app_id"),
+        to_app: word("new_owner_app_id").or_else(|| word("requested_owner_app_id")),
+        metadata: word("metadata"),
+        at,
+    }))
+}
+
+/// <https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_policy_enforcement>
+fn policy(item: &Value, at: Option<Timestamp>) -> Inbound {
+    let action = lenient::text(item.get("action")).unwrap_or_default();
+    Inbound::Notice(Notice {
+        account: None,
+        number: None,
+        name: "policy_enforcement".to_owned(),
+        effect: match action.as_str() {
+            "block" => Effect::Blocks,
+            "unblock" => Effect::Restores,
+            _ => Effect::Warns,
+        },
+        code: format!("policy_{action}"),
+        value: lenient::kept(Some(item)).unwrap_or_default(),
+        at,
     })
 }
 

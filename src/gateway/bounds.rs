@@ -44,6 +44,21 @@ pub(super) fn bounded(item: Inbound) -> Inbound {
             }
             Inbound::Change(change)
         }
+        Inbound::Notice(mut notice) => {
+            if [&notice.account, &notice.number]
+                .into_iter()
+                .flatten()
+                .any(is_long)
+            {
+                return Inbound::Ignored("notice of an id too long to be one".to_owned());
+            }
+            cut(&mut notice.code, 100);
+            Inbound::Notice(notice)
+        }
+        Inbound::Handover(handover) if is_long(&handover.person.address.0) => {
+            Inbound::Ignored("handover of an id too long to be one".to_owned())
+        }
+        Inbound::Handover(handover) => Inbound::Handover(handover),
         // No word of it is longer than a row holds.
         Inbound::Template(report) => Inbound::Template(report),
         Inbound::Ignored(what) => Inbound::Ignored(what),

@@ -11,7 +11,7 @@ use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::json;
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, Change, NewChannel};
-use crate::store::{Rows, Statement, outbox, templates};
+use crate::store::{Rows, events, outbox, templates};
 use bytes::Bytes;
 use http::Request;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,7 @@ struct Renewed {
     channel: Channel,
     sealed: String,
     account: Option<String>,
+    templates_account: Option<String>,
 }
 
 /// How long a provider may take to say whether credentials are good.
@@ -122,7 +123,9 @@ impl<P: Ports> Gateway<P> {
         let new = NewChannel {
             account: account.as_deref(),
             public_key: public_key.as_deref(),
-            has_templates: adapter.templates().is_some(),
+            templates_account: adapter
+                .templates()
+                .map(|templates| templates.account(&channel)),
             id,
             workspace_id: key.workspace_id,
             kind: connect.kind,
@@ -211,14 +214,27 @@ impl<P: Ports> Gateway<P> {
             account: renewed
                 .as_ref()
                 .and_then(|renewed| renewed.account.as_deref()),
+            templates_account: renewed
+                .as_ref()
+                .and_then(|renewed| renewed.templates_account.as_deref()),
             status: patch.status,
         };
+        let now = self.now();
         let mut batch = vec![channels::update(key.workspace_id, id, &change)];
+        batch.extend(events::channel_updated(
+            key.workspace_id,
+            id,
+            self.fresh(now),
+            now,
+        ));
+        batch.push(channels::get(key.workspace_id, id));
         if change.credentials.is_some() {
-            batch.push(outbox::wake(id, self.now()));
+            batch.push(outbox::wake(id, now));
         }
         let mut rows = self.batch(batch).await?.into_iter();
         self.forget_channel(id).await;
+        let told = rows.nth(2).unwrap_or_default();
+        self.push_deliveries(told.read()?).await;
         let channel = self.show_channel(next(&mut rows).records()?)?;
         let woken: Vec<Hint> = next(&mut rows).read()?;
         self.push_sends(woken).await;
@@ -257,6 +273,9 @@ impl<P: Ports> Gateway<P> {
         Ok(Renewed {
             sealed: self.seal_credentials(key.workspace_id, id, &channel.credentials)?,
             account: adapter.account(&channel),
+            templates_account: adapter
+                .templates()
+                .map(|templates| templates.account(&channel).to_owned()),
             channel,
         })
     }
@@ -305,17 +324,19 @@ impl<P: Ports> Gateway<P> {
         let channel = self.open_channel(sealed);
         let adapter = built(channel.kind)?;
         let probed = self.probe(adapter, &channel).await;
-        let change = match (&probed, status) {
+        let workspace = key.workspace_id;
+        let mut batch = match (&probed, status) {
             (Probed::Refused(SendError::Unauthorized(reason)), ChannelStatus::Connected) => {
                 let code = reason.provider_code.as_deref().unwrap_or(reason.code);
-                Some(channels::needs_reauth(id, channel.version, Some(code), now))
+                let used = (id, channel.version);
+                self.refused_token(workspace, used, code, now).to_vec()
             }
             (Probed::Good(_), ChannelStatus::NeedsReauth) => {
-                Some(channels::is_well(id, channel.version))
+                let [told, fanned] = events::channel_updated(workspace, id, self.fresh(now), now);
+                vec![channels::is_well(id, channel.version), told, fanned]
             }
-            _ => None,
+            _ => vec![],
         };
-        let mut batch: Vec<Statement> = change.into_iter().collect();
         let has_changed = !batch.is_empty();
         let is_good = matches!(probed, Probed::Good(_));
         let mut problem = probed_error(&probed);
@@ -329,7 +350,8 @@ impl<P: Ports> Gateway<P> {
         let mut rows = self.batch(batch).await?.into_iter();
         if has_changed {
             self.forget_channel(id).await;
-            next(&mut rows);
+            let told = rows.nth(2).unwrap_or_default();
+            self.push_deliveries(told.read()?).await;
         }
         let channel = self.show_channel(next(&mut rows).records()?)?;
         let woken: Vec<Hint> = next(&mut rows).read()?;

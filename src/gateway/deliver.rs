@@ -20,7 +20,7 @@ use crate::model::json;
 use crate::model::message::{Actor, Adapted, MessageRecord};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::outbox::{self, Candidates, Outcome, Rest};
-use crate::store::{DatabaseError, Rows, Statement, channels, counters, events, messages};
+use crate::store::{DatabaseError, Rows, Statement, counters, events, messages};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -366,8 +366,10 @@ impl<P: Ports> Gateway<P> {
         let mut named = HashSet::new();
         let mut rest = Vec::new();
         for done in done {
-            if let Some(statement) = refused_token(&done, now) {
-                refused.push(statement);
+            if let Attempted::Refused(SendError::Unauthorized(reason)) = &done.attempted {
+                let code = reason.provider_code.as_deref().unwrap_or(reason.code);
+                let channel = (done.job.channel_id, done.job.version);
+                refused.extend(self.refused_token(done.job.workspace_id, channel, code, now));
                 self.forget_channel(done.job.channel_id).await;
             }
             // The first message of a conversation made it.
@@ -433,6 +435,9 @@ impl<P: Ports> Gateway<P> {
         }
         if told_of_rest > recorded {
             told.extend(rows_at(told_of_rest - 1).read::<DeliveryHint>()?);
+        }
+        for fanned in (told_of_created..written).skip(2).step_by(3) {
+            told.extend(rows_at(fanned).read::<DeliveryHint>()?);
         }
         self.push_deliveries(told).await;
         self.push(Queue::Outbound, retries).await;
@@ -528,20 +533,6 @@ pub(super) fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
         unfold(row, "settings");
     }
     rows.read()
-}
-
-/// Records that the provider refuses the channel's token.
-fn refused_token(done: &Done, now: Timestamp) -> Option<Statement> {
-    let Attempted::Refused(SendError::Unauthorized(reason)) = &done.attempted else {
-        return None;
-    };
-    let code = reason.provider_code.as_deref().unwrap_or(reason.code);
-    Some(channels::needs_reauth(
-        done.job.channel_id,
-        done.job.version,
-        Some(code),
-        now,
-    ))
 }
 
 /// The word under which an attempt is kept.

@@ -3,8 +3,8 @@
 use super::bounds::{bounded, shown_name};
 use super::{Error, Gateway, Ports};
 use crate::channel::{
-    Change, Changed, FileRef, Inbound, InboundMessage, Reason, StatusReport, TemplateReport,
-    Watermark,
+    Change, Changed, FileRef, Inbound, InboundMessage, Reason, Sender, StatusReport,
+    TemplateReport, Watermark,
 };
 use crate::model::choice;
 use crate::model::content::Content;
@@ -15,8 +15,9 @@ use crate::model::time::Timestamp;
 use crate::store::inbound::{
     self, LOOKED_AT, Mark, Person, Received, ReceivedMedia, Receiver, Report,
 };
+use crate::store::notices::{self, Noticed};
 use crate::store::templates::{self, Reported};
-use crate::store::{Statement, changes, echoes, media};
+use crate::store::{Statement, changes, echoes, events, media};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
@@ -36,6 +37,8 @@ pub(super) enum Gives {
     Deliveries,
     /// Messages of the channel that changes wait for.
     Waiting(ChannelId),
+    /// Channels whose state a notice moved.
+    Noticed,
 }
 
 impl<P: Ports> Gateway<P> {
@@ -55,14 +58,16 @@ impl<P: Ports> Gateway<P> {
         let mut told: Vec<changes::Change> = Vec::new();
         let mut consents: Vec<Json> = Vec::new();
         let mut of_templates: Vec<TemplateReport> = Vec::new();
+        let mut noticed: Vec<Noticed> = Vec::new();
+        let mut handovers: Vec<Json> = Vec::new();
         for item in items {
             match bounded(item) {
                 Inbound::Message(message) => {
-                    self.meet(&mut people, &message, now);
+                    self.meet(&mut people, &message.from, now);
                     received.push(self.received(message, now)?);
                 }
                 Inbound::Echo(message) => {
-                    self.meet(&mut people, &message, now);
+                    self.meet(&mut people, &message.from, now);
                     echoed.push(self.received(message, now)?);
                 }
                 Inbound::Status(report) => reports.push(self.report(report, now)),
@@ -74,6 +79,11 @@ impl<P: Ports> Gateway<P> {
                 }
                 Inbound::Change(change) => told.push(self.change(change, now)?),
                 Inbound::Template(report) => of_templates.push(report),
+                Inbound::Notice(notice) => noticed.push(self.notice(receiver, notice, now)),
+                Inbound::Handover(handover) => {
+                    self.meet(&mut people, &handover.person, now);
+                    handovers.push(self.handover(&handover, now));
+                }
                 Inbound::Ignored(what) => self.ports.log(
                     "inbound.ignored",
                     json!({ "channel": receiver.channel_id, "what": what }),
@@ -142,14 +152,29 @@ impl<P: Ports> Gateway<P> {
             batch.extend(last_tells(statements));
         }
         for reports in of_templates.chunks(CHUNK_TEMPLATES) {
-            let statements = self.reported(receiver, reports);
-            batch.extend(statements.map(|statement| (statement, Gives::Nothing)));
+            let [told, fanned, stored, due] = self.reported(receiver, reports, now);
+            batch.extend(last_tells(vec![told, fanned]));
+            batch.extend([stored, due].map(|statement| (statement, Gives::Nothing)));
+        }
+        for handovers in chunks(&handovers, |told| told.to_string().len()) {
+            let statements = events::handovers(receiver, &json!(handovers), now);
+            batch.extend(last_tells(statements.into()));
+        }
+        for noticed in chunks(&noticed, notice_size) {
+            let [moved, told, fanned] = notices::notices(receiver, noticed, now);
+            batch.push((moved, Gives::Noticed));
+            batch.extend(last_tells(vec![told, fanned]));
         }
         Ok(batch)
     }
 
     /// Takes in reports on templates; of several on one, what is told last.
-    fn reported(&self, receiver: Receiver, reports: &[TemplateReport]) -> [Statement; 2] {
+    fn reported(
+        &self,
+        receiver: Receiver,
+        reports: &[TemplateReport],
+        now: Timestamp,
+    ) -> [Statement; 4] {
         let mut told: Vec<Reported> = Vec::new();
         let mut accounts: Vec<String> = Vec::new();
         for report in reports {
@@ -175,14 +200,14 @@ impl<P: Ports> Gateway<P> {
                 name: report.name.clone(),
                 status,
                 category,
+                event: self.fresh::<EventId>(now).to_string(),
             });
         }
-        templates::reported(receiver, &told, &accounts)
+        templates::reported(receiver, &told, &accounts, now)
     }
 
     /// Notes who wrote, once per address, with ids in case they are new.
-    fn meet(&self, people: &mut Vec<Person>, message: &InboundMessage, now: Timestamp) {
-        let from = &message.from;
+    fn meet(&self, people: &mut Vec<Person>, from: &Sender, now: Timestamp) {
         let known = people
             .iter_mut()
             .find(|person| person.address == from.address.0);
@@ -223,6 +248,7 @@ impl<P: Ports> Gateway<P> {
             content,
             said: choice::said_by(&message.content),
             reply_to: message.reply_to,
+            metadata: message.metadata.map(|told| told.to_string()),
             reply_id: None,
             fingerprint: None,
             at: message.sent_at.map_or(now, |at| at.min(now)).ms(),
@@ -294,6 +320,7 @@ impl<P: Ports> Gateway<P> {
                 let code = reason.provider_code.as_ref()?;
                 Some(code.chars().take(100).collect())
             }),
+            pricing: report.pricing.map(|told| told.to_string()),
             event: self.fresh::<EventId>(now).to_string(),
         }
     }
@@ -349,6 +376,12 @@ fn size(message: &Received) -> usize {
 
 fn change_size(change: &changes::Change) -> usize {
     change.content.as_ref().map_or(0, String::len) + 2 * change.key.len() + 200
+}
+
+/// Each quote of what is told is escaped once more.
+fn notice_size(notice: &Noticed) -> usize {
+    let names = [&notice.account, &notice.number].into_iter().flatten();
+    2 * notice.told.len() + names.map(|name| 2 * name.len()).sum::<usize>() + 600
 }
 
 /// Splits items so that each part binds as one parameter.

@@ -18,6 +18,7 @@ mod media;
 mod memory;
 mod metrics;
 mod multipart;
+mod notice;
 mod outcome;
 mod publish;
 mod receive;

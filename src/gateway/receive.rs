@@ -123,10 +123,13 @@ impl<P: Ports> Gateway<P> {
         for Entry { account, item } in entries {
             let is_own = match &account {
                 Some(account) => kind == channel.kind && Some(account) == own.as_ref(),
-                // A template is its account's, whichever channel is told of it.
+                // Templates and notices are their account's, whichever channel is told of it.
                 None => {
                     kind == channel.kind
-                        || matches!(item, Inbound::Ignored(_) | Inbound::Template(_))
+                        || matches!(
+                            item,
+                            Inbound::Ignored(_) | Inbound::Template(_) | Inbound::Notice(_)
+                        )
                 }
             };
             if is_own {
@@ -241,17 +244,20 @@ impl<P: Ports> Gateway<P> {
             .all(|rows| !rows.0.is_empty());
         let mut deliveries = Vec::new();
         let mut late = Vec::new();
+        let mut restored = Vec::new();
         for (rows, gives) in rows.into_iter().zip(gives) {
             match gives {
                 Gives::Nothing => {}
                 Gives::Deliveries => deliveries.extend(rows.read()?),
                 Gives::Waiting(channel) => late.extend(Late::of(channel, rows)?),
+                Gives::Noticed => restored.extend(self.noticed(rows).await?),
             }
         }
         deliveries.extend(self.apply_changes(&late, now).await?);
         // One batch of hints; what is beyond it is the sweep's.
         deliveries.truncate(100);
         self.push_deliveries(deliveries).await;
+        self.wake_channels(&restored, now).await?;
         if is_current && self.ports.has_bucket() {
             copies.truncate(100);
             self.push_copies(copies).await;

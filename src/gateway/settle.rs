@@ -22,6 +22,7 @@ pub(super) struct Parked {
     pub error_code: Option<String>,
     pub error_message: Option<String>,
     pub error_provider_code: Option<String>,
+    pub pricing: Option<String>,
 }
 
 impl<P: Ports> Gateway<P> {
@@ -82,6 +83,7 @@ impl<P: Ports> Gateway<P> {
                     code: report.error_code.clone(),
                     detail: report.error_message.clone(),
                     provider_code: report.error_provider_code.clone(),
+                    pricing: report.pricing.clone(),
                     event: self.fresh::<EventId>(now).to_string(),
                 })
                 .collect();

@@ -2,12 +2,13 @@
 //! those names when they are sent.
 
 use super::conversations::Page;
+use super::publish::DeliveryHint;
 use super::send::{Send, adapter_of};
 use super::{Error, Gateway, NoAnswer, Ports, next, view};
 use crate::channel::{Reason, SendError, Templates};
 use crate::model::access::Key;
 use crate::model::channel::{Channel, ChannelRecord};
-use crate::model::id::{ChannelId, TemplateId};
+use crate::model::id::{ChannelId, EventId, TemplateId};
 use crate::model::template::{APPROVED, DELETED, ProviderTemplate, TemplateRecord};
 use crate::model::time::{DAY_MS, HOUR_MS, Timestamp};
 use crate::store::channels::TemplatesRead;
@@ -182,16 +183,18 @@ impl<P: Ports> Gateway<P> {
             | SendError::Rejected(reason) => Ok(refused(reason)),
             SendError::Unauthorized(reason) => {
                 let code = reason.provider_code.as_deref().unwrap_or(reason.code);
-                let noted =
-                    channels::needs_reauth(channel.id, channel.version, Some(code), self.now());
-                self.batch(vec![noted]).await?;
+                let used = (channel.id, channel.version);
+                let noted = self.refused_token(channel.workspace_id, used, code, self.now());
+                let told = self.batch(noted.into()).await?.pop().unwrap_or_default();
                 self.forget_channel(channel.id).await;
+                self.push_deliveries(told.read()?).await;
                 Ok(refused(reason))
             }
         }
     }
 
-    /// Writes what differs, and what is `also` to be written; gives back the rows of that.
+    /// Writes what differs and tells of it, and what is `also` to be written; gives back the
+    /// rows of that.
     pub(super) async fn store_changes(
         &self,
         channel: &Channel,
@@ -200,9 +203,12 @@ impl<P: Ports> Gateway<P> {
         now: Timestamp,
     ) -> Result<Vec<Rows>, Error> {
         let workspace = channel.workspace_id;
+        let event: EventId = self.fresh(now);
         let mut batch = Vec::new();
+        let mut fanned = Vec::new();
         if !changes.removed.is_empty() {
-            batch.push(templates::remove(workspace, &changes.removed));
+            fanned.push(1);
+            batch.extend(templates::remove(workspace, &changes.removed, event, now));
         }
         if !changes.freed.is_empty() {
             let freed: Vec<&str> = changes.freed.iter().map(String::as_str).collect();
@@ -228,7 +234,8 @@ impl<P: Ports> Gateway<P> {
             rows.push(serde_json::to_string(&row).map_err(|_| Error::Internal)?);
         }
         for json in chunks(rows) {
-            batch.push(templates::put(workspace, channel.id, json, now));
+            fanned.push(batch.len() + 1);
+            batch.extend(templates::put(workspace, channel.id, json, event, now));
         }
         // A further language may be the one that a name means from now on: what was
         // planned without it must be planned again.
@@ -245,7 +252,14 @@ impl<P: Ports> Gateway<P> {
         if has_more {
             self.forget_channel(channel.id).await;
         }
-        Ok(rows.split_off(own.min(rows.len())))
+        let also = rows.split_off(own.min(rows.len()));
+        let mut told = Vec::new();
+        for at in fanned {
+            let rows = rows.get_mut(at).map(std::mem::take);
+            told.extend(rows.unwrap_or_default().read::<DeliveryHint>()?);
+        }
+        self.push_deliveries(told).await;
+        Ok(also)
     }
 
     pub async fn list_templates(

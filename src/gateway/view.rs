@@ -11,6 +11,7 @@ use crate::model::message::{
 };
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 #[derive(Serialize)]
@@ -38,6 +39,9 @@ pub struct Message {
     pub deleted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapted: Option<Adapted>,
+    /// What the provider charges, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<Box<RawValue>>,
     /// Where the provider counts a text in segments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<Segments>,
@@ -106,6 +110,7 @@ impl From<MessageRecord> for Message {
             edited_at: record.times.edited_at,
             deleted_at: record.times.deleted_at,
             adapted: record.adapted,
+            pricing: record.pricing,
             attempts: None,
         }
     }
@@ -277,10 +282,13 @@ impl Channel {
 #[derive(Deserialize)]
 pub struct Snapshot {
     pub channel: ChannelSummary,
-    pub conversation: ConversationRecord,
+    pub conversation: Option<ConversationRecord>,
     pub message: Option<MessageRecord>,
-    #[serde(default)]
     pub reaction: Option<ReactionRecord>,
+    // What follows is kept as it is told.
+    pub handover: Option<Value>,
+    pub notice: Option<Value>,
+    pub template: Option<Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -290,6 +298,21 @@ pub struct ChannelSummary {
     pub kind: ChannelKind,
     pub name: String,
     pub identifier: String,
+    /// Where the event is about the channel itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ChannelStatus>,
+    #[serde(
+        rename = "lastError",
+        default,
+        deserialize_with = "told",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub last_error: Option<Value>,
+}
+
+/// A value that is there, if only as `null`.
+fn told<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(field).map(Some)
 }
 
 /// A reaction as an event's snapshot keeps it.

@@ -460,6 +460,7 @@ impl<P: Ports> Gateway<P> {
                 code: None,
                 detail: None,
                 provider_code: None,
+                pricing: None,
                 event: self.fresh::<EventId>(now).to_string(),
             })
             .collect()
@@ -534,6 +535,7 @@ impl Posting<'_> {
                 content: content.json.clone(),
                 said: content.said.clone(),
                 media: None,
+                metadata: None,
                 reply_to: None,
                 reply_id: None,
                 fingerprint: Some(self.fingerprint.to_owned()),

@@ -28,10 +28,16 @@ pub enum EventType {
     ConversationCreated,
     #[serde(rename = "conversation.updated")]
     ConversationUpdated,
+    #[serde(rename = "conversation.handover")]
+    ConversationHandover,
+    #[serde(rename = "channel.updated")]
+    ChannelUpdated,
+    #[serde(rename = "template.updated")]
+    TemplateUpdated,
 }
 
 impl EventType {
-    pub const ALL: [EventType; 11] = [
+    pub const ALL: [EventType; 14] = [
         EventType::MessageReceived,
         EventType::MessageSent,
         EventType::MessageDelivered,
@@ -43,6 +49,9 @@ impl EventType {
         EventType::MessageReaction,
         EventType::ConversationCreated,
         EventType::ConversationUpdated,
+        EventType::ConversationHandover,
+        EventType::ChannelUpdated,
+        EventType::TemplateUpdated,
     ];
 
     #[must_use]
@@ -59,6 +68,9 @@ impl EventType {
             EventType::MessageReaction => "message.reaction",
             EventType::ConversationCreated => "conversation.created",
             EventType::ConversationUpdated => "conversation.updated",
+            EventType::ConversationHandover => "conversation.handover",
+            EventType::ChannelUpdated => "channel.updated",
+            EventType::TemplateUpdated => "template.updated",
         }
     }
 
@@ -81,7 +93,10 @@ impl EventType {
             | EventType::MessageDeleted
             | EventType::MessageReaction
             | EventType::ConversationCreated
-            | EventType::ConversationUpdated => None,
+            | EventType::ConversationUpdated
+            | EventType::ConversationHandover
+            | EventType::ChannelUpdated
+            | EventType::TemplateUpdated => None,
         }
     }
 
@@ -139,7 +154,13 @@ impl Style {
     #[must_use]
     pub fn tells(self, event: EventType) -> bool {
         match self {
-            Style::Standard | Style::Visito | Style::Cloove => true,
+            Style::Standard | Style::Cloove => true,
+            Style::Visito => !matches!(
+                event,
+                EventType::ConversationHandover
+                    | EventType::ChannelUpdated
+                    | EventType::TemplateUpdated
+            ),
             Style::Chatt2me => match event {
                 EventType::MessageReceived
                 | EventType::MessageSent
@@ -151,20 +172,17 @@ impl Style {
                 | EventType::MessageDeleted
                 | EventType::MessageReaction
                 | EventType::ConversationCreated
-                | EventType::ConversationUpdated => false,
+                | EventType::ConversationUpdated
+                | EventType::ConversationHandover
+                | EventType::ChannelUpdated
+                | EventType::TemplateUpdated => false,
             },
         }
     }
 }
 
 /// Events of the contract that nothing emits yet; subscribing to one is refused by name.
-pub const NOT_EMITTED: [&str; 5] = [
-    "conversation.handover",
-    "contact.merged",
-    "channel.updated",
-    "template.updated",
-    "webhook.disabled",
-];
+pub const NOT_EMITTED: [&str; 2] = ["contact.merged", "webhook.disabled"];
 
 #[cfg(test)]
 mod tests {

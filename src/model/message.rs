@@ -147,6 +147,8 @@ pub struct MessageRecord {
     pub seq: i64,
     /// The same for each of its parts.
     pub adapted: Option<Adapted>,
+    /// What the provider charges, where it says so.
+    pub pricing: Option<Box<RawValue>>,
     pub times: Times,
 }
 

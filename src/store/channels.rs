@@ -25,8 +25,8 @@ pub struct NewChannel<'a> {
     pub credentials: &'a str,
     pub account: Option<&'a str>,
     pub public_key: Option<&'a str>,
-    /// Whether its provider has templates, to be read soon.
-    pub has_templates: bool,
+    /// What its provider calls the account whose templates it has, to be read soon.
+    pub templates_account: Option<&'a str>,
 }
 
 /// Stores a channel unless a living one of its type has the identifier. A row comes
@@ -34,8 +34,10 @@ pub struct NewChannel<'a> {
 pub fn create(channel: &NewChannel<'_>, now: Timestamp) -> Statement {
     Statement::new(
         format!(
-            "INSERT INTO channel (id, workspace_id, type, name, identifier, match_key, status, settings, credentials, account, public_key, templates_due_at, version, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'connected', ?7, ?8, ?10, ?11, ?12, 1, ?9)
+            "INSERT INTO channel (id, workspace_id, type, name, identifier, match_key, status, settings, credentials, account, public_key,
+               templates_due_at, templates_account, version, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'connected', ?7, ?8, ?10, ?11,
+               CASE WHEN ?12 IS NOT NULL THEN 0 END, ?12, 1, ?9)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name
              ON CONFLICT DO NOTHING
              RETURNING {RECORD}"
@@ -52,7 +54,7 @@ pub fn create(channel: &NewChannel<'_>, now: Timestamp) -> Statement {
             now,
             channel.account,
             channel.public_key,
-            channel.has_templates.then_some(0),
+            channel.templates_account,
         ],
     )
 }
@@ -281,21 +283,24 @@ pub struct Change<'a> {
     /// Only the settings that change, as JSON.
     pub settings: Option<&'a serde_json::Value>,
     pub credentials: Option<&'a str>,
-    /// As the new credentials name it.
+    /// As the new credentials name them.
     pub account: Option<&'a str>,
+    pub templates_account: Option<&'a str>,
     pub status: Option<ChannelStatus>,
 }
 
-/// Changes a channel. New credentials clear the last error, connect a channel that waits
-/// for them, and may be of an account with other templates.
+/// Changes a channel, if there is something to change. New credentials clear the last error,
+/// connect a channel that waits for them, and may be of an account with other templates.
 pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Statement {
+    let settings = "CASE WHEN ?4 IS NULL THEN settings ELSE json_patch(settings, ?4) END";
     Statement::new(
         format!(
             "UPDATE channel SET
                name = COALESCE(?3, name),
-               settings = CASE WHEN ?4 IS NULL THEN settings ELSE json_patch(settings, ?4) END,
+               settings = {settings},
                credentials = COALESCE(?5, credentials),
                account = COALESCE(?7, account),
+               templates_account = COALESCE(?8, templates_account),
                status = CASE WHEN ?6 IS NOT NULL THEN ?6
                  WHEN ?5 IS NOT NULL AND status = 'needs_reauth' THEN 'connected' ELSE status END,
                last_error_code = CASE WHEN ?5 IS NULL THEN last_error_code END,
@@ -303,7 +308,8 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
                templates_due_at = CASE WHEN ?5 IS NULL THEN templates_due_at ELSE MIN(templates_due_at, 0) END,
                version = version + 1
              WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL
-             RETURNING {RECORD}"
+               AND (name <> COALESCE(?3, name) OR settings <> {settings} OR status <> COALESCE(?6, status)
+                 OR (?5 IS NOT NULL AND credentials IS NOT ?5))"
         ),
         values![
             workspace,
@@ -313,6 +319,7 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
             change.credentials,
             change.status.map(ChannelStatus::name),
             change.account,
+            change.templates_account,
         ],
     )
 }
@@ -337,7 +344,8 @@ pub fn needs_reauth(
     now: Timestamp,
 ) -> Statement {
     Statement::new(
-        "UPDATE channel SET status = 'needs_reauth', last_error_code = ?3, last_error_at = ?4, version = version + 1
+        "UPDATE channel SET status = 'needs_reauth', last_error_code = ?3, last_error_at = ?4,
+           blocked_at = NULL, version = version + 1
          WHERE id = ?1 AND version = ?2 AND status = 'connected'",
         values![id, version, provider_code, now],
     )

@@ -1,6 +1,7 @@
 //! Events and their deliveries: written in the transaction of the change they
 //! tell of, from what that change really did.
 
+use super::inbound::Receiver;
 use super::{Statement, Value, values};
 use crate::model::event::{EventType, Style};
 use crate::model::id::{ChannelId, ConversationId, EventId, WorkspaceId};
@@ -10,6 +11,12 @@ use crate::model::time::Timestamp;
 const MESSAGE_DATA: &str = "json_object('channel', json(c.channel), 'conversation', json(c.record), 'message', json(m.record))";
 const CONVERSATION_DATA: &str =
     "json_object('channel', json(c.channel), 'conversation', json(c.record), 'message', NULL)";
+
+/// The snapshot an event about a channel `h` keeps.
+const CHANNEL_DATA: &str = "json_object('channel', json_object(
+    'id', h.id, 'type', h.type, 'name', h.name, 'identifier', h.identifier, 'status', h.status,
+    'lastError', json(CASE WHEN h.last_error_code IS NOT NULL THEN json_object('code', h.last_error_code,
+      'at', strftime('%Y-%m-%dT%H:%M:%fZ', h.last_error_at / 1000.0, 'unixepoch')) END)))";
 
 /// Whether endpoint `w` wants an event of `type` on `channel`, and its style has a form
 /// for it.
@@ -80,13 +87,15 @@ pub fn of_changes(source: &str, at_parameter: usize, values: Vec<Value>) -> Stat
 }
 
 /// Writes an event about each conversation that `source` yields: columns
-/// `workspace_id`, `conversation_id`, `subject`, `type`, `event_id`.
+/// `workspace_id`, `conversation_id`, `subject`, `type`, `event_id`, and `handover`, which is
+/// JSON or nothing.
 fn of_conversations(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
     let wanted = is_wanted("c.workspace_id", "c.channel_id", "s.type");
     Statement::new(
         format!(
             "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
-             SELECT c.workspace_id, s.subject, s.type, s.event_id, c.channel_id, {CONVERSATION_DATA}, ?{at_parameter}
+             SELECT c.workspace_id, s.subject, s.type, s.event_id, c.channel_id,
+               json_set({CONVERSATION_DATA}, '$.handover', json(s.handover)), ?{at_parameter}
              FROM ({source}) s
              CROSS JOIN conversation_record c ON c.workspace_id = s.workspace_id AND c.id = s.conversation_id
              WHERE EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
@@ -104,7 +113,7 @@ pub fn conversations_created(ids: &serde_json::Value, now: Timestamp) -> [Statem
         of_conversations(
             "SELECT json_extract(value, '$[0]') AS workspace_id,
                json_extract(value, '$[1]') AS conversation_id, json_extract(value, '$[1]') AS subject,
-               'conversation.created' AS type, json_extract(value, '$[2]') AS event_id
+               'conversation.created' AS type, json_extract(value, '$[2]') AS event_id, NULL AS handover
              FROM json_each(?1)",
             2,
             values![ids.clone(), now],
@@ -123,11 +132,111 @@ pub fn conversation_updated(
     [
         of_conversations(
             "SELECT ?1 AS workspace_id, ?2 AS conversation_id, ?3 AS subject,
-               'conversation.updated' AS type, ?3 AS event_id WHERE changes() > 0",
+               'conversation.updated' AS type, ?3 AS event_id, NULL AS handover WHERE changes() > 0",
             4,
             values![workspace, conversation, event, now],
         ),
         fan_out(&serde_json::json!([[workspace, event, event]]), now),
+    ]
+}
+
+/// Tells once of each handover of a conversation on a channel: JSON array of `{address, key,
+/// event, handover}`, where a repeat has the same key.
+pub fn handovers(
+    receiver: Receiver,
+    handovers: &serde_json::Value,
+    now: Timestamp,
+) -> [Statement; 2] {
+    let is_current = receiver.is_current();
+    let source = format!(
+        "SELECT c.workspace_id, c.id AS conversation_id, c.id || ':' || (p.value ->> '$.key') AS subject,
+           'conversation.handover' AS type, p.value ->> '$.event' AS event_id,
+           p.value ->> '$.handover' AS handover
+         FROM json_each(?1) p
+         CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
+         WHERE {is_current}"
+    );
+    let values = || values![handovers.clone(), receiver.channel_id, now];
+    [
+        of_conversations(&source, 3, values()),
+        fan_out_of(&source, 3, values()),
+    ]
+}
+
+/// An event's id for one of the things that a statement may tell of, made of the event's id
+/// `event` and that one's own `id`: run again, it is the same.
+pub(super) fn id_for(event: &str, id: &str) -> String {
+    format!("substr({event}, 1, 24) || substr({id}, 25)")
+}
+
+/// Writes an event about each channel that `source` yields: columns `channel_id`, `subject`,
+/// `event_id`, and `notice`, which is JSON or nothing.
+pub(super) fn of_channels(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
+    let wanted = is_wanted("h.workspace_id", "h.id", "'channel.updated'");
+    Statement::new(
+        format!(
+            "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
+             SELECT h.workspace_id, s.subject, 'channel.updated', s.event_id, h.id,
+               json_set({CHANNEL_DATA}, '$.notice', json(s.notice)), ?{at_parameter}
+             FROM ({source}) s
+             CROSS JOIN channel h ON h.id = s.channel_id
+             WHERE EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
+             ON CONFLICT DO NOTHING"
+        ),
+        values,
+    )
+}
+
+/// Tells of a channel that the statement before changed, if it did.
+pub fn channel_updated(
+    workspace: WorkspaceId,
+    channel: ChannelId,
+    event: EventId,
+    now: Timestamp,
+) -> [Statement; 2] {
+    [
+        of_channels(
+            "SELECT ?1 AS channel_id, ?2 AS subject, ?2 AS event_id, NULL AS notice WHERE changes() > 0",
+            3,
+            values![channel, event, now],
+        ),
+        fan_out(&serde_json::json!([[workspace, event, event]]), now),
+    ]
+}
+
+/// Writes an event about each template that the next statement changes: `source` is a query
+/// of the columns of `template t` with `new_status` and `new_category`, and of `event_id`.
+/// Gives the fan-out too. What it changes is told once, by the version that comes of it.
+pub(super) fn of_templates(
+    source: &str,
+    at_parameter: usize,
+    values: Vec<Value>,
+) -> [Statement; 2] {
+    let wanted = is_wanted("s.workspace_id", "s.channel_id", "'template.updated'");
+    let (id, at) = (id_for("s.event_id", "s.id"), at_parameter);
+    [
+        Statement::new(
+            format!(
+                "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
+                 SELECT s.workspace_id, s.id || ':' || (s.version + 1), 'template.updated', {id}, s.channel_id,
+                   json_object(
+                     'channel', json_object('id', h.id, 'type', h.type, 'name', h.name, 'identifier', h.identifier),
+                     'template', json_object('id', s.id, 'name', s.name, 'language', s.language,
+                       'status', s.new_status, 'category', s.new_category, 'key', s.key)),
+                   ?{at}
+                 FROM ({source}) s CROSS JOIN channel h ON h.id = s.channel_id
+                 WHERE EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
+                 ON CONFLICT DO NOTHING"
+            ),
+            values.clone(),
+        ),
+        fan_out_of(
+            &format!(
+                "SELECT s.workspace_id, s.id || ':' || (s.version + 1) AS subject, {id} AS event_id FROM ({source}) s"
+            ),
+            at,
+            values,
+        ),
     ]
 }
 

@@ -104,6 +104,9 @@ pub struct Received {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<ReceivedMedia>,
     pub reply_to: Option<String>,
+    /// What is told beside it, as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
     /// Our id of the message answered, where it came in the same payload.
     pub reply_id: Option<String>,
     /// Of the request that made it, where repeats of one are told apart from others.
@@ -251,9 +254,9 @@ pub fn messages_if(
     vec![
         Statement::new(
             format!("INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
-               content, fingerprint, reply_to, provider_message_id, seq, created_at)
+               content, fingerprint, metadata, reply_to, provider_message_id, seq, created_at)
              SELECT ?1, p.value ->> '$.id', c.id, ?2, c.contact_id, 'inbound', 'received',
-               {content}, p.value ->> '$.fingerprint',
+               {content}, p.value ->> '$.fingerprint', p.value ->> '$.metadata',
                COALESCE(
                  (SELECT r.id FROM message r WHERE r.channel_id = ?2
                     AND r.provider_message_id = p.value ->> '$.replyTo'),
@@ -310,6 +313,9 @@ pub struct Report {
     pub code: Option<String>,
     pub detail: Option<String>,
     pub provider_code: Option<String>,
+    /// What the provider charges, as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<String>,
     pub event: String,
 }
 
@@ -317,7 +323,8 @@ pub struct Report {
 const REPORTED: &str = "
     SELECT m.workspace_id, m.id AS message_id, p.value ->> '$.status' AS status, p.value ->> '$.at' AS at,
       p.value ->> '$.code' AS code, p.value ->> '$.detail' AS detail,
-      p.value ->> '$.providerCode' AS provider_code, p.value ->> '$.event' AS event_id
+      p.value ->> '$.providerCode' AS provider_code, p.value ->> '$.pricing' AS pricing,
+      p.value ->> '$.event' AS event_id
     FROM json_each(?1) p
     CROSS JOIN message m ON m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId'
     WHERE m.direction = 'outbound'";
@@ -350,9 +357,10 @@ pub fn reports(
             values![json.clone(), channel, workspace],
         ),
         Statement::new(
-            format!("INSERT INTO parked_report (workspace_id, channel_id, provider_message_id, status, at, error_code, error_message, error_provider_code, parked_at)
+            format!("INSERT INTO parked_report (workspace_id, channel_id, provider_message_id, status, at, error_code, error_message, error_provider_code,
+               pricing, parked_at)
              SELECT ?4, ?2, p.value ->> '$.providerMessageId', p.value ->> '$.status', p.value ->> '$.at',
-               p.value ->> '$.code', p.value ->> '$.detail', p.value ->> '$.providerCode', ?3
+               p.value ->> '$.code', p.value ->> '$.detail', p.value ->> '$.providerCode', p.value ->> '$.pricing', ?3
              FROM json_each(?1) p
              WHERE NOT EXISTS (SELECT 1 FROM message m
                WHERE m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId')
@@ -402,7 +410,7 @@ pub struct Mark {
 fn reached() -> String {
     format!(
         "SELECT m.workspace_id, m.id AS message_id, p.value ->> '$.status' AS status, p.value ->> '$.at' AS at,
-           json_extract(p.value, '$.events[' || (c.last_seq - m.seq) || ']') AS event_id
+           NULL AS pricing, json_extract(p.value, '$.events[' || (c.last_seq - m.seq) || ']') AS event_id
          FROM json_each(?1) p
          CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
          CROSS JOIN message m ON m.conversation_id = c.id AND m.seq > c.last_seq - {LOOKED_AT}
@@ -469,6 +477,7 @@ fn apply(
             format!(
                 "UPDATE message SET
                    {column} = COALESCE(message.{column}, reported.at),
+                   pricing = COALESCE(reported.pricing, message.pricing),
                    turn = CASE WHEN {moves} THEN NULL ELSE turn END,
                    due_at = CASE WHEN {moves} THEN NULL ELSE due_at END,
                    lease_until = CASE WHEN {moves} THEN NULL ELSE lease_until END,

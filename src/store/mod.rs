@@ -13,6 +13,7 @@ pub mod inbound;
 pub mod keys;
 pub mod media;
 pub mod messages;
+pub mod notices;
 pub mod outbox;
 pub mod search;
 pub mod sweep;

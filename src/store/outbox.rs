@@ -251,7 +251,7 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
                CROSS JOIN message m ON m.workspace_id = json_extract(s.value, '$[0]')
                  AND m.id = json_extract(s.value, '$[1]'))
              RETURNING workspace_id, channel_id, provider_message_id, status, at, error_code,
-               error_message, error_provider_code",
+               error_message, error_provider_code, pricing",
             values![known, now],
         ),
     ]

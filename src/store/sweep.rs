@@ -30,7 +30,7 @@ pub fn purge_parked(before: Timestamp, limit: i64) -> Statement {
 pub fn parked_but_known(limit: i64) -> Statement {
     Statement::new(
         "SELECT workspace_id, channel_id, provider_message_id, status, at, error_code, error_message,
-           error_provider_code
+           error_provider_code, pricing
          FROM parked_report WHERE known_at IS NOT NULL ORDER BY known_at LIMIT ?1",
         values![limit],
     )

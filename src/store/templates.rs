@@ -1,8 +1,9 @@
 //! Message templates, as last read from the provider.
 
+use super::events;
 use super::inbound::Receiver;
 use super::{SCAN, Statement, values};
-use crate::model::id::{ChannelId, TemplateId, WorkspaceId};
+use crate::model::id::{ChannelId, EventId, TemplateId, WorkspaceId};
 use crate::model::template::{TemplateRecord, TemplateRef};
 use crate::model::time::Timestamp;
 use serde::Serialize;
@@ -140,14 +141,32 @@ pub fn of_channel(channel: ChannelId) -> Statement {
     )
 }
 
-/// Notes that the provider no longer has these templates. Their rows stay: messages name
-/// them, and they may come back.
-pub fn remove(workspace: WorkspaceId, ids: &[TemplateId]) -> Statement {
-    Statement::new(
-        "UPDATE template SET status = 'DELETED', version = version + 1
-         WHERE workspace_id = ?1 AND id IN (SELECT value FROM json_each(?2)) AND status <> 'DELETED'",
-        values![workspace, serde_json::json!(ids)],
-    )
+/// Notes that the provider no longer has these templates, and tells of it; the second
+/// statement gives back deliveries. Their rows stay: messages name them, and they may come
+/// back.
+pub fn remove(
+    workspace: WorkspaceId,
+    ids: &[TemplateId],
+    event: EventId,
+    now: Timestamp,
+) -> [Statement; 3] {
+    let ids = serde_json::json!(ids);
+    let [told, fanned] = events::of_templates(
+        "SELECT t.*, 'DELETED' AS new_status, t.category AS new_category, ?3 AS event_id
+         FROM json_each(?2) n CROSS JOIN template t ON t.workspace_id = ?1 AND t.id = n.value
+         WHERE t.status <> 'DELETED'",
+        4,
+        values![workspace, ids.clone(), event, now],
+    );
+    [
+        told,
+        fanned,
+        Statement::new(
+            "UPDATE template SET status = 'DELETED', version = version + 1
+             WHERE workspace_id = ?1 AND id IN (SELECT value FROM json_each(?2)) AND status <> 'DELETED'",
+            values![workspace, ids],
+        ),
+    ]
 }
 
 /// The same of one template on every channel that has it: channels may share an account.
@@ -166,32 +185,49 @@ pub struct Reported {
     pub name: String,
     pub status: Option<String>,
     pub category: Option<String>,
+    pub event: String,
 }
 
 /// Takes in what the provider tells of templates, each at most once, on whatever channel of
-/// the workspace has them; and has those of its accounts read at the next sweep. What is
-/// told again changes nothing.
-pub fn reported(receiver: Receiver, reported: &[Reported], accounts: &[String]) -> [Statement; 2] {
+/// the workspace has them, and tells of it; and has those of its accounts read at the next
+/// sweep. What is told again changes nothing. The second statement gives back deliveries.
+pub fn reported(
+    receiver: Receiver,
+    reported: &[Reported],
+    accounts: &[String],
+    now: Timestamp,
+) -> [Statement; 4] {
     let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
     let is_current = receiver.is_current();
+    let reported = serde_json::json!(reported);
+    // The limit keeps SQLite from looking for the reports of each template.
+    let changed = format!(
+        "SELECT * FROM (
+           SELECT t.*, COALESCE(n.value ->> '$.status', t.status) AS new_status,
+             COALESCE(n.value ->> '$.category', t.category) AS new_category, n.value ->> '$.event' AS event_id
+           FROM json_each(?3) n
+           CROSS JOIN template t INDEXED BY template_by_name
+             ON t.workspace_id = ?1 AND t.name = n.value ->> '$.name'
+           WHERE t.provider_id = n.value ->> '$.provider_id' AND t.status <> 'DELETED'
+             AND {is_current} LIMIT 1000000
+         ) told WHERE told.new_status <> told.status OR told.new_category <> told.category"
+    );
+    let [told, fanned] = events::of_templates(
+        &changed,
+        4,
+        values![workspace, channel, reported.clone(), now],
+    );
     [
-        // The limit keeps SQLite from looking for the reports of each template.
+        told,
+        fanned,
         Statement::new(
             format!(
-                "UPDATE template SET status = told.status, category = told.category, version = version + 1
-                 FROM (
-                   SELECT t.workspace_id, t.id, COALESCE(n.value ->> '$.status', t.status) AS status,
-                     COALESCE(n.value ->> '$.category', t.category) AS category
-                   FROM json_each(?3) n
-                   CROSS JOIN template t INDEXED BY template_by_name
-                     ON t.workspace_id = ?1 AND t.name = n.value ->> '$.name'
-                   WHERE t.provider_id = n.value ->> '$.provider_id' AND t.status <> 'DELETED'
-                     AND {is_current} LIMIT 1000000
-                 ) told
-                 WHERE template.workspace_id = told.workspace_id AND template.id = told.id
-                   AND (template.status <> told.status OR template.category <> told.category)"
+                "UPDATE template SET status = told.new_status, category = told.new_category,
+                   version = template.version + 1
+                 FROM ({changed} LIMIT 1000000) told
+                 WHERE template.workspace_id = told.workspace_id AND template.id = told.id"
             ),
-            values![workspace, channel, serde_json::json!(reported)],
+            values![workspace, channel, reported],
         ),
         Statement::new(
             format!(
@@ -245,27 +281,54 @@ pub struct Put<'a> {
     pub version: i64,
 }
 
-/// Stores templates, given as a JSON array of `Put`. None whose key another has got
-/// meanwhile.
-pub fn put(workspace: WorkspaceId, channel: ChannelId, json: String, now: Timestamp) -> Statement {
-    Statement::new(
-        "INSERT INTO template (workspace_id, id, channel_id, provider_id, key, name, language, category,
+/// Whether templates `n` are still to be stored on channel `?2`: it lives, and no other
+/// template has got the key meanwhile.
+const IS_FREE: &str = "
+    EXISTS (SELECT 1 FROM channel WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM template o INDEXED BY template_key
+      WHERE o.workspace_id = ?1 AND o.key = n.value ->> '$.key'
+      AND o.channel_id = ?2 AND o.name <> n.value ->> '$.name')";
+
+/// Stores templates, given as a JSON array of `Put`, and tells of those that were there and
+/// mean something else now. The second statement gives back deliveries.
+pub fn put(
+    workspace: WorkspaceId,
+    channel: ChannelId,
+    json: String,
+    event: EventId,
+    now: Timestamp,
+) -> [Statement; 3] {
+    let [told, fanned] = events::of_templates(
+        &format!(
+            "SELECT t.*, n.value ->> '$.status' AS new_status, n.value ->> '$.category' AS new_category,
+               ?5 AS event_id
+             FROM json_each(?4) n
+             CROSS JOIN template t INDEXED BY template_name ON t.channel_id = ?2 AND t.name = n.value ->> '$.name'
+               AND t.language = n.value ->> '$.language'
+             WHERE t.workspace_id = ?1 AND t.version < n.value ->> '$.version'
+               AND (t.status <> n.value ->> '$.status' OR t.category <> n.value ->> '$.category'
+                 OR t.components <> n.value ->> '$.components')
+               AND {IS_FREE}"
+        ),
+        3,
+        values![workspace, channel, now, json.as_str(), event],
+    );
+    let stored = Statement::new(
+        format!("INSERT INTO template (workspace_id, id, channel_id, provider_id, key, name, language, category,
            status, components, variables, version, created_at)
          SELECT ?1, n.value ->> '$.id', ?2, n.value ->> '$.provider_id', n.value ->> '$.key',
            n.value ->> '$.name', n.value ->> '$.language', n.value ->> '$.category', n.value ->> '$.status',
            n.value ->> '$.components', n.value ->> '$.variables', n.value ->> '$.version', ?3
          FROM json_each(?4) n
-         WHERE EXISTS (SELECT 1 FROM channel WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL)
-           AND NOT EXISTS (SELECT 1 FROM template o INDEXED BY template_key
-             WHERE o.workspace_id = ?1 AND o.key = n.value ->> '$.key'
-             AND o.channel_id = ?2 AND o.name <> n.value ->> '$.name')
+         WHERE {IS_FREE}
          ON CONFLICT (channel_id, name, language) DO UPDATE SET
            provider_id = excluded.provider_id, key = excluded.key, category = excluded.category,
            status = excluded.status, components = excluded.components, variables = excluded.variables,
            version = excluded.version
-         WHERE template.version < excluded.version",
+         WHERE template.version < excluded.version"),
         values![workspace, channel, now, json],
-    )
+    );
+    [told, fanned, stored]
 }
 
 /// What a client may change of a template; `None` leaves it as it is.

@@ -141,6 +141,7 @@ fn messages(form: &Form) -> Vec<Inbound> {
             content,
             file,
             reply_to: None,
+            metadata: None,
         })
     };
     let text = form.get("Body").unwrap_or("").replace('\0', "");
@@ -212,5 +213,6 @@ fn report(query: &str, form: &Form, name: &str) -> Inbound {
         status,
         at: None,
         error: (status == DeliveryStatus::Failed).then(|| reason(code, told)),
+        pricing: None,
     })
 }

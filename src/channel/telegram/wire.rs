@@ -128,6 +128,7 @@ fn message(item: &Value) -> Inbound {
         content,
         file,
         reply_to: item.get("reply_to_message").and_then(message_id),
+        metadata: None,
     })
 }
 
@@ -162,6 +163,7 @@ fn callback(item: &Value) -> Inbound {
         }),
         file: None,
         reply_to: on.and_then(message_id),
+        metadata: None,
     })
 }
 

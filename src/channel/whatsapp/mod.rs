@@ -4,6 +4,7 @@
 mod body;
 mod files;
 mod fill;
+mod notice;
 mod plain;
 mod profile;
 mod report;

@@ -3,11 +3,11 @@
 use super::super::{
     Change, Changed, Entry, Inbound, InboundMessage, Sender, StatusReport, lenient, meta,
 };
-use super::{report, said};
+use super::{notice, report, said};
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::id::MessageId;
 use crate::model::message::DeliveryStatus;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Reads a webhook: every entry, change, message and status on its own, so that
 /// one that is not understood hides none of the others. One Meta app has one
@@ -21,12 +21,15 @@ pub fn read(body: &[u8]) -> Vec<Entry> {
     let entries = lenient::items(payload.get("entry"));
     let changes = entries.flat_map(|entry| {
         let changes = lenient::items(entry.get("changes"));
-        changes.map(move |change| (entry.get("id"), change))
+        changes.map(move |change| (entry, change))
     });
-    for (account, change) in changes {
+    for (entry, change) in changes {
         let field = lenient::text(change.get("field")).unwrap_or_default();
         let value = change.get("value");
-        if let Some(item) = value.and_then(|value| report::read(account, &field, value)) {
+        if let Some(item) = value.and_then(|value| {
+            let notice = || notice::read(entry, &field, value);
+            report::read(entry.get("id"), &field, value).or_else(notice)
+        }) {
             read.push(Entry::from(item));
             continue;
         }
@@ -49,9 +52,8 @@ pub fn read(body: &[u8]) -> Vec<Entry> {
         let number = lenient::text(value.pointer("/metadata/phone_number_id"));
         let messages = lenient::items(value.get("messages")).map(|item| message(value, item));
         let statuses = lenient::items(value.get("statuses")).map(status);
-        let errors = value
-            .get("errors")
-            .map(|_| Inbound::Ignored("value.errors".to_owned()));
+        let errors = lenient::items(value.get("errors")).take(1);
+        let errors = errors.map(notice::of_error);
         let items = messages.chain(statuses).chain(errors);
         read.extend(items.map(|item| Entry {
             account: number.clone(),
@@ -89,6 +91,7 @@ fn message(value: &Value, item: &Value) -> Inbound {
         content,
         file,
         reply_to: lenient::text(item.pointer("/context/id")),
+        metadata: lenient::beside("referral", item.get("referral")),
     })
 }
 
@@ -124,6 +127,7 @@ fn echo(item: &Value) -> Inbound {
         content,
         file,
         reply_to: lenient::text(item.pointer("/context/id")),
+        metadata: None,
     })
 }
 
@@ -223,7 +227,17 @@ fn status(item: &Value) -> Inbound {
         at: lenient::moment(item.get("timestamp")),
         error: (status == DeliveryStatus::Failed)
             .then(|| meta::reason(item.pointer("/errors/0").unwrap_or(&Value::Null))),
+        pricing: item.get("pricing").and_then(pricing),
     })
+}
+
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/pricing>
+fn pricing(item: &Value) -> Option<Value> {
+    let word = |name: &str| lenient::text(item.get(name)).map(|word| short(&word));
+    let billable = item.get("billable").and_then(Value::as_bool);
+    let (model, kind, category) = (word("pricing_model"), word("type"), word("category"));
+    let told = json!({ "billable": billable, "model": model, "type": kind, "category": category });
+    lenient::kept(Some(&told))
 }
 
 /// A provider's word, short enough for a log line.

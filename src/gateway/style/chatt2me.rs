@@ -47,7 +47,7 @@ pub fn body(event: Event) -> Option<Body> {
         EventType::MessageReceived => Some(Body::Message {
             channel_id: message.channel_id,
             message_id: message.id,
-            from: event.snapshot.conversation.address,
+            from: event.snapshot.conversation?.address,
             timestamp: message.times.created_at.s(),
             channel,
             content: content(&message.content)?,
@@ -69,7 +69,10 @@ pub fn body(event: Event) -> Option<Body> {
         | EventType::MessageDeleted
         | EventType::MessageReaction
         | EventType::ConversationCreated
-        | EventType::ConversationUpdated => None,
+        | EventType::ConversationUpdated
+        | EventType::ConversationHandover
+        | EventType::ChannelUpdated
+        | EventType::TemplateUpdated => None,
     }
 }
 

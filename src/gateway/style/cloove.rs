@@ -2,12 +2,14 @@
 //! message of its Messaging API.
 
 use super::{Event, phone};
+use crate::gateway::view::ChannelSummary;
 use crate::model::access::Environment;
 use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
 use crate::model::id::{ConversationId, EventId, MessageId, WorkspaceId};
 use crate::model::message::{DeliveryStatus, Direction, MessageRecord};
 use crate::model::time::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 #[derive(Serialize)]
 pub struct Body {
@@ -23,7 +25,17 @@ pub struct Body {
 struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Message>,
-    conversation: Conversation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<Conversation>,
+    /// Where the event is about no conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<ChannelSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handover: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -67,7 +79,13 @@ pub fn body(event: Event) -> Body {
         environment: event.environment,
         data: Data {
             message: snapshot.message.as_ref().map(of_message),
-            conversation: of_conversation(event.workspace_id, snapshot.conversation),
+            channel: snapshot.conversation.is_none().then_some(snapshot.channel),
+            conversation: snapshot
+                .conversation
+                .map(|record| of_conversation(event.workspace_id, record)),
+            handover: snapshot.handover,
+            notice: snapshot.notice,
+            template: snapshot.template,
         },
     }
 }

@@ -5,6 +5,7 @@ use crate::gateway::view;
 use crate::model::id::WorkspaceId;
 use crate::model::time::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 #[derive(Serialize)]
 pub struct Body {
@@ -19,26 +20,48 @@ pub struct Body {
 struct Data {
     workspace_id: WorkspaceId,
     channel: view::ChannelSummary,
+    #[serde(flatten)]
+    talk: Option<Talk>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reaction: Option<view::Reaction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handover: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<Value>,
+}
+
+/// Of an event about a conversation, or about a message in it.
+#[derive(Serialize)]
+struct Talk {
     conversation: view::Conversation,
     contact: view::Contact,
     message: Option<view::Message>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reaction: Option<view::Reaction>,
 }
 
 pub fn body(event: Event) -> Body {
     let snapshot = event.snapshot;
-    let conversation = view::Conversation::of(snapshot.conversation, event.at);
+    let message = snapshot.message.map(view::Message::from);
+    let talk = snapshot.conversation.map(|record| {
+        let conversation = view::Conversation::of(record, event.at);
+        Talk {
+            contact: conversation.contact.clone(),
+            conversation,
+            message,
+        }
+    });
     Body {
         kind: event.kind.name(),
         timestamp: event.at,
         data: Data {
             workspace_id: event.workspace_id,
             channel: snapshot.channel,
-            contact: conversation.contact.clone(),
-            conversation,
-            message: snapshot.message.map(view::Message::from),
+            talk,
             reaction: snapshot.reaction.map(view::Reaction::from),
+            handover: snapshot.handover,
+            notice: snapshot.notice,
+            template: snapshot.template,
         },
     }
 }

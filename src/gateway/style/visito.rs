@@ -63,7 +63,7 @@ pub fn body(event: Event) -> Option<Body> {
             id: snapshot.channel.id,
             kind: snapshot.channel.kind,
         },
-        conversation: of_conversation(snapshot.conversation),
+        conversation: of_conversation(snapshot.conversation?),
         message,
     })
 }
