@@ -17,6 +17,7 @@ pub enum Inbound {
     Watermark(Watermark),
     Change(Change),
     Consent(Consent),
+    NumberChange(NumberChange),
     Template(TemplateReport),
     /// Understood well enough to leave alone; named for the log.
     Ignored(String),
@@ -82,6 +83,14 @@ pub struct Consent {
     pub address: Address,
     pub is_given: bool,
     pub at: Option<Timestamp>,
+}
+
+/// Somebody on WhatsApp has another number now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumberChange {
+    /// What they are known as, one or more.
+    pub known_as: Vec<String>,
+    pub number: String,
 }
 
 /// A report that names no message: all that somebody was sent up to a moment has come so

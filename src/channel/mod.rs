@@ -32,8 +32,8 @@ use bytes::Bytes;
 pub use file::{FileRef, Files};
 use http::{Request, Response};
 pub use inbound::{
-    Change, Changed, Consent, Inbound, InboundMessage, Sender, StatusReport, TemplateReport,
-    Watermark,
+    Change, Changed, Consent, Inbound, InboundMessage, NumberChange, Sender, StatusReport,
+    TemplateReport, Watermark,
 };
 pub use profile::{Capability, Limit, Profile, Refused};
 use serde::Serialize;

@@ -7,6 +7,7 @@ use crate::channel::{
     Watermark,
 };
 use crate::model::choice;
+use crate::model::contact::IdentityKind;
 use crate::model::content::Content;
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, EventId, MediaId, MessageId, WorkspaceId,
@@ -26,6 +27,8 @@ const CHUNK_ITEMS: usize = 500;
 const CHUNK_BYTES: usize = 700_000;
 /// Most watermarks in one statement: each brings an event's id for all it may reach.
 const CHUNK_MARKS: usize = 100;
+/// Most new numbers in one statement: each brings its line of the search index.
+const CHUNK_NUMBERS: usize = 100;
 /// Most reports on templates in one statement: each may have words of two kilobytes.
 const CHUNK_TEMPLATES: usize = 100;
 
@@ -54,6 +57,7 @@ impl<P: Ports> Gateway<P> {
         let mut marks: Vec<Mark> = Vec::new();
         let mut told: Vec<changes::Change> = Vec::new();
         let mut consents: Vec<Json> = Vec::new();
+        let mut renumbered: Vec<(String, Vec<String>)> = Vec::new();
         let mut of_templates: Vec<TemplateReport> = Vec::new();
         for item in items {
             match bounded(item) {
@@ -72,6 +76,12 @@ impl<P: Ports> Gateway<P> {
                     let opted_out_at = (!consent.is_given).then_some(at);
                     consents.push(json!([consent.address.0, opted_out_at, at]));
                 }
+                Inbound::NumberChange(change) => {
+                    let channel = receiver.channel_id;
+                    self.ports
+                        .log("contact.number_changed", json!({ "channel": channel }));
+                    renumbered.push((change.number, change.known_as));
+                }
                 Inbound::Change(change) => told.push(self.change(change, now)?),
                 Inbound::Template(report) => of_templates.push(report),
                 Inbound::Ignored(what) => self.ports.log(
@@ -82,6 +92,12 @@ impl<P: Ports> Gateway<P> {
         }
         answer_each_other(&mut received);
         let mut batch = Vec::new();
+        // Before the people: what comes with it may be from the new number already.
+        for changes in renumbered.chunks(CHUNK_NUMBERS) {
+            let kind = IdentityKind::Whatsapp.name();
+            let statements = inbound::numbers_changed(receiver, kind, changes);
+            batch.extend(statements.map(|statement| (statement, Gives::Nothing)));
+        }
         for people in chunks(&people, Person::size) {
             batch.extend(last_tells(inbound::people(receiver, people, now)));
         }

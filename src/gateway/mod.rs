@@ -16,6 +16,7 @@ mod keys;
 mod late;
 mod media;
 mod memory;
+mod merges;
 mod multipart;
 mod outcome;
 mod publish;

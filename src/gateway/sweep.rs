@@ -40,6 +40,7 @@ impl<P: Ports> Gateway<P> {
         let mut due = Rows::default();
         let pushed = self.push_due(now, &mut due).await;
         let purged = self.purge(now).await;
+        let erased = self.sweep_erasures().await;
         let synced = self.sync_due_templates(due, now).await;
         let copied = self.copy_due(COPIED).await;
         self.ports.log(
@@ -49,6 +50,7 @@ impl<P: Ports> Gateway<P> {
                 "messages": pushed.as_ref().ok().map(|(messages, _)| messages),
                 "deliveries": pushed.as_ref().ok().map(|(_, deliveries)| deliveries),
                 "purged": purged.is_ok(), "synced": synced.ok(), "copied": copied.is_ok(),
+                "erased": erased.is_ok(),
             }),
         );
     }

@@ -28,10 +28,12 @@ pub enum EventType {
     ConversationCreated,
     #[serde(rename = "conversation.updated")]
     ConversationUpdated,
+    #[serde(rename = "contact.merged")]
+    ContactMerged,
 }
 
 impl EventType {
-    pub const ALL: [EventType; 11] = [
+    pub const ALL: [EventType; 12] = [
         EventType::MessageReceived,
         EventType::MessageSent,
         EventType::MessageDelivered,
@@ -43,6 +45,7 @@ impl EventType {
         EventType::MessageReaction,
         EventType::ConversationCreated,
         EventType::ConversationUpdated,
+        EventType::ContactMerged,
     ];
 
     #[must_use]
@@ -59,6 +62,7 @@ impl EventType {
             EventType::MessageReaction => "message.reaction",
             EventType::ConversationCreated => "conversation.created",
             EventType::ConversationUpdated => "conversation.updated",
+            EventType::ContactMerged => "contact.merged",
         }
     }
 
@@ -81,7 +85,8 @@ impl EventType {
             | EventType::MessageDeleted
             | EventType::MessageReaction
             | EventType::ConversationCreated
-            | EventType::ConversationUpdated => None,
+            | EventType::ConversationUpdated
+            | EventType::ContactMerged => None,
         }
     }
 
@@ -139,7 +144,8 @@ impl Style {
     #[must_use]
     pub fn tells(self, event: EventType) -> bool {
         match self {
-            Style::Standard | Style::Visito | Style::Cloove => true,
+            Style::Standard | Style::Cloove => true,
+            Style::Visito => event != EventType::ContactMerged,
             Style::Chatt2me => match event {
                 EventType::MessageReceived
                 | EventType::MessageSent
@@ -151,16 +157,16 @@ impl Style {
                 | EventType::MessageDeleted
                 | EventType::MessageReaction
                 | EventType::ConversationCreated
-                | EventType::ConversationUpdated => false,
+                | EventType::ConversationUpdated
+                | EventType::ContactMerged => false,
             },
         }
     }
 }
 
 /// Events of the contract that nothing emits yet; subscribing to one is refused by name.
-pub const NOT_EMITTED: [&str; 5] = [
+pub const NOT_EMITTED: [&str; 4] = [
     "conversation.handover",
-    "contact.merged",
     "channel.updated",
     "template.updated",
     "webhook.disabled",

@@ -1,7 +1,7 @@
 //! Contacts, as made, read and changed by clients.
 
 use super::search::{self, Line, Needle};
-use super::{SCAN, Statement, keys, values};
+use super::{SCAN, Statement, keys, merges, values};
 use crate::model::contact::Identity;
 use crate::model::id::{ContactId, WorkspaceId};
 use crate::model::time::{DAY_MS, Timestamp};
@@ -115,10 +115,27 @@ pub fn taken(workspace: WorkspaceId, contact: ContactId, identities: &[Identity]
     )
 }
 
+/// A contact, as `ContactRecord`; of one that was merged, the other.
 pub fn get(workspace: WorkspaceId, id: ContactId) -> Statement {
+    let id_now = merges::surviving("?1", "?2");
     Statement::new(
-        "SELECT record FROM contact_record WHERE workspace_id = ?1 AND id = ?2",
+        format!("SELECT record FROM contact_record WHERE workspace_id = ?1 AND id = {id_now}"),
         values![workspace, id],
+    )
+}
+
+/// Other contacts that have one of these identities, with the one they have: each as the API
+/// shows it.
+pub fn candidates(workspace: WorkspaceId, id: ContactId, identities: &[Identity]) -> Statement {
+    Statement::new(
+        "SELECT json_object('contactId', p.id, 'name', p.name,
+           'identity', json_object('kind', i.kind, 'value', i.value)) AS record
+         FROM json_each(?3) n
+         CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = n.value ->> '$.kind'
+           AND i.value = n.value ->> '$.value'
+         CROSS JOIN contact p ON p.workspace_id = i.workspace_id AND p.id = i.contact_id
+         WHERE p.id <> ?2 GROUP BY i.kind, i.value ORDER BY MIN(n.key)",
+        values![workspace, id, json!(identities)],
     )
 }
 
@@ -140,9 +157,9 @@ fn may_have() -> String {
            CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = o.value ->> '$.kind'
              AND i.value = o.value ->> '$.value'
            WHERE i.contact_id <> ?2)
-         AND {MOST_IDENTITIES} >= (SELECT COUNT(*) FROM (
+         AND (json_array_length(?3) = 0 OR {MOST_IDENTITIES} >= (SELECT COUNT(*) FROM (
            SELECT i.kind, i.value FROM identity i WHERE i.workspace_id = ?1 AND i.contact_id = ?2
-           UNION SELECT o.value ->> '$.kind', o.value ->> '$.value' FROM json_each(?3) o))"
+           UNION SELECT o.value ->> '$.kind', o.value ->> '$.value' FROM json_each(?3) o)))"
     )
 }
 

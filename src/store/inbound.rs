@@ -2,6 +2,7 @@
 //! writes nothing. `CROSS JOIN` keeps SQLite from walking a table to find the few
 //! rows that a JSON parameter names: what is read follows the payload.
 
+use super::erasure::ERASED;
 use super::events;
 use super::search::{self, Line};
 use super::{Statement, Value, values};
@@ -197,6 +198,47 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
     statements
 }
 
+/// People have other numbers now: each is theirs, beside what they are known as, unless it is
+/// somebody's already. Given as the number and what its owner is known as, one or more.
+pub fn numbers_changed(
+    receiver: Receiver,
+    kind: &str,
+    changes: &[(String, Vec<String>)],
+) -> [Statement; 2] {
+    let workspace = receiver.workspace_id;
+    let json: Json = changes
+        .iter()
+        .map(|(number, known_as)| {
+            let line = Line::of(workspace, None, [(kind, number.as_str())].into_iter());
+            json!({ "number": number, "knownAs": known_as, "line": line })
+        })
+        .collect();
+    [
+        Statement::new(
+            format!(
+                "INSERT INTO identity (workspace_id, kind, value, contact_id)
+                 SELECT i.workspace_id, i.kind, p.value ->> '$.number', i.contact_id
+                 FROM json_each(?3) p CROSS JOIN json_each(p.value, '$.knownAs') n
+                 CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = ?4 AND i.value = n.value
+                 WHERE {}
+                 ON CONFLICT DO NOTHING",
+                receiver.is_current()
+            ),
+            values![workspace, receiver.channel_id, json.clone(), kind],
+        ),
+        Statement::new(
+            search::insert_as(
+                "p.value ->> '$.line.id'",
+                "p.value ->> '$.line.grams'",
+                "i.contact_id",
+                "FROM json_each(?2) p CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = ?3
+                   AND i.value = p.value ->> '$.number' WHERE true",
+            ),
+            values![workspace, json, kind],
+        ),
+    ]
+}
+
 /// How many of a conversation's newest messages the choices are looked for in that a text
 /// may answer.
 const ANSWERED: i64 = 50;
@@ -345,6 +387,7 @@ pub fn reports(
                    GROUP BY value ->> '$.providerMessageId') given
              WHERE message.workspace_id = ?3 AND message.id = given.id AND message.channel_id = ?2
                AND message.direction = 'outbound' AND message.provider_message_id IS NULL
+               AND message.content <> '{ERASED}'
                AND NOT EXISTS (SELECT 1 FROM message x WHERE x.channel_id = ?2 AND x.provider_message_id = given.pmid)
                AND {is_current}"),
             values![json.clone(), channel, workspace],

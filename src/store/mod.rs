@@ -7,10 +7,12 @@ pub mod contacts;
 pub mod conversations;
 pub mod echoes;
 pub mod endpoints;
+pub mod erasure;
 pub mod events;
 pub mod inbound;
 pub mod keys;
 pub mod media;
+pub mod merges;
 pub mod messages;
 pub mod outbox;
 pub mod search;
@@ -23,7 +25,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 13;
+pub const SCHEMA_VERSION: i64 = 14;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;

@@ -42,12 +42,12 @@ pub struct Content {
 
 pub fn body(event: Event) -> Option<Body> {
     let message = event.snapshot.message?;
-    let channel = channel_name(event.snapshot.channel.kind);
+    let channel = channel_name(event.snapshot.channel?.kind);
     match event.kind {
         EventType::MessageReceived => Some(Body::Message {
             channel_id: message.channel_id,
             message_id: message.id,
-            from: event.snapshot.conversation.address,
+            from: event.snapshot.conversation?.address,
             timestamp: message.times.created_at.s(),
             channel,
             content: content(&message.content)?,
@@ -69,7 +69,8 @@ pub fn body(event: Event) -> Option<Body> {
         | EventType::MessageDeleted
         | EventType::MessageReaction
         | EventType::ConversationCreated
-        | EventType::ConversationUpdated => None,
+        | EventType::ConversationUpdated
+        | EventType::ContactMerged => None,
     }
 }
 

@@ -2,9 +2,10 @@
 //! message of its Messaging API.
 
 use super::{Event, phone};
+use crate::gateway::view::KnownContact;
 use crate::model::access::Environment;
 use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
-use crate::model::id::{ConversationId, EventId, MessageId, WorkspaceId};
+use crate::model::id::{ContactId, ConversationId, EventId, MessageId, WorkspaceId};
 use crate::model::message::{DeliveryStatus, Direction, MessageRecord};
 use crate::model::time::Timestamp;
 use serde::Serialize;
@@ -23,7 +24,12 @@ pub struct Body {
 struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Message>,
-    conversation: Conversation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<Conversation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<KnownContact>,
+    #[serde(rename = "mergedContactId", skip_serializing_if = "Option::is_none")]
+    merged_contact_id: Option<ContactId>,
 }
 
 #[derive(Serialize)]
@@ -67,7 +73,11 @@ pub fn body(event: Event) -> Body {
         environment: event.environment,
         data: Data {
             message: snapshot.message.as_ref().map(of_message),
-            conversation: of_conversation(event.workspace_id, snapshot.conversation),
+            conversation: snapshot
+                .conversation
+                .map(|conversation| of_conversation(event.workspace_id, conversation)),
+            contact: snapshot.contact.map(KnownContact::from),
+            merged_contact_id: snapshot.merged_contact_id,
         },
     }
 }
