@@ -99,7 +99,7 @@ async fn lived(world: &World) -> (String, String, String) {
             ),
         ),
     ] {
-        world.ports().answers.borrow_mut().push_back(answer);
+        world.ports().from_provider.borrow_mut().push_back(answer);
         let body = json!({
             "from": "+15550100001", "to": CUSTOMER, "metadata": { "note": "seedword" },
             "content": { "type": "text", "text": "Dear seedword" },

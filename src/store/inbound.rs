@@ -384,7 +384,7 @@ pub fn reports(
             format!("UPDATE message SET provider_message_id = given.pmid
              FROM (SELECT value ->> '$.message' AS id, value ->> '$.providerMessageId' AS pmid
                    FROM json_each(?1) WHERE value ->> '$.message' IS NOT NULL
-                   GROUP BY value ->> '$.providerMessageId') given
+                   GROUP BY value ->> '$.providerMessageId' LIMIT 1000000) given
              WHERE message.workspace_id = ?3 AND message.id = given.id AND message.channel_id = ?2
                AND message.direction = 'outbound' AND message.provider_message_id IS NULL
                AND message.content <> '{ERASED}'
