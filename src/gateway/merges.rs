@@ -8,9 +8,6 @@ use crate::model::id::{ContactId, EventId, WorkspaceId};
 use crate::store::{DatabaseError, Rows, contacts, erasure, merges};
 use serde::Deserialize;
 
-/// Most contacts that a sweep goes on erasing.
-const ERASED: i64 = 5;
-
 #[derive(Deserialize)]
 struct State {
     /// 0 or 1.
@@ -111,16 +108,14 @@ impl<P: Ports> Gateway<P> {
         }
     }
 
-    /// Goes on with erasing.
-    pub(super) async fn sweep_erasures(&self) -> Result<(), DatabaseError> {
+    /// Goes on with erasing the contacts that `erasure::unfinished` gave.
+    pub(super) async fn erase_on(&self, rows: Rows) -> Result<(), DatabaseError> {
         #[derive(Deserialize)]
         struct Unfinished {
             workspace_id: WorkspaceId,
             contact_id: ContactId,
         }
-        let rows = self.batch(vec![erasure::unfinished(ERASED)]).await?;
-        let unfinished: Vec<Unfinished> = next(&mut rows.into_iter()).read()?;
-        for of in unfinished {
+        for of in rows.read::<Unfinished>()? {
             let mut batch = erasure::portion(of.workspace_id, of.contact_id, self.now());
             batch.push(erasure::finish(of.workspace_id, of.contact_id));
             self.batch(batch).await?;

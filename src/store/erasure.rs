@@ -21,7 +21,8 @@ pub fn erase(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Vec<
         at_now(
             "INSERT INTO erasure (workspace_id, contact_id, subject, seq, looked_at)
              SELECT p.workspace_id, p.id, c.id, c.last_seq, ?3 FROM contact p
-             CROSS JOIN conversation c ON c.workspace_id = p.workspace_id AND c.contact_id = p.id
+             CROSS JOIN conversation c INDEXED BY conversation_contact
+               ON c.workspace_id = p.workspace_id AND c.contact_id = p.id
              WHERE p.workspace_id = ?1 AND p.id = ?2
              ON CONFLICT DO NOTHING",
         ),
@@ -29,26 +30,27 @@ pub fn erase(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Vec<
             "INSERT INTO erasure (workspace_id, contact_id, subject, seq, looked_at)
              SELECT p.workspace_id, p.id, p.id, 0, ?3 FROM contact p WHERE p.workspace_id = ?1 AND p.id = ?2
              UNION ALL
-             SELECT g.workspace_id, g.into_id, g.contact_id, 0, ?3 FROM contact_merge g
+             SELECT g.workspace_id, g.into_id, g.contact_id, 0, ?3
+             FROM contact_merge g INDEXED BY contact_merge_into
              WHERE g.workspace_id = ?1 AND g.into_id = ?2
              ON CONFLICT DO NOTHING",
         ),
         of("DELETE FROM visitor_token WHERE hash IN (
-               SELECT t.hash FROM conversation c
+               SELECT t.hash FROM conversation c INDEXED BY conversation_contact
                CROSS JOIN visitor_token t ON t.workspace_id = c.workspace_id AND t.channel_id = c.channel_id
                  AND t.visitor_id = c.address
                WHERE c.workspace_id = ?1 AND c.contact_id = ?2)"),
         of("DELETE FROM visitor WHERE (channel_id, id) IN (
-               SELECT c.channel_id, c.address FROM conversation c
+               SELECT c.channel_id, c.address FROM conversation c INDEXED BY conversation_contact
                WHERE c.workspace_id = ?1 AND c.contact_id = ?2)"),
         at_now(
-            "UPDATE conversation SET address = 'erased:' || id, status = 'closed', assignee = NULL,
+            "UPDATE conversation INDEXED BY conversation_contact SET address = 'erased:' || id, status = 'closed', assignee = NULL,
                unread_count = 0, choices_seq = NULL, opted_out_at = COALESCE(opted_out_at, ?3)
              WHERE workspace_id = ?1 AND contact_id = ?2",
         ),
         of("DELETE FROM identity WHERE workspace_id = ?1 AND contact_id = ?2"),
         of("DELETE FROM contact_merge WHERE workspace_id = ?1 AND contact_id = ?2"),
-        of("DELETE FROM contact_merge WHERE workspace_id = ?1 AND into_id = ?2"),
+        of("DELETE FROM contact_merge INDEXED BY contact_merge_into WHERE workspace_id = ?1 AND into_id = ?2"),
         of("DELETE FROM contact WHERE workspace_id = ?1 AND id = ?2"),
         search::forget(workspace, contact),
     ];
@@ -85,7 +87,7 @@ pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
          CROSS JOIN event e ON e.workspace_id = ?1 AND e.subject = q.subject
          UNION ALL SELECT * FROM (
            SELECT e.workspace_id, e.subject, e.type, e.id FROM {work}
-           CROSS JOIN event e ON e.workspace_id = ?1 AND e.about = q.subject LIMIT {PORTION})"
+           CROSS JOIN event e INDEXED BY event_about ON e.workspace_id = ?1 AND e.about = q.subject LIMIT {PORTION})"
     );
     let waits = "EXISTS (SELECT 1 FROM message m
         WHERE m.conversation_id = erasure.subject AND m.turn IS NOT NULL)";
@@ -95,7 +97,7 @@ pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
         of(format!(
             "UPDATE message SET status = 'canceled', turn = NULL, due_at = NULL WHERE (workspace_id, id) IN (
                SELECT m.workspace_id, m.id FROM {work}
-               CROSS JOIN message m ON m.conversation_id = q.subject AND m.turn IS NOT NULL
+               CROSS JOIN message m INDEXED BY message_turn ON m.conversation_id = q.subject AND m.turn IS NOT NULL
                WHERE m.workspace_id = ?1 AND m.status = 'accepted' LIMIT {PORTION})"
         )),
         of(format!(
@@ -111,15 +113,17 @@ pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
         at_now(format!(
             "UPDATE media SET reference = NULL, filename = NULL, withdrawn_at = ?3, copy_due_at = NULL,
                stored_at = CASE WHEN stored_at IS NULL THEN NULL ELSE 0 END
-             WHERE workspace_id = ?1 AND message_id IN (SELECT m.id {messages})"
+             WHERE message_id IN (SELECT m.id {messages})"
         )),
         of(format!(
-            "DELETE FROM change WHERE workspace_id = ?1 AND (channel_id, provider_message_id) IN (
-               SELECT m.channel_id, m.provider_message_id {messages})"
+            "DELETE FROM change WHERE (channel_id, provider_message_id, key) IN (
+               SELECT x.channel_id, x.provider_message_id, x.key {messages}
+               CROSS JOIN change x ON x.channel_id = m.channel_id AND x.provider_message_id = m.provider_message_id)"
         )),
         of(format!(
-            "DELETE FROM parked_report WHERE workspace_id = ?1 AND (channel_id, provider_message_id) IN (
-               SELECT m.channel_id, m.provider_message_id {messages})"
+            "DELETE FROM parked_report WHERE rowid IN (
+               SELECT x.rowid {messages} CROSS JOIN parked_report x
+                 ON x.channel_id = m.channel_id AND x.provider_message_id = m.provider_message_id)"
         )),
         of(format!(
             "UPDATE attempt SET detail = NULL WHERE detail IS NOT NULL AND (workspace_id, message_id) IN (
@@ -147,7 +151,8 @@ pub fn finish(workspace: WorkspaceId, contact: ContactId) -> Statement {
         "DELETE FROM erasure WHERE workspace_id = ?1 AND contact_id = ?2 AND seq = 0
            AND NOT EXISTS (SELECT 1 FROM message m
              WHERE m.conversation_id = erasure.subject AND m.turn IS NOT NULL)
-           AND NOT EXISTS (SELECT 1 FROM event e WHERE e.workspace_id = ?1 AND e.about = erasure.subject)",
+           AND NOT EXISTS (SELECT 1 FROM event e INDEXED BY event_about
+             WHERE e.workspace_id = ?1 AND e.about = erasure.subject)",
         values![workspace, contact],
     )
 }

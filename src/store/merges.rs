@@ -41,10 +41,10 @@ pub fn merge(
                      SELECT json_group_array(json_object('kind', i.kind, 'value', i.value)) FROM identity i
                      WHERE i.workspace_id = p.workspace_id AND i.contact_id = p.id)),
                    'conversations', json((
-                     SELECT json_group_array(c.id) FROM conversation c
+                     SELECT json_group_array(c.id) FROM conversation c INDEXED BY conversation_contact
                      WHERE c.workspace_id = p.workspace_id AND c.contact_id = p.id)),
                    'merges', json((
-                     SELECT json_group_array(g.contact_id) FROM contact_merge g
+                     SELECT json_group_array(g.contact_id) FROM contact_merge g INDEXED BY contact_merge_into
                      WHERE g.workspace_id = p.workspace_id AND g.into_id = p.id AND g.undone_at IS NULL)),
                    'name', x.name IS NULL AND p.name IS NOT NULL,
                    'metadata', x.metadata IS NULL AND p.metadata IS NOT NULL), ?5
@@ -68,25 +68,25 @@ pub fn merge(
         ),
         Statement::new(
             format!(
-                "UPDATE conversation SET contact_id = {moved_to}
+                "UPDATE conversation INDEXED BY conversation_contact SET contact_id = {moved_to}
                  WHERE workspace_id = ?1 AND contact_id = ?2 AND {is_merged}"
             ),
             of(),
         ),
         Statement::new(
             format!(
-                "UPDATE contact_merge SET into_id = {moved_to}
+                "UPDATE contact_merge INDEXED BY contact_merge_into SET into_id = {moved_to}
                  WHERE workspace_id = ?1 AND into_id = ?2 AND undone_at IS NULL AND {is_merged}"
             ),
             of(),
         ),
         // To be indexed anew, with all it is known as now.
         Statement::new(
-            "UPDATE contact SET name = COALESCE(contact.name, g.name),
-               metadata = COALESCE(contact.metadata, g.metadata), folded = NULL
+            "UPDATE contact SET name = COALESCE(contact.name, merged.name),
+               metadata = COALESCE(contact.metadata, merged.metadata), folded = NULL
              FROM (SELECT * FROM contact_merge WHERE workspace_id = ?1 AND contact_id = ?2 AND id = ?3
-                     AND undone_at IS NULL LIMIT 1) g
-             WHERE contact.workspace_id = g.workspace_id AND contact.id = g.into_id",
+                     AND undone_at IS NULL LIMIT 1) merged
+             WHERE contact.workspace_id = merged.workspace_id AND contact.id = merged.into_id",
             values![workspace, contact, event],
         ),
         Statement::new(
@@ -170,7 +170,7 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
         // What others brought along, and is no longer there, is no longer theirs to get back.
         Statement::new(
             format!(
-                "UPDATE contact_merge SET moved = json_set(moved, '$.identities', json((
+                "UPDATE contact_merge INDEXED BY contact_merge_into SET moved = json_set(moved, '$.identities', json((
                    SELECT json_group_array(json(n.value)) FROM json_each(contact_merge.moved, '$.identities') n
                    WHERE NOT EXISTS (SELECT 1 FROM identity i WHERE i.workspace_id = ?1
                      AND i.kind = n.value ->> '$.kind' AND i.value = n.value ->> '$.value' AND i.contact_id = ?2))))
@@ -180,12 +180,13 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
         ),
         Statement::new(
             "UPDATE contact SET folded = NULL,
-               name = CASE WHEN g.moved ->> '$.name' AND contact.name = g.name THEN NULL ELSE contact.name END,
-               metadata = CASE WHEN g.moved ->> '$.metadata' AND contact.metadata = g.metadata
+               name = CASE WHEN merged.moved ->> '$.name' AND contact.name = merged.name
+                 THEN NULL ELSE contact.name END,
+               metadata = CASE WHEN merged.moved ->> '$.metadata' AND contact.metadata = merged.metadata
                  THEN NULL ELSE contact.metadata END
              FROM (SELECT * FROM contact_merge WHERE workspace_id = ?1 AND contact_id = ?2
-                     AND undone_at IS NULL LIMIT 1) g
-             WHERE contact.workspace_id = g.workspace_id AND contact.id = g.into_id",
+                     AND undone_at IS NULL LIMIT 1) merged
+             WHERE contact.workspace_id = merged.workspace_id AND contact.id = merged.into_id",
             of(),
         ),
         Statement::new(
