@@ -608,7 +608,7 @@ fn fill_quiet_tables(world: &World) {
          SELECT workspace_id, 'a', 'b', 'e', 1, '{}', 1",
         // Its message is never over: what is to be erased of it waits for ever.
         "INSERT INTO erasure (workspace_id, contact_id, subject, seq, looked_at)
-         SELECT workspace_id, 'a', 'c', 1, 1",
+         SELECT workspace_id, '01920000-0000-7000-8000-00000000000a', 'c', 1, 1",
         "INSERT INTO upload (workspace_id, channel_id, source, provider_id, expires_at)
          SELECT workspace_id, id, 'hash', 'f', 9000000000000",
     ] {
