@@ -17,7 +17,7 @@ use crate::store::inbound::{
     self, LOOKED_AT, Mark, Person, Received, ReceivedMedia, Receiver, Report,
 };
 use crate::store::templates::{self, Reported};
-use crate::store::{Statement, changes, echoes, media};
+use crate::store::{Statement, changes, contacts, echoes, media};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
@@ -95,7 +95,7 @@ impl<P: Ports> Gateway<P> {
         // Before the people: what comes with it may be from the new number already.
         for changes in renumbered.chunks(CHUNK_NUMBERS) {
             let kind = IdentityKind::Whatsapp.name();
-            let statements = inbound::numbers_changed(receiver, kind, changes);
+            let statements = contacts::numbers_changed(receiver, kind, changes);
             batch.extend(statements.map(|statement| (statement, Gives::Nothing)));
         }
         for people in chunks(&people, Person::size) {

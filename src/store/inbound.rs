@@ -198,47 +198,6 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
     statements
 }
 
-/// People have other numbers now: each is theirs, beside what they are known as, unless it is
-/// somebody's already. Given as the number and what its owner is known as, one or more.
-pub fn numbers_changed(
-    receiver: Receiver,
-    kind: &str,
-    changes: &[(String, Vec<String>)],
-) -> [Statement; 2] {
-    let workspace = receiver.workspace_id;
-    let json: Json = changes
-        .iter()
-        .map(|(number, known_as)| {
-            let line = Line::of(workspace, None, [(kind, number.as_str())].into_iter());
-            json!({ "number": number, "knownAs": known_as, "line": line })
-        })
-        .collect();
-    [
-        Statement::new(
-            format!(
-                "INSERT INTO identity (workspace_id, kind, value, contact_id)
-                 SELECT i.workspace_id, i.kind, p.value ->> '$.number', i.contact_id
-                 FROM json_each(?3) p CROSS JOIN json_each(p.value, '$.knownAs') n
-                 CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = ?4 AND i.value = n.value
-                 WHERE {}
-                 ON CONFLICT DO NOTHING",
-                receiver.is_current()
-            ),
-            values![workspace, receiver.channel_id, json.clone(), kind],
-        ),
-        Statement::new(
-            search::insert_as(
-                "p.value ->> '$.line.id'",
-                "p.value ->> '$.line.grams'",
-                "i.contact_id",
-                "FROM json_each(?2) p CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = ?3
-                   AND i.value = p.value ->> '$.number' WHERE true",
-            ),
-            values![workspace, json, kind],
-        ),
-    ]
-}
-
 /// How many of a conversation's newest messages the choices are looked for in that a text
 /// may answer.
 const ANSWERED: i64 = 50;
