@@ -18,7 +18,10 @@ SELECT
   m.workspace_id, m.id, m.conversation_id, m.channel_id, m.seq, m.status, m.created_at,
   json_object(
     'id', m.id, 'conversation_id', m.conversation_id, 'channel_id', m.channel_id,
-    'channel_type', h.type, 'contact_id', m.contact_id, 'direction', m.direction,
+    'channel_type', h.type, 'contact_id', COALESCE((
+      SELECT c.contact_id FROM conversation c
+      WHERE c.workspace_id = m.workspace_id AND c.id = m.conversation_id), m.contact_id),
+    'direction', m.direction,
     'status', m.status, 'content', json(m.content), 'reply_to', m.reply_to,
     'provider_message_id', m.provider_message_id,
     'error', json_object(

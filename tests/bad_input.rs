@@ -57,6 +57,8 @@ fn whatsapp_body() -> Value {
 
 /// Stands for the stage's channel in a body.
 const CHANNEL: &str = "{channel}";
+/// The same for a contact that others are merged into.
+const SURVIVOR: &str = "the-contact";
 
 fn new_template() -> Value {
     json!({
@@ -195,6 +197,27 @@ fn routes() -> Vec<Route> {
             Some("contact"),
             Some(json!({ "name": "Ada" })),
         ),
+        route(
+            Method::POST,
+            "/v1/contacts/{id}/merge",
+            Key,
+            Some("contact"),
+            Some(json!({ "into": SURVIVOR })),
+        ),
+        route(
+            Method::POST,
+            "/v1/contacts/{id}/unmerge",
+            Key,
+            Some("merged contact"),
+            None,
+        ),
+        route(
+            Method::DELETE,
+            "/v1/contacts/{id}",
+            Key,
+            Some("contact"),
+            None,
+        ),
         route(Method::GET, "/v1/conversations", Key, None, None),
         route(
             Method::GET,
@@ -243,6 +266,8 @@ struct Stage {
     world: World,
     channel: String,
     contact: String,
+    survivor: String,
+    merged: String,
     conversation: String,
     message: String,
     template: String,
@@ -289,9 +314,20 @@ impl Stage {
         ];
         let media = world.bare(Method::POST, "/v1/media", &headers, "png").await;
         let media = media.expect(201)["id"].as_str().expect("an id").to_owned();
+        let person = async |number: &str| {
+            let of = json!({ "identities": [{ "kind": "telegram", "value": number }] });
+            let made = world.post("/v1/contacts", of).await.expect(201);
+            made["id"].as_str().expect("an id").to_owned()
+        };
+        let (survivor, merged) = (person("1").await, person("2").await);
+        let merge = format!("/v1/contacts/{merged}/merge");
+        let into = json!({ "into": survivor });
+        world.post(&merge, into).await.expect(200);
         Self {
             spare_key,
             media,
+            survivor,
+            merged,
             world,
             channel,
             contact,
@@ -307,6 +343,7 @@ impl Stage {
             "workspace" => &self.world.workspace,
             "channel" => &self.channel,
             "contact" => &self.contact,
+            "merged contact" => &self.merged,
             "conversation" => &self.conversation,
             "message" => &self.message,
             "template" => &self.template,
@@ -333,7 +370,10 @@ impl Stage {
         let token = self.token(route);
         let body: Bytes = body.into();
         let body = match std::str::from_utf8(&body) {
-            Ok(text) => Bytes::from(text.replace(CHANNEL, &self.channel)),
+            Ok(text) => {
+                let text = text.replace(CHANNEL, &self.channel);
+                Bytes::from(text.replace(SURVIVOR, &self.survivor))
+            }
             Err(_) => body,
         };
         self.world
@@ -895,7 +935,7 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
         ("/events", Some(json!([]))),
         ("/events", Some(json!(vec!["*"; 51]))),
         ("/events/0", Some(json!("message.sneezed"))),
-        ("/events/0", Some(json!("contact.merged"))),
+        ("/events/0", Some(json!("webhook.disabled"))),
         ("/events/0", Some(json!("webhook.disabled"))),
         ("/events/0", Some(json!(1))),
         ("/channelId", Some(json!("not-an-id"))),

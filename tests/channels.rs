@@ -785,6 +785,10 @@ fn normal(inbound: &Inbound) -> Value {
             "isGiven": consent.is_given,
             "at": at(consent.at),
         } }),
+        Inbound::NumberChange(change) => json!({ "numberChange": {
+            "knownAs": change.known_as,
+            "number": change.number,
+        } }),
         Inbound::Change(change) => {
             let what = match &change.what {
                 Changed::Edited(content) => json!({ "edited": content }),

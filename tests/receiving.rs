@@ -728,8 +728,12 @@ async fn what_is_no_message_is_ignored_by_name_and_hides_nothing_beside_it() {
             "reaction of nothing",
         ),
         (
-            json!({ "type": "system", "system": { "type": "user_changed_number", "wa_id": "1" } }),
+            json!({ "type": "system", "system": { "type": "user_identity_changed", "wa_id": "1" } }),
             "message system",
+        ),
+        (
+            json!({ "type": "system", "system": { "type": "user_changed_number", "wa_id": "1" } }),
+            "contact.number_changed",
         ),
         (json!({ "type": "edit", "edit": {} }), "edit of nothing"),
         (

@@ -327,7 +327,7 @@ async fn a_webhook_that_cannot_be_made_points_at_the_field() {
             "/events/1",
         ),
         ("events", json!(["message"]), 422, "/events/0"),
-        ("events", json!(["contact.merged"]), 422, "/events/0"),
+        ("events", json!(["webhook.disabled"]), 422, "/events/0"),
         ("events", json!([1]), 422, "/events/0"),
         ("endpoint", Value::Null, 422, "/endpoint"),
         ("endpoint", json!("nowhere"), 422, "/endpoint"),

@@ -138,7 +138,7 @@ async fn styles_there_are_not_and_events_that_nothing_emits_are_refused_by_name(
     let body = json!({ "url": HOOK, "events": ["*"], "style": "standard" });
     world.post("/v1/webhooks", body).await.expect(201);
     let body =
-        json!({ "url": HOOK, "events": ["message.sent", "contact.merged", "nope.*", "message"] });
+        json!({ "url": HOOK, "events": ["message.sent", "webhook.disabled", "nope.*", "message"] });
     let refused = world.post("/v1/webhooks", body).await.expect(422);
     let pointers: Vec<&str> = refused["errors"]
         .as_array()

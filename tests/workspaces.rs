@@ -606,6 +606,11 @@ fn fill_quiet_tables(world: &World) {
          SELECT workspace_id, 'f', id, '{}', 1",
         "INSERT INTO change (workspace_id, channel_id, provider_message_id, key, type, at, event_id, due_at, created_at)
          SELECT workspace_id, id, 'p', 'k', 'deleted', 1, 'e', 9000000000000, 9000000000000",
+        "INSERT INTO contact_merge (workspace_id, contact_id, into_id, id, created_at, moved, merged_at)
+         SELECT workspace_id, 'a', 'b', 'e', 1, '{}', 1",
+        // Its message is never over: what is to be erased of it waits for ever.
+        "INSERT INTO erasure (workspace_id, contact_id, subject, seq, looked_at)
+         SELECT workspace_id, '01920000-0000-7000-8000-00000000000a', 'c', 1, 1",
         "INSERT INTO upload (workspace_id, channel_id, source, provider_id, expires_at)
          SELECT workspace_id, id, 'hash', 'f', 9000000000000",
     ] {

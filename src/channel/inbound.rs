@@ -18,6 +18,7 @@ pub enum Inbound {
     Watermark(Watermark),
     Change(Change),
     Consent(Consent),
+    NumberChange(NumberChange),
     Template(TemplateReport),
     Notice(Notice),
     Handover(Handover),
@@ -89,6 +90,14 @@ pub struct Consent {
     pub address: Address,
     pub is_given: bool,
     pub at: Option<Timestamp>,
+}
+
+/// Somebody on WhatsApp has another number now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumberChange {
+    /// What they are known as, one or more.
+    pub known_as: Vec<String>,
+    pub number: String,
 }
 
 /// A report that names no message: all that somebody was sent up to a moment has come so

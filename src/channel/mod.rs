@@ -32,8 +32,8 @@ use bytes::Bytes;
 pub use file::{FileRef, Files};
 use http::{Request, Response};
 pub use inbound::{
-    Change, Changed, Consent, Effect, Handover, Inbound, InboundMessage, Notice, Sender,
-    StatusReport, TemplateReport, Watermark,
+    Change, Changed, Consent, Effect, Handover, Inbound, InboundMessage, Notice, NumberChange,
+    Sender, StatusReport, TemplateReport, Watermark,
 };
 pub use profile::{Capability, Limit, Profile, Refused};
 use serde::Serialize;

@@ -33,6 +33,13 @@ pub(super) fn bounded(item: Inbound) -> Inbound {
             Inbound::Ignored("consent of an id too long to be one".to_owned())
         }
         Inbound::Consent(consent) => Inbound::Consent(consent),
+        Inbound::NumberChange(mut change) => {
+            change.known_as.retain(|id| !is_long(id));
+            if is_long(&change.number) {
+                return Inbound::Ignored("number too long to be one".to_owned());
+            }
+            Inbound::NumberChange(change)
+        }
         Inbound::Change(mut change) => {
             if is_long(&change.provider_message_id) || is_long(&change.key) {
                 return Inbound::Ignored("change of an id too long to be one".to_owned());

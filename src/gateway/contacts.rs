@@ -5,7 +5,7 @@ use super::view::KnownContact;
 use super::{Error, Gateway, Idempotency, Page, Ports, next};
 use crate::channel::ADAPTERS;
 use crate::model::access::Key;
-use crate::model::contact::{ContactRecord, Identity};
+use crate::model::contact::{self, ContactRecord, Identity};
 use crate::model::id::ContactId;
 use crate::model::time::{self, Timestamp};
 use crate::store::contacts::{self, Change, MOST_IDENTITIES};
@@ -150,7 +150,26 @@ impl<P: Ports> Gateway<P> {
             .map(KnownContact::from))
     }
 
+    /// A contact, with others that may be the same person: they have its numbers, or what
+    /// those are dialled as elsewhere. Of one that was merged, the other.
     pub async fn contact(&self, key: &Key, id: ContactId) -> Result<KnownContact, Error> {
+        let mut contact = self.known_contact(key, id).await?;
+        let alike: Vec<Identity> = contact.identities.iter().flat_map(contact::alike).collect();
+        let mut candidates = vec![];
+        if !alike.is_empty() {
+            let statement = contacts::candidates(key.workspace_id, contact.id, &alike);
+            candidates = next(&mut self.read(key, vec![statement]).await?).records()?;
+        }
+        contact.match_candidates = Some(candidates);
+        Ok(contact)
+    }
+
+    /// The same without the candidates.
+    pub(super) async fn known_contact(
+        &self,
+        key: &Key,
+        id: ContactId,
+    ) -> Result<KnownContact, Error> {
         let statement = contacts::get(key.workspace_id, id);
         let mut rows = self.read(key, vec![statement]).await?;
         shown(next(&mut rows))
@@ -159,7 +178,7 @@ impl<P: Ports> Gateway<P> {
     pub async fn patch_contact(
         &self,
         key: &Key,
-        id: ContactId,
+        mut id: ContactId,
         mut patch: ContactPatch,
     ) -> Result<KnownContact, Error> {
         patch.identities = as_providers_spell(patch.identities)?;
@@ -169,21 +188,29 @@ impl<P: Ports> Gateway<P> {
             metadata: patch.metadata.as_ref().map(Option::as_deref),
             identities: &patch.identities,
         };
-        let mut batch = contacts::update(workspace, id, &change);
-        let written = batch.len();
-        batch.push(contacts::get(workspace, id));
-        batch.push(contacts::taken(workspace, id, &patch.identities));
-        let mut rows = self.batch(batch).await?.into_iter();
-        let is_changed = !next(&mut rows).0.is_empty();
-        let mut rows = rows.skip(written - 1);
-        let contact = shown(next(&mut rows))?;
-        if is_changed {
-            return Ok(contact);
+        // Once more where it was merged: the other is meant.
+        for _ in 0..2 {
+            let mut batch = contacts::update(workspace, id, &change);
+            let written = batch.len();
+            batch.push(contacts::get(workspace, id));
+            batch.push(contacts::taken(workspace, id, &patch.identities));
+            let mut rows = self.batch(batch).await?.into_iter();
+            let is_changed = !next(&mut rows).0.is_empty();
+            let mut rows = rows.skip(written - 1);
+            let contact = shown(next(&mut rows))?;
+            if is_changed {
+                return Ok(contact);
+            }
+            if contact.id == id {
+                return Err(anothers(next(&mut rows))?.unwrap_or_else(|| {
+                    let detail =
+                        format!("would be more than {MOST_IDENTITIES} with those there are");
+                    Error::invalid("/identities", detail)
+                }));
+            }
+            id = contact.id;
         }
-        Err(anothers(next(&mut rows))?.unwrap_or_else(|| {
-            let detail = format!("would be more than {MOST_IDENTITIES} with those there are");
-            Error::invalid("/identities", detail)
-        }))
+        Err(Error::Unavailable)
     }
 }
 
@@ -243,7 +270,7 @@ fn anothers(taken: Rows) -> Result<Option<Error>, Error> {
     }))
 }
 
-fn shown(rows: Rows) -> Result<KnownContact, Error> {
+pub(super) fn shown(rows: Rows) -> Result<KnownContact, Error> {
     let record: Option<ContactRecord> = rows.records()?.into_iter().next();
     Ok(KnownContact::from(
         record.ok_or(Error::not_found("contact"))?,

@@ -7,6 +7,7 @@ use crate::channel::{
     TemplateReport, Watermark,
 };
 use crate::model::choice;
+use crate::model::contact::IdentityKind;
 use crate::model::content::Content;
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, EventId, MediaId, MessageId, WorkspaceId,
@@ -17,7 +18,7 @@ use crate::store::inbound::{
 };
 use crate::store::notices::{self, Noticed};
 use crate::store::templates::{self, Reported};
-use crate::store::{Statement, changes, echoes, events, media};
+use crate::store::{Statement, changes, contacts, echoes, events, media};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
@@ -27,6 +28,8 @@ const CHUNK_ITEMS: usize = 500;
 const CHUNK_BYTES: usize = 700_000;
 /// Most watermarks in one statement: each brings an event's id for all it may reach.
 const CHUNK_MARKS: usize = 100;
+/// Most new numbers in one statement: each brings its line of the search index.
+const CHUNK_NUMBERS: usize = 100;
 /// Most reports on templates in one statement: each may have words of two kilobytes.
 const CHUNK_TEMPLATES: usize = 100;
 
@@ -57,6 +60,7 @@ impl<P: Ports> Gateway<P> {
         let mut marks: Vec<Mark> = Vec::new();
         let mut told: Vec<changes::Change> = Vec::new();
         let mut consents: Vec<Json> = Vec::new();
+        let mut renumbered: Vec<(String, Vec<String>)> = Vec::new();
         let mut of_templates: Vec<TemplateReport> = Vec::new();
         let mut noticed: Vec<Noticed> = Vec::new();
         let mut handovers: Vec<Json> = Vec::new();
@@ -77,6 +81,12 @@ impl<P: Ports> Gateway<P> {
                     let opted_out_at = (!consent.is_given).then_some(at);
                     consents.push(json!([consent.address.0, opted_out_at, at]));
                 }
+                Inbound::NumberChange(change) => {
+                    let channel = receiver.channel_id;
+                    self.ports
+                        .log("contact.number_changed", json!({ "channel": channel }));
+                    renumbered.push((change.number, change.known_as));
+                }
                 Inbound::Change(change) => told.push(self.change(change, now)?),
                 Inbound::Template(report) => of_templates.push(report),
                 Inbound::Notice(notice) => noticed.push(self.notice(receiver, notice, now)),
@@ -92,6 +102,12 @@ impl<P: Ports> Gateway<P> {
         }
         answer_each_other(&mut received);
         let mut batch = Vec::new();
+        // Before the people: what comes with it may be from the new number already.
+        for changes in renumbered.chunks(CHUNK_NUMBERS) {
+            let kind = IdentityKind::Whatsapp.name();
+            let statements = contacts::numbers_changed(receiver, kind, changes);
+            batch.extend(statements.map(|statement| (statement, Gives::Nothing)));
+        }
         for people in chunks(&people, Person::size) {
             batch.extend(last_tells(inbound::people(receiver, people, now)));
         }

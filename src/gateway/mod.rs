@@ -16,6 +16,7 @@ mod keys;
 mod late;
 mod media;
 mod memory;
+mod merges;
 mod metrics;
 mod multipart;
 mod notice;

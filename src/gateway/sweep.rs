@@ -9,7 +9,7 @@ use super::templates::claim_due_templates;
 use super::{Gateway, Ports, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::{self, DatabaseError, Rows, changes, events, media, outbox, sweep};
+use crate::store::{self, DatabaseError, Rows, changes, erasure, events, media, outbox, sweep};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -29,6 +29,8 @@ const SYNCED: i64 = 5;
 const COPIED: i64 = 10;
 /// Most files taken out of the bucket in one run.
 const DISCARDED: i64 = 200;
+/// Most contacts that erasing goes on with in one run.
+const ERASED: i64 = 5;
 /// Workspaces looked at for old events in one run.
 const WORKSPACES: i64 = 5;
 
@@ -121,12 +123,14 @@ impl<P: Ports> Gateway<P> {
                 sweep::workspaces(&start, WORKSPACES),
                 sweep::deleted_workspace(),
                 store::search::unindexed(INDEXED),
+                erasure::unfinished(ERASED),
             ])
             .await?;
         let mut rows = rows.into_iter().skip(4);
         let found: Vec<Row> = rows.next().unwrap_or_default().read()?;
         let deleted: Option<Row> = rows.next().unwrap_or_default().first()?;
         let unindexed = rows.next().unwrap_or_default();
+        self.erase_on(next(&mut rows)).await?;
         let mut statements: Vec<_> = found
             .iter()
             .flat_map(|row| events::purge(row.id, &before, PURGED))

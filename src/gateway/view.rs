@@ -152,6 +152,9 @@ pub struct KnownContact {
     pub name: Option<String>,
     pub identities: Vec<Identity>,
     pub metadata: Option<Box<RawValue>>,
+    /// Others that may be the same person, where they were looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub match_candidates: Option<Vec<serde_json::Value>>,
     pub created_at: Timestamp,
 }
 
@@ -162,6 +165,7 @@ impl From<ContactRecord> for KnownContact {
             name: record.name,
             identities: record.identities,
             metadata: record.metadata,
+            match_candidates: None,
             created_at: record.created_at,
         }
     }
@@ -278,12 +282,17 @@ impl Channel {
     }
 }
 
-/// What an event keeps: the records as they stood in its transaction.
+/// What an event keeps: the records as they stood in its transaction, as far as it is about
+/// them.
 #[derive(Deserialize)]
 pub struct Snapshot {
-    pub channel: ChannelSummary,
+    pub channel: Option<ChannelSummary>,
     pub conversation: Option<ConversationRecord>,
     pub message: Option<MessageRecord>,
+    /// Of a merge, the contact that is left, and the id that stands for it now.
+    pub contact: Option<ContactRecord>,
+    pub merged_contact_id: Option<ContactId>,
+    #[serde(default)]
     pub reaction: Option<ReactionRecord>,
     // What follows is kept as it is told.
     pub handover: Option<Value>,

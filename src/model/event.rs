@@ -34,10 +34,12 @@ pub enum EventType {
     ChannelUpdated,
     #[serde(rename = "template.updated")]
     TemplateUpdated,
+    #[serde(rename = "contact.merged")]
+    ContactMerged,
 }
 
 impl EventType {
-    pub const ALL: [EventType; 14] = [
+    pub const ALL: [EventType; 15] = [
         EventType::MessageReceived,
         EventType::MessageSent,
         EventType::MessageDelivered,
@@ -52,6 +54,7 @@ impl EventType {
         EventType::ConversationHandover,
         EventType::ChannelUpdated,
         EventType::TemplateUpdated,
+        EventType::ContactMerged,
     ];
 
     #[must_use]
@@ -71,6 +74,7 @@ impl EventType {
             EventType::ConversationHandover => "conversation.handover",
             EventType::ChannelUpdated => "channel.updated",
             EventType::TemplateUpdated => "template.updated",
+            EventType::ContactMerged => "contact.merged",
         }
     }
 
@@ -96,7 +100,8 @@ impl EventType {
             | EventType::ConversationUpdated
             | EventType::ConversationHandover
             | EventType::ChannelUpdated
-            | EventType::TemplateUpdated => None,
+            | EventType::TemplateUpdated
+            | EventType::ContactMerged => None,
         }
     }
 
@@ -160,6 +165,7 @@ impl Style {
                 EventType::ConversationHandover
                     | EventType::ChannelUpdated
                     | EventType::TemplateUpdated
+                    | EventType::ContactMerged
             ),
             Style::Chatt2me => match event {
                 EventType::MessageReceived
@@ -175,14 +181,15 @@ impl Style {
                 | EventType::ConversationUpdated
                 | EventType::ConversationHandover
                 | EventType::ChannelUpdated
-                | EventType::TemplateUpdated => false,
+                | EventType::TemplateUpdated
+                | EventType::ContactMerged => false,
             },
         }
     }
 }
 
 /// Events of the contract that nothing emits yet; subscribing to one is refused by name.
-pub const NOT_EMITTED: [&str; 2] = ["contact.merged", "webhook.disabled"];
+pub const NOT_EMITTED: [&str; 1] = ["webhook.disabled"];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! Channels. Credentials arrive here already encrypted.
 
-use super::{Statement, Value, values};
+use super::{Statement, Value, merges, values};
 use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
 use crate::model::contact::IdentityKind;
 use crate::model::id::{ChannelId, WorkspaceId};
@@ -216,18 +216,21 @@ pub fn sealed_of_recipient(
                SELECT h.*, c.id AS conversation_id FROM k
                CROSS JOIN conversation c ON c.workspace_id = k.workspace_id AND c.id = ?2
                CROSS JOIN channel h ON h.id = c.channel_id AND (?5 IS NULL OR h.type = ?5)";
-    let by_contact = "
+    let contact = merges::surviving("k.workspace_id", "?2");
+    let by_contact = format!(
+        "
                SELECT * FROM (
                  SELECT h.*, c.id AS conversation_id FROM k
                  CROSS JOIN conversation c INDEXED BY conversation_contact
-                   ON c.workspace_id = k.workspace_id AND c.contact_id = ?2
+                   ON c.workspace_id = k.workspace_id AND c.contact_id = {contact}
                  CROSS JOIN channel h ON h.id = c.channel_id AND h.deleted_at IS NULL
                    AND (?3 IS NULL OR h.id = ?3) AND (?4 IS NULL OR h.match_key = ?4)
                    AND (?5 IS NULL OR h.type = ?5)
-                 ORDER BY c.last_activity_at DESC, c.id DESC LIMIT 1)";
+                 ORDER BY c.last_activity_at DESC, c.id DESC LIMIT 1)"
+    );
     let found = match is {
         RecipientIs::Conversation => by_conversation.to_owned(),
-        RecipientIs::Contact => by_contact.to_owned(),
+        RecipientIs::Contact => by_contact,
         RecipientIs::Either => format!("{by_conversation} UNION ALL {by_contact}"),
     };
     Statement::new(
@@ -266,12 +269,15 @@ pub fn sealed_of_address(
 /// The addresses of a contact, of the workspace of a key (by its hash), as
 /// `kind`, `value`; one row of NULLs for a contact without any.
 pub fn contact_addresses(key_hash: &str, contact: &str) -> Statement {
+    let id_now = merges::surviving("k.workspace_id", "?2");
     Statement::new(
-        "SELECT i.kind, i.value FROM api_key k
-         CROSS JOIN contact p ON p.workspace_id = k.workspace_id AND p.id = ?2
-         LEFT JOIN identity i ON i.workspace_id = p.workspace_id AND i.contact_id = p.id
-         WHERE k.hash = ?1
-         ORDER BY i.kind, i.value LIMIT 50",
+        format!(
+            "SELECT i.kind, i.value FROM api_key k
+             CROSS JOIN contact p ON p.workspace_id = k.workspace_id AND p.id = {id_now}
+             LEFT JOIN identity i ON i.workspace_id = p.workspace_id AND i.contact_id = p.id
+             WHERE k.hash = ?1
+             ORDER BY i.kind, i.value LIMIT 50"
+        ),
         values![key_hash, contact],
     )
 }

@@ -1,7 +1,8 @@
 //! Contacts, as made, read and changed by clients.
 
+use super::inbound::Receiver;
 use super::search::{self, Line, Needle};
-use super::{SCAN, Statement, keys, values};
+use super::{SCAN, Statement, keys, merges, values};
 use crate::model::contact::Identity;
 use crate::model::id::{ContactId, WorkspaceId};
 use crate::model::time::{DAY_MS, Timestamp};
@@ -115,10 +116,27 @@ pub fn taken(workspace: WorkspaceId, contact: ContactId, identities: &[Identity]
     )
 }
 
+/// A contact, as `ContactRecord`; of one that was merged, the other.
 pub fn get(workspace: WorkspaceId, id: ContactId) -> Statement {
+    let id_now = merges::surviving("?1", "?2");
     Statement::new(
-        "SELECT record FROM contact_record WHERE workspace_id = ?1 AND id = ?2",
+        format!("SELECT record FROM contact_record WHERE workspace_id = ?1 AND id = {id_now}"),
         values![workspace, id],
+    )
+}
+
+/// Other contacts that have one of these identities, with the one they have: each as the API
+/// shows it.
+pub fn candidates(workspace: WorkspaceId, id: ContactId, identities: &[Identity]) -> Statement {
+    Statement::new(
+        "SELECT json_object('contactId', p.id, 'name', p.name,
+           'identity', json_object('kind', i.kind, 'value', i.value)) AS record
+         FROM json_each(?3) n
+         CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = n.value ->> '$.kind'
+           AND i.value = n.value ->> '$.value'
+         CROSS JOIN contact p ON p.workspace_id = i.workspace_id AND p.id = i.contact_id
+         WHERE p.id <> ?2 GROUP BY i.kind, i.value ORDER BY MIN(n.key)",
+        values![workspace, id, json!(identities)],
     )
 }
 
@@ -140,9 +158,9 @@ fn may_have() -> String {
            CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = o.value ->> '$.kind'
              AND i.value = o.value ->> '$.value'
            WHERE i.contact_id <> ?2)
-         AND {MOST_IDENTITIES} >= (SELECT COUNT(*) FROM (
+         AND (json_array_length(?3) = 0 OR {MOST_IDENTITIES} >= (SELECT COUNT(*) FROM (
            SELECT i.kind, i.value FROM identity i WHERE i.workspace_id = ?1 AND i.contact_id = ?2
-           UNION SELECT o.value ->> '$.kind', o.value ->> '$.value' FROM json_each(?3) o))"
+           UNION SELECT o.value ->> '$.kind', o.value ->> '$.value' FROM json_each(?3) o)))"
     )
 }
 
@@ -210,6 +228,47 @@ pub fn update(workspace: WorkspaceId, id: ContactId, change: &Change<'_>) -> Vec
         ));
     }
     statements
+}
+
+/// People have other numbers now: each is theirs, beside what they are known as, unless it is
+/// somebody's already. Given as the number and what its owner is known as, one or more.
+pub fn numbers_changed(
+    receiver: Receiver,
+    kind: &str,
+    changes: &[(String, Vec<String>)],
+) -> [Statement; 2] {
+    let workspace = receiver.workspace_id;
+    let json: serde_json::Value = changes
+        .iter()
+        .map(|(number, known_as)| {
+            let line = Line::of(workspace, None, [(kind, number.as_str())].into_iter());
+            json!({ "number": number, "knownAs": known_as, "line": line })
+        })
+        .collect();
+    [
+        Statement::new(
+            format!(
+                "INSERT INTO identity (workspace_id, kind, value, contact_id)
+                 SELECT i.workspace_id, i.kind, p.value ->> '$.number', i.contact_id
+                 FROM json_each(?3) p CROSS JOIN json_each(p.value, '$.knownAs') n
+                 CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = ?4 AND i.value = n.value
+                 WHERE {}
+                 ON CONFLICT DO NOTHING",
+                receiver.is_current()
+            ),
+            values![workspace, receiver.channel_id, json.clone(), kind],
+        ),
+        Statement::new(
+            search::insert_as(
+                "p.value ->> '$.line.id'",
+                "p.value ->> '$.line.grams'",
+                "i.contact_id",
+                "FROM json_each(?2) p CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = ?3
+                   AND i.value = p.value ->> '$.number' WHERE true",
+            ),
+            values![workspace, json, kind],
+        ),
+    ]
 }
 
 /// A page of contacts before an id, newest first.

@@ -4,7 +4,7 @@
 use super::inbound::Receiver;
 use super::{Statement, Value, values};
 use crate::model::event::{EventType, Style};
-use crate::model::id::{ChannelId, ConversationId, EventId, WorkspaceId};
+use crate::model::id::{ChannelId, ContactId, ConversationId, EventId, WorkspaceId};
 use crate::model::time::Timestamp;
 
 /// The snapshot an event keeps, of a `message_record m` and a `conversation_record c`.
@@ -73,8 +73,8 @@ pub fn of_changes(source: &str, at_parameter: usize, values: Vec<Value>) -> Stat
     let wanted = is_wanted("m.workspace_id", "m.channel_id", "s.type");
     Statement::new(
         format!(
-            "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
-             SELECT m.workspace_id, s.event_id, s.type, s.event_id, m.channel_id,
+            "INSERT INTO event (workspace_id, subject, about, type, id, channel_id, data, created_at)
+             SELECT m.workspace_id, s.event_id, m.conversation_id, s.type, s.event_id, m.channel_id,
                json_set({MESSAGE_DATA}, '$.reaction', json(s.reaction)), ?{at_parameter}
              FROM ({source}) s
              CROSS JOIN message_record m ON m.workspace_id = s.workspace_id AND m.id = s.message_id
@@ -93,8 +93,8 @@ fn of_conversations(source: &str, at_parameter: usize, values: Vec<Value>) -> St
     let wanted = is_wanted("c.workspace_id", "c.channel_id", "s.type");
     Statement::new(
         format!(
-            "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
-             SELECT c.workspace_id, s.subject, s.type, s.event_id, c.channel_id,
+            "INSERT INTO event (workspace_id, subject, about, type, id, channel_id, data, created_at)
+             SELECT c.workspace_id, s.subject, NULLIF(c.id, s.subject), s.type, s.event_id, c.channel_id,
                json_set({CONVERSATION_DATA}, '$.handover', json(s.handover)), ?{at_parameter}
              FROM ({source}) s
              CROSS JOIN conversation_record c ON c.workspace_id = s.workspace_id AND c.id = s.conversation_id
@@ -238,6 +238,30 @@ pub(super) fn of_templates(
             values,
         ),
     ]
+}
+
+/// Tells of the merge of a contact that has this event's id, if there is one.
+pub fn contact_merged(
+    workspace: WorkspaceId,
+    contact: ContactId,
+    event: EventId,
+    now: Timestamp,
+) -> Statement {
+    let kind = EventType::ContactMerged.name();
+    let wanted = is_wanted("?1", "NULL", &format!("'{kind}'"));
+    Statement::new(
+        format!(
+            "INSERT INTO event (workspace_id, subject, about, type, id, data, created_at)
+             SELECT g.workspace_id, g.id, g.into_id, '{kind}', g.id,
+               json_object('contact', json(r.record), 'merged_contact_id', g.contact_id), ?4
+             FROM contact_merge g
+             CROSS JOIN contact_record r ON r.workspace_id = g.workspace_id AND r.id = g.into_id
+             WHERE g.workspace_id = ?1 AND g.contact_id = ?2 AND g.id = ?3
+               AND EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
+             ON CONFLICT DO NOTHING"
+        ),
+        values![workspace, contact, event, now],
+    )
 }
 
 /// Fans events out: one delivery per event and endpoint that wants it. `ids` is a

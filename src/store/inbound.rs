@@ -2,6 +2,7 @@
 //! writes nothing. `CROSS JOIN` keeps SQLite from walking a table to find the few
 //! rows that a JSON parameter names: what is read follows the payload.
 
+use super::erasure::ERASED;
 use super::events;
 use super::search::{self, Line};
 use super::{Statement, Value, values};
@@ -347,10 +348,11 @@ pub fn reports(
         // A send whose answer was lost is recognised by our own id.
         Statement::new(
             format!("UPDATE message SET provider_message_id = given.pmid
-             FROM (SELECT value ->> '$.message' AS id, value ->> '$.providerMessageId' AS pmid
-                   FROM json_each(?1) WHERE value ->> '$.message' IS NOT NULL
-                   GROUP BY value ->> '$.providerMessageId') given
-             WHERE message.workspace_id = ?3 AND message.id = given.id AND message.channel_id = ?2
+             FROM (SELECT m.workspace_id, m.id, p.value ->> '$.providerMessageId' AS pmid FROM json_each(?1) p
+                   CROSS JOIN message m ON m.workspace_id = ?3 AND m.id = p.value ->> '$.message'
+                   WHERE m.content <> '{ERASED}'
+                   GROUP BY p.value ->> '$.providerMessageId' LIMIT 1000000) given
+             WHERE message.workspace_id = given.workspace_id AND message.id = given.id AND message.channel_id = ?2
                AND message.direction = 'outbound' AND message.provider_message_id IS NULL
                AND NOT EXISTS (SELECT 1 FROM message x WHERE x.channel_id = ?2 AND x.provider_message_id = given.pmid)
                AND {is_current}"),

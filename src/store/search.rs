@@ -157,13 +157,19 @@ pub fn found_by(workspace: WorkspaceId, contact: ContactId, line: &Line) -> Stat
     )
 }
 
-/// Takes a contact out of the index: of what it was called, nothing is left.
-pub fn forget(contact: ContactId) -> Statement {
+/// Takes a contact whose row is gone out of the index: of what it was called, nothing is
+/// left.
+pub fn forget(workspace: WorkspaceId, contact: ContactId) -> Statement {
     let token = contact.to_string().replace('-', "");
     Statement::new(
         "DELETE FROM contact_search WHERE rowid IN (
-           SELECT rowid FROM contact_search WHERE contact_search MATCH ?1)",
-        values![format!("\"c{token}\"")],
+           SELECT rowid FROM contact_search WHERE contact_search MATCH ?1)
+         AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = ?2 AND id = ?3)",
+        values![
+            format!("{} AND \"c{token}\"", all(workspace)),
+            workspace,
+            contact
+        ],
     )
 }
 
@@ -174,6 +180,16 @@ pub fn unindexed(limit: i64) -> Statement {
            SELECT workspace_id, id FROM contact WHERE folded IS NULL LIMIT ?1
          ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id",
         values![limit],
+    )
+}
+
+/// The same of these contacts of a workspace.
+pub fn unindexed_of(workspace: WorkspaceId, contacts: &[ContactId]) -> Statement {
+    Statement::new(
+        "SELECT p.workspace_id, r.record FROM json_each(?2) n
+         CROSS JOIN contact p ON p.workspace_id = ?1 AND p.id = n.value AND p.folded IS NULL
+         CROSS JOIN contact_record r ON r.workspace_id = p.workspace_id AND r.id = p.id",
+        values![workspace, serde_json::json!(contacts)],
     )
 }
 

@@ -85,6 +85,8 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
             "AND NOT EXISTS (SELECT 1 FROM conversation c WHERE c.workspace_id = t.workspace_id AND c.contact_id = t.id)
              AND NOT EXISTS (SELECT 1 FROM identity i WHERE i.workspace_id = t.workspace_id AND i.contact_id = t.id)",
         ),
+        keyed("contact_merge", "workspace_id, contact_id", ""),
+        keyed("erasure", "workspace_id, contact_id, subject", ""),
         search::purge(workspace, limit),
         Statement::new(
             format!(
@@ -134,6 +136,8 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
                AND NOT EXISTS (SELECT 1 FROM conversation WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM identity WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM contact_merge WHERE workspace_id = ?1)
+               AND NOT EXISTS (SELECT 1 FROM erasure WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM channel WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM api_key WHERE workspace_id = ?1)
                AND NOT EXISTS (SELECT 1 FROM endpoint WHERE workspace_id = ?1)

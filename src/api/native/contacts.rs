@@ -2,8 +2,8 @@
 
 use super::super::page::{Listed, Paging};
 use super::{Answer, Call, id, json_response, parse, wire};
-use crate::api::auth;
 use crate::api::sending::marked;
+use crate::api::{auth, no_content};
 use crate::gateway::{Gateway, Idempotency, Ports};
 use crate::model::access::{Key, Scope};
 use crate::model::id::ContactId;
@@ -15,13 +15,18 @@ pub enum Action {
     List,
     Show,
     Patch,
+    Delete,
+    Merge,
+    Unmerge,
 }
 
 impl Action {
     pub fn scope(self) -> Scope {
         match self {
             Action::List | Action::Show => Scope::ContactsRead,
-            Action::Create | Action::Patch => Scope::ContactsWrite,
+            Action::Create | Action::Patch | Action::Delete | Action::Merge | Action::Unmerge => {
+                Scope::ContactsWrite
+            }
         }
     }
 }
@@ -49,6 +54,15 @@ pub async fn handle<P: Ports>(
             let patch = wire::patch_contact(parse(call)?)?;
             gateway.patch_contact(key, contact()?, patch).await?
         }
+        Action::Delete => {
+            gateway.erase_contact(key, contact()?).await?;
+            return Ok(no_content());
+        }
+        Action::Merge => {
+            let into = wire::merge_contact(parse(call)?)?;
+            gateway.merge_contact(key, contact()?, into).await?
+        }
+        Action::Unmerge => gateway.unmerge_contact(key, contact()?).await?,
     };
     Ok(json_response(StatusCode::OK, &contact))
 }

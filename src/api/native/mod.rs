@@ -151,6 +151,21 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         Contacts(contacts::Action::Patch),
     ),
     (
+        Method::DELETE,
+        "/v1/contacts/{id}",
+        Contacts(contacts::Action::Delete),
+    ),
+    (
+        Method::POST,
+        "/v1/contacts/{id}/merge",
+        Contacts(contacts::Action::Merge),
+    ),
+    (
+        Method::POST,
+        "/v1/contacts/{id}/unmerge",
+        Contacts(contacts::Action::Unmerge),
+    ),
+    (
         Method::GET,
         "/v1/conversations",
         Conversations(conversations::Action::List),

@@ -16,7 +16,7 @@ use crate::model::contact::{Identity, IdentityKind};
 use crate::model::content::{Content, MediaMode};
 use crate::model::conversation::{ConversationStatus, Mode};
 use crate::model::event::{EventType, NOT_EMITTED, Style};
-use crate::model::id::{ChannelId, KeyId, MessageId};
+use crate::model::id::{ChannelId, ContactId, KeyId, MessageId};
 use crate::model::message::{Actor, Change};
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -450,6 +450,19 @@ pub fn patch_contact(json: Value) -> Result<ContactPatch, Error> {
             None => vec![],
             given => identities(given)?,
         },
+    })
+}
+
+/// The contact that another is merged into.
+pub fn merge_contact(json: Value) -> Result<ContactId, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        into: String,
+    }
+    let wire: Wire = read(json, "")?;
+    ContactId::parse(&wire.into).ok_or_else(|| Error::NotFound {
+        what: "contact",
+        pointer: Some("/into".to_owned()),
     })
 }
 

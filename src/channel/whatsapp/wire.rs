@@ -1,7 +1,8 @@
 //! The Cloud API's webhooks.
 
 use super::super::{
-    Change, Changed, Entry, Inbound, InboundMessage, Sender, StatusReport, lenient, meta,
+    Change, Changed, Entry, Inbound, InboundMessage, NumberChange, Sender, StatusReport, lenient,
+    meta,
 };
 use super::{notice, report, said};
 use crate::model::contact::{Address, Identity, IdentityKind};
@@ -72,7 +73,10 @@ const NOT_MESSAGES: [&str; 2] = ["system", "request_welcome"];
 fn message(value: &Value, item: &Value) -> Inbound {
     let kind = lenient::text(item.get("type")).unwrap_or_else(|| "unknown".to_owned());
     if NOT_MESSAGES.contains(&kind.as_str()) {
-        return Inbound::Ignored(format!("message {kind}"));
+        return number_change(item).map_or_else(
+            || Inbound::Ignored(format!("message {kind}")),
+            Inbound::NumberChange,
+        );
     }
     let Some(provider_message_id) = lenient::text(item.get("id")) else {
         return Inbound::Ignored("message without id".to_owned());
@@ -92,6 +96,29 @@ fn message(value: &Value, item: &Value) -> Inbound {
         file,
         reply_to: lenient::text(item.pointer("/context/id")),
         metadata: lenient::beside("referral", item.get("referral")),
+    })
+}
+
+/// That somebody changed their number, among what WhatsApp says of people.
+/// <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/components#messages-object>
+fn number_change(item: &Value) -> Option<NumberChange> {
+    let system = item.get("system")?;
+    let kind = lenient::text(system.get("type"))?;
+    if !matches!(
+        kind.as_str(),
+        "user_changed_number" | "customer_changed_number"
+    ) {
+        return None;
+    }
+    let number = ["wa_id", "new_wa_id"];
+    let mut number = number
+        .iter()
+        .filter_map(|field| lenient::text(system.get(*field)));
+    let known_as = ["/from", "/from_user_id", "/system/customer"];
+    let known_as = known_as.iter().map(|of| lenient::text(item.pointer(of)));
+    Some(NumberChange {
+        known_as: known_as.flatten().collect(),
+        number: number.next()?,
     })
 }
 

@@ -42,7 +42,7 @@ pub struct Content {
 
 pub fn body(event: Event) -> Option<Body> {
     let message = event.snapshot.message?;
-    let channel = channel_name(event.snapshot.channel.kind);
+    let channel = channel_name(event.snapshot.channel?.kind);
     match event.kind {
         EventType::MessageReceived => Some(Body::Message {
             channel_id: message.channel_id,
@@ -72,7 +72,8 @@ pub fn body(event: Event) -> Option<Body> {
         | EventType::ConversationUpdated
         | EventType::ConversationHandover
         | EventType::ChannelUpdated
-        | EventType::TemplateUpdated => None,
+        | EventType::TemplateUpdated
+        | EventType::ContactMerged => None,
     }
 }
 

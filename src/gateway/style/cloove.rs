@@ -2,10 +2,10 @@
 //! message of its Messaging API.
 
 use super::{Event, phone};
-use crate::gateway::view::ChannelSummary;
+use crate::gateway::view::{ChannelSummary, KnownContact};
 use crate::model::access::Environment;
 use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
-use crate::model::id::{ConversationId, EventId, MessageId, WorkspaceId};
+use crate::model::id::{ContactId, ConversationId, EventId, MessageId, WorkspaceId};
 use crate::model::message::{DeliveryStatus, Direction, MessageRecord};
 use crate::model::time::Timestamp;
 use serde::Serialize;
@@ -36,6 +36,10 @@ struct Data {
     notice: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     template: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<KnownContact>,
+    #[serde(rename = "mergedContactId", skip_serializing_if = "Option::is_none")]
+    merged_contact_id: Option<ContactId>,
 }
 
 #[derive(Serialize)]
@@ -79,13 +83,15 @@ pub fn body(event: Event) -> Body {
         environment: event.environment,
         data: Data {
             message: snapshot.message.as_ref().map(of_message),
-            channel: snapshot.conversation.is_none().then_some(snapshot.channel),
+            channel: snapshot.channel.filter(|_| snapshot.conversation.is_none()),
             conversation: snapshot
                 .conversation
                 .map(|record| of_conversation(event.workspace_id, record)),
             handover: snapshot.handover,
             notice: snapshot.notice,
             template: snapshot.template,
+            contact: snapshot.contact.map(KnownContact::from),
+            merged_contact_id: snapshot.merged_contact_id,
         },
     }
 }

@@ -1,8 +1,8 @@
 //! The body that goes with Standard Webhooks: everything, as the native API shows it.
 
 use super::Event;
-use crate::gateway::view;
-use crate::model::id::WorkspaceId;
+use crate::gateway::view::{self, KnownContact};
+use crate::model::id::{ContactId, WorkspaceId};
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -19,9 +19,15 @@ pub struct Body {
 #[serde(rename_all = "camelCase")]
 struct Data {
     workspace_id: WorkspaceId,
-    channel: view::ChannelSummary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<view::ChannelSummary>,
     #[serde(flatten)]
     talk: Option<Talk>,
+    /// The one that is left of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<KnownContact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_contact_id: Option<ContactId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reaction: Option<view::Reaction>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +64,8 @@ pub fn body(event: Event) -> Body {
             workspace_id: event.workspace_id,
             channel: snapshot.channel,
             talk,
+            contact: snapshot.contact.map(KnownContact::from),
+            merged_contact_id: snapshot.merged_contact_id,
             reaction: snapshot.reaction.map(view::Reaction::from),
             handover: snapshot.handover,
             notice: snapshot.notice,

@@ -52,6 +52,7 @@ struct Message {
 
 pub fn body(event: Event) -> Option<Body> {
     let snapshot = event.snapshot;
+    let channel = snapshot.channel?;
     let message = match snapshot.message {
         Some(message) => Some(of_message(event.kind, &message)?),
         None => None,
@@ -60,8 +61,8 @@ pub fn body(event: Event) -> Option<Body> {
     Some(Body {
         event: (!is_incoming).then(|| event.kind.name()),
         channel: Channel {
-            id: snapshot.channel.id,
-            kind: snapshot.channel.kind,
+            id: channel.id,
+            kind: channel.kind,
         },
         conversation: of_conversation(snapshot.conversation?),
         message,
