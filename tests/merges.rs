@@ -242,7 +242,7 @@ async fn a_merge_is_told_once_in_the_styles_that_have_a_form_for_it() {
     assert_eq!(
         standard[0]["data"],
         json!({
-            "workspaceId": world.workspace, "contact": first, "mergedContactId": lady, "message": null,
+            "workspaceId": world.workspace, "contact": first, "mergedContactId": lady,
         })
     );
     let cloove = told("cloove");

@@ -75,7 +75,7 @@ pub fn unfinished(limit: i64) -> Statement {
 /// looked at again: its outcome comes with the provider's words.
 pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Vec<Statement> {
     let work = "(SELECT subject, seq FROM erasure WHERE workspace_id = ?1 AND contact_id = ?2
-        ORDER BY looked_at, subject LIMIT 5) q";
+        ORDER BY looked_at, subject LIMIT 12) q";
     let messages = format!(
         "FROM {work} CROSS JOIN message m ON m.conversation_id = q.subject AND m.seq <= q.seq
            AND m.seq > q.seq - {PORTION} AND m.workspace_id = ?1"
