@@ -1435,10 +1435,7 @@ async fn updates_that_are_no_new_message_are_ignored_by_name() {
             json!({ "update_id": 9, "message": { "date": START_S, "text": "no id" } }),
             "message without id",
         ),
-        (
-            json!({ "update_id": 10, "message": null }),
-            "message without id",
-        ),
+        (json!({ "update_id": 10, "message": null }), "nothing in it"),
         (json!([]), "not a JSON object"),
         (json!("text"), "not a JSON object"),
     ];
