@@ -3,10 +3,11 @@
 use super::bounds::{bounded, shown_name};
 use super::{Error, Gateway, Ports};
 use crate::channel::{
-    Change, Changed, FileRef, Inbound, InboundMessage, Reason, StatusReport, TemplateReport,
-    Watermark,
+    Change, Changed, FileRef, Inbound, InboundMessage, Reason, Sender, StatusReport,
+    TemplateReport, Watermark,
 };
 use crate::model::choice;
+use crate::model::contact::{Identity, IdentityKind};
 use crate::model::content::Content;
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, EventId, MediaId, MessageId, WorkspaceId,
@@ -39,10 +40,11 @@ pub(super) enum Gives {
 }
 
 impl<P: Ports> Gateway<P> {
-    /// What stores the items of one channel.
+    /// What stores the items of one channel, whose addresses are identities of `kind`.
     pub(super) fn store_part(
         &self,
         receiver: Receiver,
+        kind: IdentityKind,
         items: Vec<Inbound>,
         copies: &mut Vec<(WorkspaceId, MediaId)>,
         now: Timestamp,
@@ -58,16 +60,24 @@ impl<P: Ports> Gateway<P> {
         for item in items {
             match bounded(item) {
                 Inbound::Message(message) => {
-                    self.meet(&mut people, &message, now);
+                    self.meet(&mut people, &message.from, now);
                     received.push(self.received(message, now)?);
                 }
                 Inbound::Echo(message) => {
-                    self.meet(&mut people, &message, now);
+                    self.meet(&mut people, &message.from, now);
                     echoed.push(self.received(message, now)?);
                 }
                 Inbound::Status(report) => reports.push(self.report(report, now)),
                 Inbound::Watermark(watermark) => marks.push(self.mark(watermark, now)),
                 Inbound::Consent(consent) => {
+                    // It may come before anything else of theirs does.
+                    let value = consent.address.0.clone();
+                    let from = Sender {
+                        address: consent.address.clone(),
+                        name: None,
+                        identities: vec![Identity { kind, value }],
+                    };
+                    self.meet(&mut people, &from, now);
                     let at = consent.at.map_or(now, |at| at.min(now)).ms();
                     let opted_out_at = (!consent.is_given).then_some(at);
                     consents.push(json!([consent.address.0, opted_out_at, at]));
@@ -181,8 +191,7 @@ impl<P: Ports> Gateway<P> {
     }
 
     /// Notes who wrote, once per address, with ids in case they are new.
-    fn meet(&self, people: &mut Vec<Person>, message: &InboundMessage, now: Timestamp) {
-        let from = &message.from;
+    fn meet(&self, people: &mut Vec<Person>, from: &Sender, now: Timestamp) {
         let known = people
             .iter_mut()
             .find(|person| person.address == from.address.0);
