@@ -144,7 +144,7 @@ const ESSENCE: [(&str, &str); 7] = [
     ),
     (
         "conversation",
-        "SELECT address, status, unread_count, last_seq, last_inbound_at, last_outbound_at,
+        "SELECT address, status, unread_count, last_inbound_at, last_outbound_at,
            opted_out_at, consent_at FROM conversation",
     ),
     (
