@@ -25,9 +25,8 @@ const CONTENT_FIELDS: [&str; 14] = [
     "web_app_data",
 ];
 
-/// Fields that say nothing of what was sent, and notices of the service. What has any other
-/// field is content without a form here, and named by it.
-const SILENT_FIELDS: [&str; 75] = [
+/// What stands around a content, and says nothing of its kind.
+const AROUND: [&str; 40] = [
     "message_id",
     "message_thread_id",
     "direct_messages_topic",
@@ -64,11 +63,14 @@ const SILENT_FIELDS: [&str; 75] = [
     "link_preview_options",
     "suggested_post_info",
     "effect_id",
-    "caption",
     "caption_entities",
     "show_caption_above_media",
     "has_media_spoiler",
     "reply_markup",
+];
+
+/// Notices of the service.
+const NOTICES: [&str; 34] = [
     "new_chat_members",
     "new_chat_member",
     "new_chat_participant",
@@ -111,15 +113,19 @@ pub fn content(item: &Value) -> Option<(Content, Option<FileRef>)> {
     if let Some(text) = item.get("text").and_then(Value::as_str) {
         return Some((Content::text_of(text), None));
     }
-    let fields = item.as_object()?;
-    let is_told = |field: &&str| fields.get(*field).is_some_and(|part| !part.is_null());
+    let is_told = |field: &&str| has(item, field);
     let Some(field) = CONTENT_FIELDS.iter().copied().find(is_told) else {
-        let mut told = fields.iter().filter(|(_, part)| !part.is_null());
-        let content = match told.find(|(field, _)| !SILENT_FIELDS.contains(&field.as_str())) {
-            Some((field, _)) => Content::unsupported(field.chars().take(40).collect::<String>()),
-            None => Content::text_of(lenient::text(item.get("caption"))?),
-        };
-        return Some((content, None));
+        // Words are worth more than the name of what they stood under.
+        if let Some(caption) = lenient::text(item.get("caption")) {
+            return Some((Content::text_of(caption), None));
+        }
+        if NOTICES.iter().any(|field| has(item, field)) {
+            return None;
+        }
+        let mut told = item.as_object()?.iter().filter(|(_, part)| !part.is_null());
+        let (field, _) = told.find(|(field, _)| !AROUND.contains(&field.as_str()))?;
+        let field: String = field.chars().take(40).collect();
+        return Some((Content::unsupported(field), None));
     };
     let part = item.get(field).unwrap_or(&Value::Null);
     // The same picture in several sizes, the largest last.
@@ -143,6 +149,10 @@ pub fn content(item: &Value) -> Option<(Content, Option<FileRef>)> {
     };
     let unsupported = || (Content::unsupported(field), None);
     Some(read.unwrap_or_else(unsupported))
+}
+
+fn has(item: &Value, field: &str) -> bool {
+    item.get(field).is_some_and(|part| !part.is_null())
 }
 
 /// The words of a message made of blocks, a line each.
@@ -215,7 +225,7 @@ fn file(item: &Value, part: Option<&Value>, content: fn(Media) -> Content) -> Re
         filename: lenient::text(part.get("file_name")),
         mime_type: lenient::text(part.get("mime_type")).or_else(|| assumed(item)),
         size_bytes: lenient::integer(part.get("file_size")),
-        voice: item.get("voice").is_some(),
+        voice: has(item, "voice"),
         ..Media::default()
     };
     Some((content(media), Some(FileRef::Id(id))))
@@ -228,12 +238,12 @@ fn assumed(item: &Value) -> Option<String> {
         let flag = sticker.and_then(|sticker| sticker.get(flag));
         flag.is_some_and(|flag| flag.as_bool() == Some(true) || flag.as_i64() == Some(1))
     };
-    let is_photo = item.get("photo").is_some() || item.get("live_photo").is_some();
+    let is_photo = has(item, "photo") || has(item, "live_photo");
     let kind = if is_photo {
         "image/jpeg"
-    } else if item.get("video_note").is_some() || is("is_video") {
+    } else if has(item, "video_note") || is("is_video") {
         "video/mp4"
-    } else if sticker.is_some() && !is("is_animated") {
+    } else if has(item, "sticker") && !is("is_animated") {
         "image/webp"
     } else {
         return None;
