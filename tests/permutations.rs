@@ -167,6 +167,11 @@ impl Stage {
     /// What stands in a webhook for the `place`-th thing told; `None` where this provider
     /// tells no such thing.
     fn item(&self, place: usize, told: &Told) -> Option<Value> {
+        // A message is deleted once.
+        let place = match told {
+            Told::Deletion(of) => 150 + of,
+            _ => place,
+        };
         match self.provider {
             Provider::Whatsapp => self.of_whatsapp(place, told),
             Provider::Messenger => self.of_messenger(place, told),

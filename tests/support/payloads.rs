@@ -139,7 +139,8 @@ const ESSENCE: [(&str, &str); 7] = [
         "message",
         "SELECT c.address, m.direction, m.provider_message_id, m.status, m.content, m.created_at,
            m.sent_at, m.delivered_at, m.read_at, m.failed_at, m.edited_at, m.deleted_at,
-           m.error_code, m.error_provider_code
+           CASE m.status WHEN 'failed' THEN m.error_code END AS error,
+           CASE m.status WHEN 'failed' THEN m.error_provider_code END AS provider_error
          FROM message m JOIN conversation c ON c.id = m.conversation_id",
     ),
     (

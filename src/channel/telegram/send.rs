@@ -58,9 +58,12 @@ pub fn split(content: &Content) -> Option<Split> {
 
 /// The method that sends a message, or makes a sign.
 pub fn method(send: &Outbound<'_>) -> Result<Method, SendError> {
-    let refers_to = send.reply_to.and_then(message_number);
-    let (name, own) = own(send.content, send.uploaded, refers_to)?;
     let (address, connection) = wire::chat_and_connection(&send.to.0);
+    // In chats of other accounts bots cannot react: it would be to a message of their own.
+    let is_out_of_reach = connection.is_some() && matches!(send.content, Content::Reaction(_));
+    let refers_to = send.reply_to.and_then(message_number);
+    let refers_to = refers_to.filter(|_| !is_out_of_reach);
+    let (name, own) = own(send.content, send.uploaded, refers_to)?;
     let chat: Option<i64> = address.parse().ok();
     let mut parameters = Map::new();
     if let Some(connection) = connection {
