@@ -694,6 +694,34 @@ fn a_throttle_waits_as_long_as_the_provider_asks() {
     }
 }
 
+#[test]
+fn telegram_reacts_in_the_bots_own_chats_alone() {
+    let adapter = patchbay::channel::adapter(ChannelKind::Telegram).expect("an adapter");
+    let content: Content = serde_json::from_value(json!({
+        "type": "reaction", "emoji": "\u{1f44d}", "messageId": "0197a000-0000-7000-8000-000000000002",
+    }))
+    .expect("a reaction");
+    let channel = channel(adapter);
+    for (to, is_possible) in [("5550001", true), ("5550001@bC-1", false)] {
+        let to = adapter.recipient(to).expect("an address");
+        let outbound = Outbound {
+            message_id: message_id(),
+            channel: &channel,
+            to: &to,
+            content: &content,
+            reply_to: Some("5550001:7"),
+            actor: Actor::Bot,
+            uploaded: None,
+            inbound_url: URL,
+        };
+        let request = adapter.request(&origins(), &outbound);
+        assert_eq!(request.is_ok(), is_possible, "{request:?}");
+    }
+    for wrong in ["@bC-1", "5550001@", "0@bC-1", "5550001@b C", "x@bC-1"] {
+        assert!(adapter.recipient(wrong).is_err(), "{wrong}");
+    }
+}
+
 // Fixtures
 
 fn folders() -> Vec<(&'static dyn Adapter, PathBuf)> {

@@ -18,6 +18,8 @@ mod visito;
 mod webchat;
 mod whautochat;
 
+pub use auth::idempotency_key;
+
 use crate::gateway::{Error, Gateway, Ports};
 use crate::model::id::{EventId, Fresh};
 use crate::model::time::Timestamp;

@@ -7,7 +7,7 @@ use crate::channel::{
     TemplateReport, Watermark,
 };
 use crate::model::choice;
-use crate::model::contact::IdentityKind;
+use crate::model::contact::{Identity, IdentityKind};
 use crate::model::content::Content;
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, EventId, MediaId, MessageId, WorkspaceId,
@@ -45,10 +45,11 @@ pub(super) enum Gives {
 }
 
 impl<P: Ports> Gateway<P> {
-    /// What stores the items of one channel.
+    /// What stores the items of one channel, whose addresses are identities of `kind`.
     pub(super) fn store_part(
         &self,
         receiver: Receiver,
+        kind: IdentityKind,
         items: Vec<Inbound>,
         copies: &mut Vec<(WorkspaceId, MediaId)>,
         now: Timestamp,
@@ -77,6 +78,14 @@ impl<P: Ports> Gateway<P> {
                 Inbound::Status(report) => reports.push(self.report(report, now)),
                 Inbound::Watermark(watermark) => marks.push(self.mark(watermark, now)),
                 Inbound::Consent(consent) => {
+                    // It may come before anything else of theirs does.
+                    let value = consent.address.0.clone();
+                    let from = Sender {
+                        address: consent.address.clone(),
+                        name: None,
+                        identities: vec![Identity { kind, value }],
+                    };
+                    self.meet(&mut people, &from, now);
                     let at = consent.at.map_or(now, |at| at.min(now)).ms();
                     let opted_out_at = (!consent.is_given).then_some(at);
                     consents.push(json!([consent.address.0, opted_out_at, at]));

@@ -219,7 +219,10 @@ impl<P: Ports> Gateway<P> {
                 channel_id: channel.id,
                 version: Some(channel.version),
             };
-            let statements = self.store_part(receiver, items, &mut copies, now)?;
+            let kind = adapter(channel.kind)
+                .ok_or(Error::Internal)?
+                .identity_kind();
+            let statements = self.store_part(receiver, kind, items, &mut copies, now)?;
             if !statements.is_empty() {
                 batch.extend(statements);
                 batch.push((channels::heard(channel.id, now), Gives::Nothing));

@@ -60,7 +60,14 @@ pub fn echoes(receiver: Receiver, echoed: &[Received], now: Timestamp) -> Vec<St
             "SELECT m.workspace_id, m.id AS message_id, 'message.sent' AS type, p.value ->> '$.event' AS event_id
              FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'",
             3,
-            values![workspace, json, now],
+            values![workspace, json.clone(), now],
+        ),
+        // Reports that came before: the sweep applies them.
+        Statement::new(
+            "UPDATE parked_report SET known_at = ?2
+             WHERE (channel_id, provider_message_id) IN (
+               SELECT ?1, p.value ->> '$.providerMessageId' FROM json_each(?3) p)",
+            values![channel, now, json],
         ),
         events::fan_out(&subjects, now),
     ]

@@ -11,6 +11,7 @@
 pub mod chatt2me;
 pub mod hostile;
 pub mod outgoing;
+pub mod payloads;
 pub mod sqlite;
 pub mod templates;
 pub mod world;

@@ -56,6 +56,8 @@ pub struct TestPorts {
     /// What goes wrong with the database once a request was made; the last comes first.
     pub after_fetch: RefCell<Vec<Fault>>,
     pub pushed: RefCell<VecDeque<(Queue, Push, i64)>>,
+    /// How often something was pushed, however much at once.
+    pub pushes: Cell<u32>,
     pub refuses_pushes: Cell<bool>,
     pub admits_callers: Cell<bool>,
     pub cache: RefCell<BTreeMap<String, String>>,
@@ -269,6 +271,7 @@ impl Ports for TestPorts {
         if self.refuses_pushes.get() {
             return Err(QueueError("the queue is full".to_owned()));
         }
+        self.pushes.set(self.pushes.get() + 1);
         for hint in hints {
             let due = self.now_ms.get() + i64::from(hint.delay_s) * 1_000;
             self.pushed.borrow_mut().push_back((queue, hint, due));
@@ -426,6 +429,7 @@ impl World {
             requests: RefCell::default(),
             after_fetch: RefCell::default(),
             pushed: RefCell::default(),
+            pushes: Cell::new(0),
             refuses_pushes: Cell::new(false),
             admits_callers: Cell::new(true),
             cache: RefCell::default(),

@@ -1,4 +1,4 @@
-//! The project's only build scripts: `cargo xtask dev`, `test`, `chaos`, `build` and `deploy`.
+//! The project's only build scripts: `cargo xtask dev`, `test`, `fuzz`, `chaos`, `build` and `deploy`.
 //!
 //! A failure is one sentence that says what to do. What is started here is ended here, with everything it
 //! started in turn; nothing else is touched.
@@ -9,6 +9,7 @@ mod bundle;
 mod demo;
 mod deploy;
 mod dev;
+mod fuzz;
 mod names;
 mod paths;
 mod problem;
@@ -34,7 +35,12 @@ The build scripts of Patchbay.
 
   cargo xtask test     Everything CI checks, in CI's order.
       --only STEP          that step alone; may be repeated
-                           (format, lint, lint-wasm, native, wasm, build, e2e)
+                           (format, format-fuzz, lint, lint-wasm, native, wasm, build, e2e)
+
+  cargo xtask fuzz     What reads webhooks, signatures and keys, against inputs made up to break it.
+      --seconds N          how long each target runs (20)
+      --only TARGET        that target alone; may be repeated (whatsapp, messenger, instagram, telegram, sms,
+                           hub_signature, telegram_secret, twilio_signature, idempotency_key)
 
   cargo xtask chaos    Kills the runtime under load: nothing accepted is lost, nothing is sent twice.
 
@@ -71,6 +77,7 @@ async fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["dev", options @ ..] => dev::run(&paths, dev::Options::parse(options)?).await,
         ["test", options @ ..] => test::run(&paths, test::Options::parse(options)?).await,
         ["chaos"] => test::chaos(&paths).await,
+        ["fuzz", options @ ..] => fuzz::run(&paths, fuzz::Options::parse(options)?).await,
         ["build"] => {
             let progress = Progress::start();
             tools::ensure(&paths, &progress).await?;

@@ -18,10 +18,15 @@ use crate::wrangler;
 /// Wranglers at a time: each brings a workerd of its own.
 const E2E_THREADS: &str = "--test-threads=2";
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step {
         name: "format",
         work: Work::Cargo(&["fmt", "--all", "--check"]),
+    },
+    // Of a workspace of its own, which is built by `cargo xtask fuzz` alone.
+    Step {
+        name: "format-fuzz",
+        work: Work::Cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
     },
     Step {
         name: "lint",
@@ -266,7 +271,7 @@ fn summarize(lines: &[Line]) -> ExitCode {
             Counts { passed, failed } => format!("{passed} passed, {failed} failed"),
         };
         let row = format!(
-            "{:<10} {verdict:<7} {:>7.1} s  {tests}",
+            "{:<11} {verdict:<7} {:>7.1} s  {tests}",
             line.name, line.seconds
         );
         println!("{}", row.trim_end());

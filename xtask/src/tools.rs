@@ -17,29 +17,43 @@ struct CargoTool {
     package: &'static str,
     /// The program that prints the version.
     program: &'static str,
-    /// The package in Cargo.lock whose version it must have.
-    follows: &'static str,
+    version: Version,
     /// Whether its own lock file is used. That of wasm-bindgen-cli may name a release a registry no longer has.
     locked: bool,
     minutes: u8,
+}
+
+enum Version {
+    /// That of this package in Cargo.lock.
+    Of(&'static str),
+    Fixed(&'static str),
 }
 
 const CARGO_TOOLS: [CargoTool; 2] = [
     CargoTool {
         package: "worker-build",
         program: "worker-build",
-        follows: "worker",
+        version: Version::Of("worker"),
         locked: true,
         minutes: 4,
     },
     CargoTool {
         package: "wasm-bindgen-cli",
         program: "wasm-bindgen",
-        follows: "wasm-bindgen",
+        version: Version::Of("wasm-bindgen"),
         locked: false,
         minutes: 2,
     },
 ];
+
+/// What `cargo xtask fuzz` needs, and nothing else does.
+const FUZZER: CargoTool = CargoTool {
+    package: "cargo-fuzz",
+    program: "cargo-fuzz",
+    version: Version::Fixed("0.13.1"),
+    locked: true,
+    minutes: 1,
+};
 
 /// Installs what is missing; takes a moment when nothing is.
 pub async fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
@@ -49,6 +63,11 @@ pub async fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
         cargo_tool(paths, progress, tool).await?;
     }
     Ok(())
+}
+
+/// Installs the fuzzer where it is missing.
+pub async fn ensure_fuzzer(paths: &Paths, progress: &Progress) -> Result<()> {
+    cargo_tool(paths, progress, &FUZZER).await
 }
 
 async fn wasm_target(paths: &Paths, progress: &Progress) -> Result<()> {
@@ -102,7 +121,10 @@ async fn cargo_tool(paths: &Paths, progress: &Progress, tool: &CargoTool) -> Res
     let CargoTool {
         package, minutes, ..
     } = tool;
-    let version = paths.locked_version(tool.follows)?;
+    let version = match tool.version {
+        Version::Of(locked) => paths.locked_version(locked)?,
+        Version::Fixed(version) => version.to_owned(),
+    };
     if installed_version(paths, tool).await.as_deref() == Some(&version) {
         return Ok(());
     }

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 pub struct Adapter;
 
 /// What a bot is to be told of.
-const UPDATES: [&str; 7] = [
+const UPDATES: [&str; 11] = [
     "message",
     "edited_message",
     "channel_post",
@@ -30,6 +30,10 @@ const UPDATES: [&str; 7] = [
     "callback_query",
     "message_reaction",
     "my_chat_member",
+    "business_message",
+    "edited_business_message",
+    "deleted_business_messages",
+    "guest_message",
 ];
 
 impl super::Adapter for Adapter {
@@ -94,11 +98,17 @@ impl super::Adapter for Adapter {
         }
     }
 
-    /// A chat id (negative for groups), or `@name` of a public channel.
+    /// A chat id (negative for groups), `@name` of a public channel, or a chat of an account
+    /// that the bot is connected to: the chat id, `@` and the connection's.
     fn recipient(&self, raw: &str) -> Result<Address, Invalid> {
         let raw = raw.trim();
-        let digits = raw.strip_prefix('-').unwrap_or(raw);
-        let is_chat = !digits.starts_with('0') && raw.parse::<i64>().is_ok_and(|id| id != 0);
+        let (chat, connection) = wire::chat_and_connection(raw);
+        let digits = chat.strip_prefix('-').unwrap_or(chat);
+        let is_chat = !digits.starts_with('0')
+            && chat.parse::<i64>().is_ok_and(|id| id != 0)
+            && connection.is_none_or(|connection| {
+                !connection.is_empty() && connection.bytes().all(|byte| byte.is_ascii_graphic())
+            });
         let is_name = raw.strip_prefix('@').is_some_and(is_username);
         if (is_chat && !raw.starts_with('+')) || is_name {
             Ok(Address(raw.to_owned()))

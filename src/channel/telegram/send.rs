@@ -2,7 +2,7 @@
 //! <https://core.telegram.org/bots/api#available-methods>
 
 use super::super::{Outbound, SendError, Split, lean, not_carried, nothing_to_mark};
-use super::vcard;
+use super::{vcard, wire};
 use crate::model::content::{
     Button, Card, Cards, ContactCard, Contacts, Content, Interactive, InteractiveKind, List, Media,
 };
@@ -58,11 +58,18 @@ pub fn split(content: &Content) -> Option<Split> {
 
 /// The method that sends a message, or makes a sign.
 pub fn method(send: &Outbound<'_>) -> Result<Method, SendError> {
+    let (address, connection) = wire::chat_and_connection(&send.to.0);
+    // In chats of other accounts bots cannot react: it would be to a message of their own.
+    let is_out_of_reach = connection.is_some() && matches!(send.content, Content::Reaction(_));
     let refers_to = send.reply_to.and_then(message_number);
+    let refers_to = refers_to.filter(|_| !is_out_of_reach);
     let (name, own) = own(send.content, send.uploaded, refers_to)?;
-    let address = send.to.0.as_str();
     let chat: Option<i64> = address.parse().ok();
     let mut parameters = Map::new();
+    if let Some(connection) = connection {
+        let name = "business_connection_id".to_owned();
+        parameters.insert(name, Value::from(connection));
+    }
     parameters.insert(
         "chat_id".to_owned(),
         chat.map_or(Value::from(address), Value::from),
@@ -81,9 +88,13 @@ pub fn method(send: &Outbound<'_>) -> Result<Method, SendError> {
     })
 }
 
-/// Telegram counts messages in their chat, which stands before the number.
+/// Telegram counts messages in their chat, which stands before the number. What has no chat
+/// before it is no message there.
 fn message_number(id: &str) -> Option<i64> {
-    id.rsplit(':').next()?.parse().ok()
+    let (chat, number) = id.rsplit_once(':')?;
+    let (chat, _) = wire::chat_and_connection(chat);
+    chat.parse::<i64>().ok()?;
+    number.parse().ok()
 }
 
 fn own(

@@ -6,12 +6,29 @@ use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::{Content, Reply};
 use serde_json::{Map, Value, json};
 
+/// What a message's chat goes by: its number, and the connection by which the bot is let
+/// into a chat of somebody's account, for that is another chat than the bot's own.
+fn chat(item: &Value) -> Option<String> {
+    let chat = lenient::integer(item.pointer("/chat/id"))?;
+    Some(match lenient::text(item.get("business_connection_id")) {
+        Some(connection) => format!("{chat}@{connection}"),
+        None => chat.to_string(),
+    })
+}
+
+/// An address by its parts, as `chat` joins them.
+pub fn chat_and_connection(address: &str) -> (&str, Option<&str>) {
+    match address.split_once('@') {
+        Some((chat, connection)) if !chat.is_empty() => (chat, Some(connection)),
+        Some(_) | None => (address, None),
+    }
+}
+
 /// The id of a Message object, unique per bot: Telegram counts per chat, so the
 /// chat is part of it.
 pub fn message_id(message: &Value) -> Option<String> {
-    let chat = lenient::integer(message.pointer("/chat/id"))?;
     let id = lenient::integer(message.get("message_id"))?;
-    Some(format!("{chat}:{id}"))
+    Some(format!("{}:{id}", chat(message)?))
 }
 
 /// Reads one update. <https://core.telegram.org/bots/api#update>
@@ -19,23 +36,50 @@ pub fn read(body: &[u8]) -> Vec<Inbound> {
     let Some(Value::Object(update)) = lenient::json(body) else {
         return vec![Inbound::Ignored("not a JSON object".to_owned())];
     };
-    let read: Vec<Inbound> = update
+    let items = update
         .iter()
-        .filter(|(kind, _)| kind.as_str() != "update_id")
-        .map(|(kind, item)| match kind.as_str() {
-            "message" | "channel_post" => message(item),
-            "edited_message" | "edited_channel_post" => edit(item, &update),
-            "message_reaction" => reaction(item, &update),
-            "my_chat_member" => consent(item),
-            "callback_query" => callback(item),
-            _ => Inbound::Ignored(format!(
-                "update {}",
-                kind.chars().take(40).collect::<String>()
-            )),
+        .filter(|(kind, item)| kind.as_str() != "update_id" && !item.is_null());
+    let read: Vec<Inbound> = items
+        .flat_map(|(kind, item)| {
+            let read = match kind.as_str() {
+                "message" | "channel_post" | "business_message" => message(item),
+                "guest_message" => asked(item),
+                "edited_message" | "edited_channel_post" | "edited_business_message" => {
+                    edit(item, &update)
+                }
+                "deleted_business_messages" => return deletions(item),
+                "message_reaction" => reaction(item, &update),
+                "my_chat_member" => consent(item),
+                "callback_query" => callback(item),
+                _ => {
+                    let kind: String = kind.chars().take(40).collect();
+                    Inbound::Ignored(format!("update {kind}"))
+                }
+            };
+            vec![read]
         })
         .collect();
     if read.is_empty() {
         return vec![Inbound::Ignored("nothing in it".to_owned())];
+    }
+    read
+}
+
+/// Messages that were deleted in a chat of somebody's account; of others bots are not told.
+fn deletions(item: &Value) -> Vec<Inbound> {
+    let deleted = |id: &Value| {
+        let (chat, id) = (chat(item)?, lenient::integer(Some(id))?);
+        Some(Inbound::Change(Change {
+            provider_message_id: format!("{chat}:{id}"),
+            key: "deleted".to_owned(),
+            at: None,
+            what: Changed::Deleted,
+        }))
+    };
+    let ids = lenient::items(item.get("message_ids"));
+    let read: Vec<Inbound> = ids.filter_map(deleted).collect();
+    if read.is_empty() {
+        return vec![Inbound::Ignored("deletion of nothing".to_owned())];
     }
     read
 }
@@ -121,15 +165,48 @@ fn message(item: &Value) -> Inbound {
     let Some(from) = sender(item) else {
         return Inbound::Ignored("message without chat".to_owned());
     };
-    Inbound::Message(InboundMessage {
+    let answered = lenient::integer(item.pointer("/reply_to_message/message_id"));
+    let told = if is_own(item) {
+        Inbound::Echo
+    } else {
+        Inbound::Message
+    };
+    told(InboundMessage {
         provider_message_id,
+        reply_to: answered.and_then(|id| Some(format!("{}:{id}", chat(item)?))),
         from,
         sent_at: lenient::moment(item.get("date")),
         content,
         file,
-        reply_to: item.get("reply_to_message").and_then(message_id),
         metadata: None,
     })
+}
+
+/// Whether the account itself wrote, in a chat that the bot is let into: such chats are
+/// private, and have the other's own id.
+fn is_own(item: &Value) -> bool {
+    let from = lenient::integer(item.pointer("/from/id"));
+    item.get("business_connection_id").is_some()
+        && from.is_some_and(|from| Some(from) != lenient::integer(item.pointer("/chat/id")))
+}
+
+/// What somebody asked the bot in a chat that it is not in, where it cannot write: it is
+/// answered in private.
+fn asked(item: &Value) -> Inbound {
+    let asker = json!({ "chat": item.get("from"), "from": item.get("from") });
+    match (message(item), sender(&asker)) {
+        (Inbound::Message(message), Some(from)) => Inbound::Message(InboundMessage {
+            provider_message_id: format!(
+                "guest:{}",
+                lenient::text(item.get("guest_query_id")).unwrap_or(message.provider_message_id)
+            ),
+            from,
+            reply_to: None,
+            ..message
+        }),
+        (Inbound::Message(_), None) => Inbound::Ignored("guest message of nobody".to_owned()),
+        (other, _) => other,
+    }
 }
 
 /// A pressed key of an inline keyboard. What it was pressed on may be too old to be told.
@@ -173,15 +250,15 @@ pub fn pressed(body: &[u8]) -> Option<String> {
     lenient::text(update.pointer("/callback_query/id"))
 }
 
-/// The chat is who we talk to: a person in private, else the group or channel.
+/// The chat is who we talk to: a person in private, else the group or channel. A group that
+/// became another is still that one, and a person the same in whichever chat.
 fn sender(item: &Value) -> Option<Sender> {
-    let chat = item.get("chat")?;
-    let id = lenient::integer(chat.get("id"))?.to_string();
-    let name = lenient::text(chat.get("title")).or_else(|| {
-        let part = |field: &str| {
-            lenient::text(chat.get(field))
-                .or_else(|| lenient::text(item.pointer(&format!("/from/{field}"))))
-        };
+    let address = chat(item)?;
+    let part = |field: &str| {
+        lenient::text(item.pointer(&format!("/chat/{field}")))
+            .or_else(|| lenient::text(item.pointer(&format!("/from/{field}"))))
+    };
+    let name = lenient::text(item.pointer("/chat/title")).or_else(|| {
         let name: Vec<String> = [part("first_name"), part("last_name")]
             .into_iter()
             .flatten()
@@ -191,12 +268,19 @@ fn sender(item: &Value) -> Option<Sender> {
         }
         Some(name.join(" "))
     });
+    let also = ["/chat/id", "/migrate_from_chat_id"]
+        .into_iter()
+        .filter_map(|at| Some(lenient::integer(item.pointer(at))?.to_string()))
+        .filter(|value| *value != address);
+    let identities = std::iter::once(address.clone()).chain(also);
     Some(Sender {
-        address: Address(id.clone()),
+        identities: identities
+            .map(|value| Identity {
+                kind: IdentityKind::Telegram,
+                value,
+            })
+            .collect(),
+        address: Address(address),
         name,
-        identities: vec![Identity {
-            kind: IdentityKind::Telegram,
-            value: id,
-        }],
     })
 }
