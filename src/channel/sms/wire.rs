@@ -59,7 +59,8 @@ struct Form(HashMap<String, String>);
 impl Form {
     fn parse(form: &[u8]) -> Self {
         let mut fields = HashMap::new();
-        for (name, value) in url::form_urlencoded::parse(form) {
+        // A line's end of its own is none of the last field's: there it would be encoded.
+        for (name, value) in url::form_urlencoded::parse(form.trim_ascii_end()) {
             if !value.is_empty() {
                 fields
                     .entry(name.into_owned())
