@@ -76,7 +76,7 @@ pub struct Named<T>(pub T);
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Named<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        serde_json::from_value(Value::from(name))
+        json::from_value(Value::from(name))
             .map(Named)
             .map_err(serde::de::Error::custom)
     }

@@ -7,12 +7,12 @@ use crate::channel::ADAPTERS;
 use crate::model::access::Key;
 use crate::model::contact::{self, ContactRecord, Identity};
 use crate::model::id::ContactId;
+use crate::model::json;
 use crate::model::time::{self, Timestamp};
 use crate::store::contacts::{self, Change, MOST_IDENTITIES};
 use crate::store::search::Needle;
 use crate::store::{Rows, Statement};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// A contact as a client makes it.
 pub struct NewContact {
@@ -223,7 +223,7 @@ impl NewContact {
             key(one).cmp(&key(other))
         });
         identities.dedup();
-        let metadata = self.metadata.map(RawValue::from_string).transpose();
+        let metadata = self.metadata.map(|json| json::parse(&json)).transpose();
         Ok(KnownContact::from(ContactRecord {
             id,
             name: self.name,

@@ -12,7 +12,6 @@ use crate::model::message::{
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,7 +28,7 @@ pub struct Message {
     pub provider_message_id: Option<String>,
     pub error: Option<MessageError>,
     pub status_history: Vec<StatusAt>,
-    pub metadata: Option<Box<RawValue>>,
+    pub metadata: Option<Value>,
     pub scheduled_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -41,7 +40,7 @@ pub struct Message {
     pub adapted: Option<Adapted>,
     /// What the provider charges, where it says so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pricing: Option<Box<RawValue>>,
+    pub pricing: Option<Value>,
     /// Where the provider counts a text in segments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<Segments>,
@@ -151,7 +150,7 @@ pub struct KnownContact {
     pub id: ContactId,
     pub name: Option<String>,
     pub identities: Vec<Identity>,
-    pub metadata: Option<Box<RawValue>>,
+    pub metadata: Option<Value>,
     /// Others that may be the same person, where they were looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_candidates: Option<Vec<serde_json::Value>>,

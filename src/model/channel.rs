@@ -34,7 +34,7 @@ impl ChannelKind {
 
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        serde_json::from_value(serde_json::Value::from(name)).ok()
+        super::json::from_value(serde_json::Value::from(name)).ok()
     }
 }
 

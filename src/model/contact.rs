@@ -3,7 +3,7 @@
 use super::id::ContactId;
 use super::time::{self, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 /// What kind of address an identity is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ pub struct ContactRecord {
     pub name: Option<String>,
     /// By kind and value.
     pub identities: Vec<Identity>,
-    pub metadata: Option<Box<RawValue>>,
+    pub metadata: Option<Value>,
     #[serde(deserialize_with = "time::column::deserialize")]
     pub created_at: Timestamp,
 }

@@ -30,7 +30,7 @@ impl ConversationStatus {
 
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        serde_json::from_value(serde_json::Value::from(name)).ok()
+        super::json::from_value(serde_json::Value::from(name)).ok()
     }
 }
 
@@ -53,7 +53,7 @@ impl Mode {
 
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        serde_json::from_value(serde_json::Value::from(name)).ok()
+        super::json::from_value(serde_json::Value::from(name)).ok()
     }
 }
 

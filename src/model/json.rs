@@ -1,13 +1,29 @@
-//! Reading JSON.
+//! Reading JSON, with errors that point at the field.
+//!
+//! Whatever is read passes through a `Value` and one deserializer, which keeps the script
+//! small: a type is compiled once, not once for text, once for values and once more for each
+//! with its path (`serde_path_to_error` makes the script a twentieth bigger).
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use serde_path_to_error::Segment;
+use serde::de::value::StringDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+use serde_json::{Error, Map, Value, map};
+use std::cell::RefCell;
+use std::vec;
 
-/// Reads JSON text as `T`, by way of a value: types are then compiled for one way of reading only,
-/// which keeps the script small.
-pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, serde_json::Error> {
-    serde_json::from_value(serde_json::from_str(json)?)
+/// Reads JSON text as `T`.
+pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
+    from_value(serde_json::from_str(json)?)
+}
+
+/// Reads a value as `T`.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
+    let place = RefCell::default();
+    let place = &place;
+    T::deserialize(Reader { value, place })
 }
 
 /// Reads a JSON object as `T`; an error is a JSON pointer below `base`, and what is wrong.
@@ -15,23 +31,15 @@ pub fn read<T: DeserializeOwned>(json: Value, base: &str) -> Result<T, (String, 
     if !json.is_object() {
         return Err((base.to_owned(), "must be an object".to_owned()));
     }
-    serde_path_to_error::deserialize(json).map_err(|error| {
-        let mut pointer = base.to_owned();
-        for segment in error.path() {
-            match segment {
-                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                Segment::Map { key } => {
-                    pointer.push('/');
-                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                }
-                Segment::Enum { .. } | Segment::Unknown => {}
-            }
-        }
-        told(pointer, error.inner())
-    })
+    let place = RefCell::default();
+    let read = T::deserialize(Reader {
+        value: json,
+        place: &place,
+    });
+    read.map_err(|error| told(format!("{base}{}", place.take()), &error))
 }
 
-fn told(pointer: String, error: &serde_json::Error) -> (String, String) {
+fn told(pointer: String, error: &Error) -> (String, String) {
     let message = error.to_string();
     let missing = message
         .strip_prefix("missing field `")
@@ -39,5 +47,258 @@ fn told(pointer: String, error: &serde_json::Error) -> (String, String) {
     match missing {
         Some(field) => (format!("{pointer}/{field}"), "is required".to_owned()),
         None => (pointer, message),
+    }
+}
+
+/// A value on its way into a type. Where it does not fit is noted in `place`, a JSON pointer
+/// that grows at its beginning.
+struct Reader<'a> {
+    value: Value,
+    place: &'a RefCell<String>,
+}
+
+impl<'de> Deserializer<'de> for Reader<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let place = self.place;
+        match self.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(is) => visitor.visit_bool(is),
+            Value::Number(number) => number.deserialize_any(visitor),
+            Value::String(text) => visitor.visit_string(text),
+            Value::Array(items) => visitor.visit_seq(Items {
+                items: items.into_iter(),
+                at: 0,
+                place,
+            }),
+            Value::Object(fields) => visitor.visit_map(Fields::of(fields, place)),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.value.is_null() {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// Names only: that is what enums are in this product.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.value {
+            Value::String(name) => visitor.visit_enum(Name(name)),
+            Value::Null => Err(Error::invalid_type(Unexpected::Unit, &"string")),
+            Value::Bool(is) => Err(Error::invalid_type(Unexpected::Bool(is), &"string")),
+            Value::Number(_) => Err(Error::invalid_type(Unexpected::Other("number"), &"string")),
+            Value::Array(_) => Err(Error::invalid_type(Unexpected::Seq, &"string")),
+            Value::Object(_) => Err(Error::invalid_type(Unexpected::Map, &"string")),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+struct Items<'a> {
+    items: vec::IntoIter<Value>,
+    at: usize,
+    place: &'a RefCell<String>,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Error> {
+        let Some(value) = self.items.next() else {
+            return Ok(None);
+        };
+        let place = self.place;
+        let read = seed.deserialize(Reader { value, place });
+        if read.is_err() {
+            note(place, &self.at.to_string());
+        }
+        self.at += 1;
+        read.map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+struct Fields<'a> {
+    fields: map::IntoIter,
+    last: Option<(String, Value)>,
+    place: &'a RefCell<String>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(fields: Map<String, Value>, place: &'a RefCell<String>) -> Self {
+        Self {
+            fields: fields.into_iter(),
+            last: None,
+            place,
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for Fields<'_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        let Some((name, value)) = self.fields.next() else {
+            return Ok(None);
+        };
+        self.last = Some((name.clone(), value));
+        seed.deserialize(StringDeserializer::new(name)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        let (name, value) = self.last.take().unwrap_or_default();
+        let place = self.place;
+        let read = seed.deserialize(Reader { value, place });
+        if read.is_err() {
+            note(place, &name);
+        }
+        read
+    }
+}
+
+/// Puts a name before a pointer.
+fn note(place: &RefCell<String>, name: &str) {
+    let name = name.replace('~', "~0").replace('/', "~1");
+    place.borrow_mut().insert_str(0, &format!("/{name}"));
+}
+
+/// The name of an enum's variant.
+struct Name(String);
+
+impl<'de> EnumAccess<'de> for Name {
+    type Error = Error;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        let name = seed.deserialize(StringDeserializer::new(self.0))?;
+        Ok((name, Self(String::new())))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Name {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Error> {
+        Err(Error::invalid_type(Unexpected::UnitVariant, &"a name"))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        Err(Error::invalid_type(Unexpected::UnitVariant, &visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        Err(Error::invalid_type(Unexpected::UnitVariant, &visitor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "camelCase")]
+    struct Order {
+        id: String,
+        of: Option<Kind>,
+        #[serde(default)]
+        items: Vec<Item>,
+        #[serde(default)]
+        by_name: BTreeMap<String, i64>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        Pix,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Item {
+        amount: u32,
+        rate: f64,
+    }
+
+    #[test]
+    fn what_fits_is_read_as_serde_json_reads_it() {
+        for json in [
+            json!({ "id": "1" }),
+            json!({ "id": "1", "of": null, "more": [{}] }),
+            json!({ "id": "é", "of": "pix", "items": [{ "amount": 1, "rate": 2 }], "byName": { "a/b": -1 } }),
+        ] {
+            let theirs: Order = serde_json::from_value(json.clone()).expect("an order");
+            assert_eq!(from_value::<Order>(json.clone()).expect("an order"), theirs);
+            assert_eq!(read::<Order>(json, "").expect("an order"), theirs);
+        }
+        assert_eq!(from_value::<(u8, u8)>(json!([1, 2])).expect("two"), (1, 2));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_pointed_at() {
+        for (json, pointer) in [
+            (json!({}), "/base/id"),
+            (json!({ "id": 1 }), "/base/id"),
+            (json!({ "id": "1", "of": "cash" }), "/base/of"),
+            (json!({ "id": "1", "of": 5 }), "/base/of"),
+            (json!({ "id": "1", "of": {} }), "/base/of"),
+            (
+                json!({ "id": "1", "items": [{ "amount": 1, "rate": 1 }, { "rate": 1 }] }),
+                "/base/items/1/amount",
+            ),
+            (
+                json!({ "id": "1", "items": [{ "amount": -1, "rate": 1 }] }),
+                "/base/items/0/amount",
+            ),
+            (json!({ "id": "1", "items": {} }), "/base/items"),
+            (
+                json!({ "id": "1", "byName": { "a/b~c": "x" } }),
+                "/base/byName/a~1b~0c",
+            ),
+        ] {
+            let error = read::<Order>(json.clone(), "/base").expect_err("it does not fit");
+            assert_eq!(error.0, pointer, "{json}");
+            assert!(!error.1.is_empty());
+        }
+        assert!(from_value::<Order>(json!([])).is_err());
     }
 }

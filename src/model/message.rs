@@ -5,7 +5,7 @@ use super::content::Content;
 use super::id::{ChannelId, ContactId, ConversationId, MessageId};
 use super::time::{self, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -143,12 +143,12 @@ pub struct MessageRecord {
     pub reply_to: Option<String>,
     pub provider_message_id: Option<String>,
     pub error: RecordedError,
-    pub metadata: Option<Box<RawValue>>,
+    pub metadata: Option<Value>,
     pub seq: i64,
     /// The same for each of its parts.
     pub adapted: Option<Adapted>,
     /// What the provider charges, where it says so.
-    pub pricing: Option<Box<RawValue>>,
+    pub pricing: Option<Value>,
     pub times: Times,
 }
 

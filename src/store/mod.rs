@@ -137,14 +137,14 @@ impl Rows {
     pub fn read<T: DeserializeOwned>(self) -> Result<Vec<T>, DatabaseError> {
         self.0
             .into_iter()
-            .map(|row| serde_json::from_value(row).map_err(|error| DatabaseError::new(&error)))
+            .map(|row| json::from_value(row).map_err(|error| DatabaseError::new(&error)))
             .collect()
     }
 
     /// Reads the first row, if there is one.
     pub fn first<T: DeserializeOwned>(self) -> Result<Option<T>, DatabaseError> {
         let row = self.0.into_iter().next();
-        row.map(|row| serde_json::from_value(row).map_err(|error| DatabaseError::new(&error)))
+        row.map(|row| json::from_value(row).map_err(|error| DatabaseError::new(&error)))
             .transpose()
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{SOON, Tenant, WORD, eventually, person, run};
+use crate::harness::{Tenant, WORD, person, run, text};
 
 async fn contact_of(tenant: &Tenant, address: &str) -> Value {
     let found = tenant.list(&format!("/v1/contacts?search={address}")).await;
@@ -57,7 +57,7 @@ fn two_contacts_become_one_are_taken_apart_and_one_is_forgotten() {
 }
 
 #[test]
-fn an_account_that_is_blocked_keeps_what_is_queued_until_it_is_restored() {
+fn an_account_that_is_blocked_sends_nothing_until_it_is_restored() {
     run(async {
         let tenant = Tenant::new().await;
         let channel = tenant.whatsapp().await;
@@ -83,19 +83,14 @@ fn an_account_that_is_blocked_keeps_what_is_queued_until_it_is_restored() {
         let path = format!("/v1/channels/{}", channel.id);
         let blocked = tenant.get(&path).await.expect(200);
         assert_eq!(blocked["status"], "needs_reauth");
-        let waits = tenant.sends(&channel, &ana, "Still there?").await;
-        tenant.becomes(&waits, "accepted").await;
-        assert!(tenant.accepted(&ana).is_empty());
+        let hello = text(&channel, &ana, "Hello?");
+        let refused = tenant.post("/v1/messages", &hello).await;
+        refused.assert_problem(409, "channel_unavailable");
 
         told("REINSTATE", 2).await;
         assert_eq!(tenant.get(&path).await.expect(200)["status"], "connected");
-        eventually(SOON, "what waited is delivered", async || {
-            let message = tenant.message(&waits).await;
-            (message["status"] == "delivered")
-                .then_some(())
-                .ok_or(message.to_string())
-        })
-        .await;
+        let sent = tenant.sends(&channel, &ana, "Still there?").await;
+        tenant.becomes(&sent, "delivered").await;
         let events = subscriber.receives("channel.updated", 2).await;
         let statuses: Vec<&str> = events
             .iter()
