@@ -39,6 +39,13 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
     RUNTIME.block_on(test)
 }
 
+/// Unix milliseconds, by this machine's clock.
+#[expect(clippy::disallowed_methods, reason = "these tests run on real time")]
+pub fn now_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(now.expect("after 1970").as_millis()).expect("before the end of time")
+}
+
 /// A number nobody else in this run has, of four digits.
 pub fn unique() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1000);

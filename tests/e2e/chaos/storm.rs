@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use patchbay_sandbox::{Fault, FaultMode, Weather};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::plan::Plan;
 use super::stage::Stage;
-use crate::harness::Reply;
+use crate::harness::{Reply, now_ms};
 
 /// What was seen while it raged.
 pub struct Log {
@@ -193,9 +193,4 @@ fn unfinished(database: &PathBuf) -> i64 {
 
 pub fn read_only(database: &PathBuf) -> Connection {
     Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database")
-}
-
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    i64::try_from(now.expect("after 1970").as_millis()).expect("before the end of time")
 }
