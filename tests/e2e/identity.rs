@@ -77,7 +77,7 @@ fn an_account_that_is_blocked_sends_nothing_until_it_is_restored() {
             assert_eq!(played.expect("posted").callback_status, Some(200));
         };
         told("DISABLE", 1).await;
-        // A repeat, and one that comes late.
+        // A repeat, and one that comes late: it is told, and changes nothing.
         told("DISABLE", 1).await;
         told("REINSTATE", 0).await;
         let path = format!("/v1/channels/{}", channel.id);
@@ -91,11 +91,11 @@ fn an_account_that_is_blocked_sends_nothing_until_it_is_restored() {
         assert_eq!(tenant.get(&path).await.expect(200)["status"], "connected");
         let sent = tenant.sends(&channel, &ana, "Still there?").await;
         tenant.becomes(&sent, "delivered").await;
-        let events = subscriber.receives("channel.updated", 2).await;
+        let events = subscriber.receives("channel.updated", 3).await;
         let statuses: Vec<&str> = events
             .iter()
             .filter_map(|event| event.data["channel"]["status"].as_str())
             .collect();
-        assert_eq!(statuses, ["needs_reauth", "connected"]);
+        assert_eq!(statuses, ["needs_reauth", "needs_reauth", "connected"]);
     });
 }
