@@ -137,7 +137,7 @@ pub fn activate(
         events::fan_out_of(&told, 3, told_values()),
         Statement::new(
             format!(
-                "UPDATE conversation SET last_seq = n.seq, choices_seq = COALESCE(n.choices_seq, choices_seq)
+                "UPDATE conversation SET last_seq = n.seq, choices_seq = COALESCE(n.choices_seq, conversation.choices_seq)
                  FROM (
                    SELECT m.workspace_id, m.conversation_id, MAX(m.seq) AS seq,
                      MAX(CASE WHEN m.choices IS NOT NULL THEN m.seq END) AS choices_seq
