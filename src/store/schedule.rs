@@ -95,17 +95,17 @@ pub fn activate(
     vec![
         Statement::new(
             format!(
-                "UPDATE message SET seq = g.place, claim = ?2, pushed_at = ?3,
-                   status = CASE WHEN g.problem = 'expired' THEN 'expired' WHEN g.problem IS NOT NULL THEN 'failed'
-                     WHEN g.is_local THEN 'sent' ELSE 'accepted' END,
-                   turn = CASE WHEN g.problem IS NULL AND NOT g.is_local THEN g.place END,
-                   due_at = CASE WHEN g.problem IS NULL AND NOT g.is_local THEN ?3 END,
-                   accepted_at = CASE WHEN g.problem IS NULL THEN ?3 END,
-                   sent_at = CASE WHEN g.problem IS NULL AND g.is_local THEN ?3 END,
-                   failed_at = CASE WHEN g.problem <> 'expired' THEN ?3 END,
-                   expired_at = CASE WHEN g.problem = 'expired' THEN ?3 END,
-                   error_code = g.problem,
-                   error_message = CASE WHEN g.problem IS NOT NULL THEN 'It could not be sent when it fell due.' END
+                "UPDATE message SET seq = o.place, claim = ?2, pushed_at = ?3,
+                   status = CASE WHEN o.problem = 'expired' THEN 'expired' WHEN o.problem IS NOT NULL THEN 'failed'
+                     WHEN o.is_local THEN 'sent' ELSE 'accepted' END,
+                   turn = CASE WHEN o.problem IS NULL AND NOT o.is_local THEN o.place END,
+                   due_at = CASE WHEN o.problem IS NULL AND NOT o.is_local THEN ?3 END,
+                   accepted_at = CASE WHEN o.problem IS NULL THEN ?3 END,
+                   sent_at = CASE WHEN o.problem IS NULL AND o.is_local THEN ?3 END,
+                   failed_at = CASE WHEN o.problem <> 'expired' THEN ?3 END,
+                   expired_at = CASE WHEN o.problem = 'expired' THEN ?3 END,
+                   error_code = o.problem,
+                   error_message = CASE WHEN o.problem IS NOT NULL THEN 'It could not be sent when it fell due.' END
                  FROM (
                    SELECT m.workspace_id, m.id, {problem} AS problem, h.type = 'webchat' AS is_local,
                      c.last_seq + ROW_NUMBER() OVER (PARTITION BY c.id ORDER BY m.scheduled_at, m.seq) AS place
@@ -117,8 +117,8 @@ pub fn activate(
                    WHERE m.workspace_id = s.value ->> '$[0]' AND m.status = 'scheduled'
                      AND c.address <> 'erased:' || c.id
                    ORDER BY m.scheduled_at, m.seq LIMIT {MOST_DUE}
-                 ) g
-                 WHERE message.workspace_id = g.workspace_id AND message.id = g.id AND message.status = 'scheduled'
+                 ) o
+                 WHERE message.workspace_id = o.workspace_id AND message.id = o.id AND message.status = 'scheduled'
                  RETURNING error_code AS problem",
                 problem = problem("?3")
             ),
@@ -170,9 +170,9 @@ pub fn push_due(now: Timestamp, stale_before: Timestamp, limit: i64) -> Statemen
 
 /// The message `?2` and the others that its content became, while it is scheduled.
 const GROUP: &str = "
-    SELECT n.workspace_id, p.value FROM message n
-    CROSS JOIN json_each(COALESCE(json_extract(n.adapted, '$.parts'), json_array(n.id))) p
-    WHERE n.workspace_id = ?1 AND n.id = ?2 AND n.status = 'scheduled'";
+    SELECT m.workspace_id, p.value FROM message m
+    CROSS JOIN json_each(COALESCE(json_extract(m.adapted, '$.parts'), json_array(m.id))) p
+    WHERE m.workspace_id = ?1 AND m.id = ?2 AND m.status = 'scheduled'";
 
 /// Cancels a message while it is scheduled.
 pub fn cancel(workspace: WorkspaceId, id: MessageId, now: Timestamp) -> Statement {
@@ -251,13 +251,13 @@ pub fn resend(
     vec![
         Statement::new(
             format!(
-                "UPDATE message SET status = 'accepted', seq = g.place, turn = g.place, due_at = ?3, pushed_at = ?3,
+                "UPDATE message SET status = 'accepted', seq = o.place, turn = o.place, due_at = ?3, pushed_at = ?3,
                    resent_at = ?3, claim = ?4, error_code = NULL, error_message = NULL, error_provider_code = NULL
                  FROM (
                    SELECT m.workspace_id, m.id, c.last_seq + 1 AS place, {problem} AS problem {FOR_ONE} LIMIT 1000000
-                 ) g
-                 WHERE message.workspace_id = g.workspace_id AND message.id = g.id AND message.status = 'unknown'
-                   AND g.problem IS NULL",
+                 ) o
+                 WHERE message.workspace_id = o.workspace_id AND message.id = o.id AND message.status = 'unknown'
+                   AND o.problem IS NULL",
                 problem = problem("?3")
             ),
             values![workspace, id, now, token],
