@@ -663,6 +663,21 @@ async fn a_person_who_is_erased_gets_nothing_that_was_scheduled() {
 }
 
 #[tokio::test]
+async fn what_an_erasure_has_not_come_to_yet_keeps_its_place_for_it() {
+    let world = World::new().await;
+    world.open_whatsapp().await;
+    let said = say_in(&world, HOUR_MS, "Later").await;
+    let seqs = || world.database().query("SELECT id, seq FROM message");
+    let before = seqs();
+    world
+        .database()
+        .query("UPDATE conversation SET address = 'erased:' || id, opted_out_at = 1");
+    pass(&world, HOUR_MS).await;
+    assert_eq!(world.status(&said).await, "scheduled");
+    assert_eq!(seqs(), before);
+}
+
+#[tokio::test]
 async fn a_schedule_costs_what_any_send_does() {
     let world = World::new().await;
     world.open_whatsapp().await;
