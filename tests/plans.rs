@@ -204,6 +204,54 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
 }
 
 #[tokio::test]
+async fn no_statement_about_what_is_scheduled_walks_a_table() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let hook = json!({ "url": "https://subscriber.example/hook", "events": ["*"] });
+    world.post("/v1/webhooks", hook).await.expect(201);
+    world
+        .customer_writes(&channel, CUSTOMER, "wamid.in", "Hi")
+        .await;
+    let mut said = Vec::new();
+    for to in [CUSTOMER, CUSTOMER, "5511888888888"] {
+        let body = json!({
+            "from": "+15550100001", "to": to, "content": { "type": "text", "text": "Later" },
+            "scheduledAt": "2026-11-20T09:00:00Z",
+        });
+        let made = world.post("/v1/messages", body).await.expect(202);
+        said.push(made["id"].as_str().expect("an id").to_owned());
+    }
+    world.get("/v1/messages?status=scheduled").await;
+    let path = format!("/v1/messages/{}", said[0]);
+    let moved = json!({ "scheduledAt": "2026-11-20T09:30:00Z" });
+    world.call(Method::PATCH, &path, moved).await.expect(200);
+    world
+        .call(Method::DELETE, &path, Value::Null)
+        .await
+        .expect(200);
+    let answers = &world.ports().from_provider;
+    answers.borrow_mut().push_back(support::Answer::NoAnswer);
+    world.advance(3_600_000);
+    world.drain().await;
+    for (outcome, status) in [("resend", 200), ("sent", 409), ("failed", 409)] {
+        let path = format!("/v1/messages/{}/resolve", said[1]);
+        let body = json!({ "outcome": outcome });
+        world.post(&path, body).await.expect(status);
+    }
+    expect_no_walks(&world);
+    world.database().plans.borrow_mut().clear();
+    world.gateway.sweep().await;
+    let mut plans = world.database().plans.borrow_mut();
+    plans.retain(|sql, _| sql.contains("'scheduled'") && !sql.contains("erasure"));
+    // What is due is looked for across workspaces, in the order of its time.
+    let [(_, steps)] = plans.iter().collect::<Vec<_>>()[..] else {
+        panic!("{plans:#?}");
+    };
+    let by_time = "SEARCH message USING INDEX message_scheduled_at (scheduled_at<?)";
+    assert!(steps.iter().any(|step| step == by_time), "{steps:#?}");
+}
+
+#[tokio::test]
 async fn no_statement_about_templates_walks_a_table() {
     let world = World::new().await;
     let channel = world.whatsapp().await;

@@ -808,7 +808,7 @@ async fn fields_of_the_wrong_form_are_pointed_at() {
     };
     let wrong = [
         (
-            with("scheduledAt", json!("2026-12-01T08:00:00Z")),
+            with("scheduledAt", json!("2026-11-20T07:59:59Z")),
             "/scheduledAt",
         ),
         (with("onUnsupported", json!("perhaps")), "/onUnsupported"),

@@ -472,7 +472,34 @@ async fn a_text_must_be_one() {
 }
 
 #[tokio::test]
-async fn what_is_to_be_sent_later_is_not_sent_now() {
+async fn what_is_to_be_sent_later_is_scheduled_in_utc_unless_it_says_otherwise() {
+    let world = World::new().await;
+    world.open_whatsapp().await;
+    for (given, at) in [
+        ("2026-11-20T09:30:00Z", "2026-11-20T09:30:00.000Z"),
+        ("2026-11-20T09:30:00", "2026-11-20T09:30:00.000Z"),
+        ("2026-11-20T09:30:00-03:00", "2026-11-20T12:30:00.000Z"),
+    ] {
+        let mut body = to_number(&world, "Later");
+        body["scheduleDateTime"] = json!(given);
+        let route = "whatsapp/sendtext";
+        let answer = under(&world, given, route, body.clone()).await.expect(200);
+        let shape = json!({ "id": answer["id"], "status": "scheduled", "error": null });
+        assert_eq!(answer, shape);
+        assert_eq!(now(&world, &answer).await["scheduledAt"], at);
+        let again = under(&world, given, route, body).await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.expect(200), answer);
+    }
+    world.drain().await;
+    assert_eq!(world.texts_sent(), [""; 0]);
+    world.advance(2 * 3_600_000);
+    world.drain().await;
+    assert_eq!(world.texts_sent(), ["Later", "Later"]);
+}
+
+#[tokio::test]
+async fn a_time_that_is_none_or_past_is_refused_under_its_own_name() {
     let world = World::new().await;
     world.open_whatsapp().await;
     let contact = contact(&world).await;
@@ -482,11 +509,16 @@ async fn what_is_to_be_sent_later_is_not_sent_now() {
             "contact": { "id": contact }, "workspace": { "id": world.workspace },
             "textMessage": "string", "template": "string", "scheduleDateTime": "string",
         });
-        let reply = refused(&world, route, body).await;
-        let told = reply.expect(400);
+        let told = refused(&world, route, body).await.expect(400);
         assert_eq!(pointer(&told), "/scheduleDateTime", "{route}");
         let sentence = told["error"].as_str().expect("a sentence");
         assert!(sentence.contains("scheduleDateTime"), "{sentence}");
+    }
+    for wrong in [json!("2026-11-20T07:00:00Z"), json!("2026-11-20"), json!(7)] {
+        let mut body = to_number(&world, "Later");
+        body["scheduleDateTime"] = wrong;
+        let told = told(&world, "whatsapp/sendtext", body).await;
+        assert_eq!(told, expected(400, "invalid_request", "/scheduleDateTime"));
     }
 }
 

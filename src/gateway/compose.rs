@@ -4,6 +4,7 @@
 
 use super::Error;
 use super::recipient::Resolved;
+use super::schedule::check_time;
 use super::send::{Draft, Send};
 use crate::channel::{Adaptation, Adapter, Invalid, Profile, Refused, adapt, templates};
 use crate::model::choice;
@@ -55,6 +56,13 @@ pub(super) fn compose(
     let given = filled(adapter, resolved, send)?;
     if send.expires_at.is_some_and(|at| at <= now) {
         return Err(Error::invalid("/expiresAt", "must lie in the future"));
+    }
+    if let Some(at) = send.scheduled_at {
+        check_time(at, send.expires_at, now)?;
+        if given.contents.iter().any(Content::is_sign) {
+            let detail = "cannot be given with a reaction, a mark or typing: they are of now";
+            return Err(Error::invalid("/scheduledAt", detail));
+        }
     }
     let mut changes = Vec::new();
     let mut contents = Vec::new();

@@ -385,7 +385,9 @@ impl<P: Ports> Gateway<P> {
             .next()
             .ok_or(Error::not_found("message"))?;
         let attempts: Vec<AttemptRecord> = next(&mut rows).read()?;
+        let next_attempt_at = record.next_attempt_at();
         let mut message = view::Message::from(record);
+        message.next_attempt_at = next_attempt_at;
         message.attempts = Some(attempts.into_iter().map(Attempt::from).collect());
         Ok(message)
     }

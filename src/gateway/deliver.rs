@@ -6,6 +6,7 @@ use super::keys::unfold;
 use super::metrics::count_sends;
 use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
+use super::schedule::Due;
 use super::settle::Parked;
 use super::upload::{Prepared, says_upload};
 use super::word::{Sent, Word};
@@ -43,6 +44,11 @@ pub enum Hint {
     },
     Conversation {
         conversation: ConversationId,
+    },
+    /// What falls due in a conversation.
+    Schedule {
+        workspace: WorkspaceId,
+        schedule: ConversationId,
     },
     /// A file that is to be copied.
     Media {
@@ -135,15 +141,25 @@ impl<P: Ports> Gateway<P> {
     /// that the sweep settles.
     pub async fn deliver(&self, hints: Vec<Hint>) -> Result<(), DatabaseError> {
         let mut waiting = Candidates::default();
+        let mut due = Vec::new();
         let mut copies = Vec::new();
         for hint in hints {
             match hint {
                 Hint::Message { workspace, message } => waiting.messages.push((workspace, message)),
                 Hint::Conversation { conversation } => waiting.conversations.push(conversation),
+                Hint::Schedule {
+                    workspace,
+                    schedule,
+                } => {
+                    waiting.conversations.push(schedule);
+                    if !due.contains(&(workspace, schedule)) {
+                        due.push((workspace, schedule));
+                    }
+                }
                 Hint::Media { workspace, media } => copies.push((workspace, media)),
             }
         }
-        self.send_waiting(waiting).await?;
+        self.send_waiting(waiting, &due).await?;
         // Messages first: nobody waits for a copy.
         for (workspace, media) in copies {
             self.copy(workspace, media).await?;
@@ -151,15 +167,21 @@ impl<P: Ports> Gateway<P> {
         Ok(())
     }
 
-    async fn send_waiting(&self, waiting: Candidates) -> Result<(), DatabaseError> {
+    async fn send_waiting(&self, waiting: Candidates, due: &[Due]) -> Result<(), DatabaseError> {
         if waiting.messages.is_empty() && waiting.conversations.is_empty() {
             return Ok(());
         }
         let started = self.now();
         let mut waiting = waiting;
         let token = self.token();
-        let claim = self.claim(&waiting, &token);
-        let mut jobs = read_jobs(self.batch(claim).await?.into_iter().nth(1))?;
+        // What falls due takes its place before the heads are claimed.
+        let mut batch = self.activate(due);
+        let activated = batch.len();
+        batch.extend(self.claim(&waiting, &token));
+        let mut rows = self.batch(batch).await?;
+        let mut jobs = read_jobs(rows.pop())?;
+        rows.truncate(activated);
+        self.activated(rows).await?;
         while !jobs.is_empty() {
             let claimed: Vec<MessageId> = jobs.iter().map(|job| job.id).collect();
             waiting.messages.retain(|(_, id)| !claimed.contains(id));

@@ -30,6 +30,8 @@ pub struct Send {
     pub reply_to: Option<MessageId>,
     /// JSON, kept as it was given.
     pub metadata: Option<String>,
+    /// When it is to be sent, if not now.
+    pub scheduled_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     pub actor: Actor,
     /// The name of a contact that is made for this message.
@@ -50,6 +52,7 @@ impl Send {
             content,
             reply_to: None,
             metadata: None,
+            scheduled_at: None,
             expires_at: None,
             actor: Actor::Bot,
             contact_name: None,
@@ -278,7 +281,9 @@ impl<P: Ports> Gateway<P> {
         let channel = &recipient.channel;
         let window = ServiceWindow::of(channel.kind, channel.settings.enforce_window)
             .for_actor(channel.kind, send.actor);
-        let window_ms = window.length_ms().filter(|_| !composed.is_always_allowed);
+        // What is scheduled is held against the window when it falls due.
+        let needs_window = !composed.is_always_allowed && send.scheduled_at.is_none();
+        let window_ms = window.length_ms().filter(|_| needs_window);
         let written = composed.written(|| self.fresh(now), || self.fresh(now))?;
         Ok(Accept {
             id: written.id,
@@ -309,6 +314,7 @@ impl<P: Ports> Gateway<P> {
             metadata: send.metadata.clone(),
             client_message_id: idempotency.client_message_id.clone(),
             fingerprint: idempotency.fingerprint.clone(),
+            scheduled_at: send.scheduled_at,
             expires_at: send.expires_at,
             window_ms,
             scope: idempotency.scope.clone(),
@@ -319,12 +325,15 @@ impl<P: Ports> Gateway<P> {
     /// Runs the accept batch and reads its answer.
     async fn accept(&self, accept: &Accept, pace: Pace) -> Result<Decision, Error> {
         let workspace = accept.workspace_id;
-        let sends_now = pace == Pace::Now && !accept.is_local;
+        let is_queued = !accept.is_local && accept.scheduled_at.is_none();
+        let sends_now = pace == Pace::Now && is_queued;
         let mut batch = vec![messages::insert(accept)];
         batch.extend(messages::follow(accept));
         let told_at = batch.len();
-        if accept.is_local {
+        if accept.is_sent_at_once() {
             batch.extend(messages::tell_sent(accept));
+        } else if accept.scheduled_at.is_some() {
+            batch.extend(messages::tell_created(accept));
         }
         let claimed_at = batch.len();
         if sends_now {
@@ -354,7 +363,7 @@ impl<P: Ports> Gateway<P> {
             let (message, word) = match jobs {
                 Some(jobs) => self.deliver_own(jobs, message).await?,
                 None => {
-                    let word = accept.is_local.then_some(Word::Sent);
+                    let word = accept.is_sent_at_once().then_some(Word::Sent);
                     (message, word)
                 }
             };
@@ -363,7 +372,10 @@ impl<P: Ports> Gateway<P> {
                 deliveries.extend(rows.read()?);
             }
             self.push_deliveries(deliveries).await;
-            if !accept.is_local && !sends_now {
+            if let Some(at) = accept.scheduled_at {
+                let of = (workspace, message.conversation_id);
+                self.push_schedule(of, at).await;
+            } else if is_queued && !sends_now {
                 let hint = Hint::Message {
                     workspace,
                     message: accept.id,

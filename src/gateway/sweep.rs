@@ -9,7 +9,9 @@ use super::templates::claim_due_templates;
 use super::{Gateway, Ports, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::{self, DatabaseError, Rows, changes, erasure, events, media, outbox, sweep};
+use crate::store::{
+    self, DatabaseError, Rows, changes, erasure, events, media, outbox, schedule, sweep,
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -91,6 +93,7 @@ impl<P: Ports> Gateway<P> {
         let mut batch = vec![
             outbox::push_again(now, stale_before, from, PUSHED),
             events::push_again(now, stale_before, PUSHED),
+            schedule::push_due(now, stale_before, PUSHED),
         ];
         batch.extend(claim_due_templates(now, SYNCED));
         let mut rows = self.batch(batch).await?;
@@ -98,6 +101,7 @@ impl<P: Ports> Gateway<P> {
         let mut rows = rows.into_iter();
         let messages: Vec<Hint> = next(&mut rows).read()?;
         let deliveries: Vec<DeliveryHint> = next(&mut rows).read()?;
+        self.push_schedules(next(&mut rows)).await?;
         let counts = (messages.len(), deliveries.len());
         self.push_sends(messages).await;
         self.push_deliveries(deliveries).await;

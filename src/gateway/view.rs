@@ -44,6 +44,9 @@ pub struct Message {
     /// Where the provider counts a text in segments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<Segments>,
+    /// While it waits, where the whole story is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<Attempt>>,
 }
@@ -110,6 +113,7 @@ impl From<MessageRecord> for Message {
             deleted_at: record.times.deleted_at,
             adapted: record.adapted,
             pricing: record.pricing,
+            next_attempt_at: None,
             attempts: None,
         }
     }

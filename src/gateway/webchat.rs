@@ -154,7 +154,7 @@ impl Posted {
             direction: record.direction,
             content: record.content,
             client_message_id: own.map(|(_, id)| id.to_owned()),
-            created_at: record.times.created_at,
+            created_at: record.times.accepted_at.unwrap_or(record.times.created_at),
         }
     }
 }

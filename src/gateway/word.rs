@@ -36,7 +36,8 @@ impl Sent {
         }
         let message: MessageRecord = store::record(&self.record)?;
         let is_local = |message: &MessageRecord| {
-            adapter(message.channel_type).is_some_and(|adapter| adapter.profile().is_local)
+            let adapter = adapter(message.channel_type);
+            message.times.scheduled_at.is_none() && adapter.is_some_and(|it| it.profile().is_local)
         };
         let attempt: Option<Attempt> = match &self.first_attempt {
             Some(json) => Some(store::record(json)?),

@@ -165,10 +165,18 @@ pub struct RecordedError {
 pub struct Times {
     #[serde(deserialize_with = "time::column::option::deserialize")]
     pub scheduled_at: Option<Timestamp>,
+    /// The first it had, where it was changed.
+    #[serde(default, deserialize_with = "time::column::option::deserialize")]
+    pub first_scheduled_at: Option<Timestamp>,
     #[serde(deserialize_with = "time::column::option::deserialize")]
     pub expires_at: Option<Timestamp>,
     #[serde(deserialize_with = "time::column::deserialize")]
     pub created_at: Timestamp,
+    /// When a scheduled one fell due.
+    #[serde(default, deserialize_with = "time::column::option::deserialize")]
+    pub accepted_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time::column::option::deserialize")]
+    pub due_at: Option<Timestamp>,
     #[serde(deserialize_with = "time::column::option::deserialize")]
     pub sending_at: Option<Timestamp>,
     #[serde(deserialize_with = "time::column::option::deserialize")]
@@ -183,6 +191,8 @@ pub struct Times {
     pub failed_at: Option<Timestamp>,
     #[serde(deserialize_with = "time::column::option::deserialize")]
     pub expired_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time::column::option::deserialize")]
+    pub canceled_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "time::column::option::deserialize")]
     pub edited_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "time::column::option::deserialize")]
@@ -205,12 +215,18 @@ impl MessageRecord {
         let failed_at = times
             .failed_at
             .filter(|failed| arrived.is_none_or(|arrived| *failed < arrived));
-        let mut history = vec![(DeliveryStatus::Accepted, times.created_at)];
+        let first = match times.scheduled_at {
+            Some(_) => DeliveryStatus::Scheduled,
+            None => DeliveryStatus::Accepted,
+        };
+        let mut history = vec![(first, times.created_at)];
         let later = [
+            (DeliveryStatus::Accepted, times.accepted_at),
             (DeliveryStatus::Sending, times.sending_at),
             (DeliveryStatus::Unknown, times.unknown_at),
             (DeliveryStatus::Sent, times.sent_at),
             (DeliveryStatus::Failed, failed_at),
+            (DeliveryStatus::Canceled, times.canceled_at),
             (DeliveryStatus::Expired, times.expired_at),
             (DeliveryStatus::Delivered, times.delivered_at),
             (DeliveryStatus::Read, times.read_at),
@@ -224,6 +240,24 @@ impl MessageRecord {
             }
         }
         history
+    }
+
+    /// When it is tried next, while it waits.
+    #[must_use]
+    pub fn next_attempt_at(&self) -> Option<Timestamp> {
+        match self.status {
+            DeliveryStatus::Scheduled => self.times.scheduled_at,
+            DeliveryStatus::Accepted => self.times.due_at,
+            DeliveryStatus::Received
+            | DeliveryStatus::Sending
+            | DeliveryStatus::Unknown
+            | DeliveryStatus::Sent
+            | DeliveryStatus::Failed
+            | DeliveryStatus::Canceled
+            | DeliveryStatus::Expired
+            | DeliveryStatus::Delivered
+            | DeliveryStatus::Read => None,
+        }
     }
 
     /// The error, while the message stands as ended by it.
@@ -246,16 +280,23 @@ impl MessageRecord {
     /// The message as it stood when it was accepted: what a replay answers.
     #[must_use]
     pub fn as_accepted(mut self) -> Self {
-        if self.channel_type == ChannelKind::Webchat {
+        if self.channel_type == ChannelKind::Webchat && self.times.scheduled_at.is_none() {
             // It was sent by being accepted.
             self.status = DeliveryStatus::Sent;
             self.times.delivered_at = None;
             self.times.read_at = None;
             return self;
         }
-        self.status = DeliveryStatus::Accepted;
+        let times = &self.times;
+        self.status = match times.scheduled_at {
+            Some(_) => DeliveryStatus::Scheduled,
+            None => DeliveryStatus::Accepted,
+        };
         self.provider_message_id = None;
         self.times = Times {
+            scheduled_at: times.first_scheduled_at.or(times.scheduled_at),
+            accepted_at: None,
+            canceled_at: None,
             sending_at: None,
             unknown_at: None,
             sent_at: None,

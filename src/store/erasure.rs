@@ -94,8 +94,8 @@ pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
     let of = |sql: String| Statement::new(sql, values![workspace, contact]);
     let at_now = |sql: String| Statement::new(sql, values![workspace, contact, now]);
     vec![
-        of(format!(
-            "UPDATE message SET status = 'canceled', turn = NULL, due_at = NULL WHERE (workspace_id, id) IN (
+        at_now(format!(
+            "UPDATE message SET status = 'canceled', canceled_at = ?3, turn = NULL, due_at = NULL WHERE (workspace_id, id) IN (
                SELECT m.workspace_id, m.id FROM {work}
                CROSS JOIN message m INDEXED BY message_turn ON m.conversation_id = q.subject AND m.turn IS NOT NULL
                WHERE m.workspace_id = ?1 AND m.status = 'accepted' LIMIT {PORTION})"
@@ -129,12 +129,11 @@ pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
             "UPDATE attempt SET detail = NULL WHERE detail IS NOT NULL AND (workspace_id, message_id) IN (
                SELECT m.workspace_id, m.id {messages})"
         )),
-        of(format!(
+        at_now(format!(
             "UPDATE message SET content = '{ERASED}', metadata = NULL, adapted = NULL, choices = NULL,
                error_message = NULL, provider_message_id = NULL,
                fingerprint = CASE WHEN fingerprint IS NOT NULL THEN 'erased' END,
-               turn = CASE WHEN status = 'scheduled' THEN NULL ELSE turn END,
-               due_at = CASE WHEN status = 'scheduled' THEN NULL ELSE due_at END,
+               canceled_at = CASE WHEN status = 'scheduled' THEN ?3 ELSE canceled_at END,
                status = CASE WHEN status = 'scheduled' THEN 'canceled' ELSE status END
              WHERE (workspace_id, id) IN (SELECT m.workspace_id, m.id {messages})"
         )),

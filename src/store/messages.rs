@@ -2,7 +2,7 @@
 //! and everything after it hangs on that row. And reading messages back.
 
 use super::search::{self, Line};
-use super::{SCAN, Statement, Value, events, keys, values};
+use super::{SCAN, Statement, Value, events, keys, schedule, values};
 use crate::model::contact::{Address, IdentityKind};
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, EventId, KeyId, MessageId, TemplateId, WorkspaceId,
@@ -79,7 +79,8 @@ pub struct Accept {
     pub contact_name: Option<String>,
     /// There is no provider: what is accepted is sent.
     pub is_local: bool,
-    /// The id of the event that tells of it where it is sent at once.
+    /// The id of the event that tells of it where it is sent at once, and where it is
+    /// scheduled of the conversation it makes.
     pub event: EventId,
     pub actor: Actor,
     pub refers_to: RefersTo,
@@ -88,6 +89,7 @@ pub struct Accept {
     pub metadata: Option<String>,
     pub client_message_id: Option<String>,
     pub fingerprint: String,
+    pub scheduled_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     /// How long ago the customer's last message may lie; `None` any time.
     pub window_ms: Option<i64>,
@@ -102,6 +104,12 @@ impl Accept {
             RefersTo::Message(id) => Some(id),
             RefersTo::Nothing | RefersTo::LastReceived => None,
         }
+    }
+
+    /// Whether accepting it sends it.
+    #[must_use]
+    pub fn is_sent_at_once(&self) -> bool {
+        self.is_local && self.scheduled_at.is_none()
     }
 
     fn address(&self) -> Option<(&Address, IdentityKind, ConversationId, ContactId)> {
@@ -130,37 +138,6 @@ pub fn insert(accept: &Accept) -> Statement {
              LEFT JOIN identity i ON c.id IS NULL AND i.workspace_id = h.workspace_id AND i.kind = ?19 AND i.value = ?18",
         ),
     };
-    let (state, unsent, sent_at) = if accept.is_local {
-        ("'sent'", "NULL, NULL, NULL, ?11", "sent_at, ")
-    } else {
-        ("'accepted'", "COALESCE(c.last_seq, 0) + 1, ?11, ?11", "")
-    };
-    let mut guards = String::new();
-    let refers_to = if accept.refers_to == RefersTo::LastReceived {
-        guards.push_str(&format!(" AND {} IS NOT NULL", last_received()));
-        last_received()
-    } else {
-        "?7".to_owned()
-    };
-    let adapted = if accept.adapted.is_some() {
-        "?22"
-    } else {
-        "NULL"
-    };
-    let choices = if accept.choices.is_some() {
-        "?23"
-    } else {
-        "NULL"
-    };
-    if accept.is_local {
-        guards.push_str(" AND c.id IS NOT NULL");
-    }
-    if accept.template.is_some() {
-        guards.push_str(
-            " AND EXISTS (SELECT 1 FROM template t WHERE t.workspace_id = ?2 AND t.id = ?20
-               AND t.channel_id = h.id AND t.version = ?21 AND t.status = 'APPROVED')",
-        );
-    }
     let address = accept.address();
     let (found_by, kind) = match &accept.target {
         Target::Conversation(id) => (Value::from(*id), None),
@@ -168,13 +145,94 @@ pub fn insert(accept: &Accept) -> Statement {
             (Value::from(address.0.as_str()), Some(kind.name()))
         }
     };
+    let mut values = values![
+        accept.id,
+        accept.workspace_id,
+        accept.key_id,
+        accept.channel_id,
+        accept.content.as_str(),
+        match accept.actor {
+            Actor::Bot => "bot",
+            Actor::Human => "human",
+        },
+        accept.named_message(),
+        accept.metadata.as_deref(),
+        accept.client_message_id.as_deref(),
+        accept.fingerprint.as_str(),
+        accept.now,
+        accept.expires_at,
+        accept.channel_version,
+        accept.window_ms,
+        accept.scope.as_deref(),
+        address.map(|(_, _, conversation, _)| conversation),
+        address.map(|(_, _, _, contact)| contact),
+        found_by,
+    ];
+    // As many values as the statement has parameters.
+    let mut bind = |value: Value| {
+        values.push(value);
+        format!("?{}", values.len())
+    };
+    if let Some(kind) = kind {
+        bind(kind.into());
+    }
+    let mut guards = String::new();
+    let refers_to = if accept.refers_to == RefersTo::LastReceived {
+        guards.push_str(&format!(" AND {} IS NOT NULL", last_received()));
+        last_received()
+    } else {
+        "?7".to_owned()
+    };
+    if accept.is_local {
+        guards.push_str(" AND c.id IS NOT NULL");
+    }
+    let mut columns = String::new();
+    let mut also = String::new();
+    let mut add = |column: &str, value: &str| {
+        columns.push_str(&format!(", {column}"));
+        also.push_str(&format!(", {value}"));
+    };
+    if let Some((template, version)) = accept.template {
+        let (template, version) = (bind(template.into()), bind(version.into()));
+        let of_template = format!(
+            "FROM template t WHERE t.workspace_id = ?2 AND t.id = {template}
+               AND t.channel_id = h.id AND t.version = {version} AND t.status = 'APPROVED'"
+        );
+        guards.push_str(&format!(" AND EXISTS (SELECT 1 {of_template})"));
+        if accept.scheduled_at.is_some() {
+            let places = format!("(SELECT json_array_length(t.variables) {of_template})");
+            add("template_places", &places);
+        }
+    }
+    for (column, json) in [("adapted", &accept.adapted), ("choices", &accept.choices)] {
+        if let Some(json) = json {
+            add(column, &bind(json.as_str().into()));
+        }
+    }
+    let state = match accept.scheduled_at {
+        Some(at) => {
+            let at = bind(at.into());
+            add("scheduled_at", &at);
+            add("pushed_at", &schedule::hinted_at(&at, "?11"));
+            "'scheduled'"
+        }
+        None if accept.is_local => {
+            add("sent_at", "?11");
+            "'sent'"
+        }
+        None => {
+            add("turn", "COALESCE(c.last_seq, 0) + 1");
+            add("due_at", "?11");
+            add("pushed_at", "?11");
+            "'accepted'"
+        }
+    };
     let sql = format!(
         "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
-           content, actor, reply_to, metadata, client_message_id, fingerprint, seq, turn, due_at, pushed_at,
-           {sent_at}expires_at, created_at, adapted, choices)
+           content, actor, reply_to, metadata, client_message_id, fingerprint, seq, expires_at, created_at{columns})
          SELECT h.workspace_id, ?1, COALESCE(c.id, ?16), h.id, {contact},
            'outbound', {state}, ?5, ?6, {refers_to}, ?8, ?9, ?10,
-           COALESCE(c.last_seq, 0) + 1, {unsent}, ?12, ?11, {adapted}, {choices}
+           COALESCE(c.last_seq, 0) + 1, ?12, ?11{also}
          FROM channel h
          JOIN api_key k ON k.id = ?3 AND k.workspace_id = h.workspace_id
          {source}
@@ -190,62 +248,26 @@ pub fn insert(accept: &Accept) -> Statement {
          ON CONFLICT DO NOTHING",
         LIVING = keys::living_days("?11")
     );
-    let mut statement = Statement::new(
-        sql,
-        values![
-            accept.id,
-            accept.workspace_id,
-            accept.key_id,
-            accept.channel_id,
-            accept.content.as_str(),
-            match accept.actor {
-                Actor::Bot => "bot",
-                Actor::Human => "human",
-            },
-            accept.named_message(),
-            accept.metadata.as_deref(),
-            accept.client_message_id.as_deref(),
-            accept.fingerprint.as_str(),
-            accept.now,
-            accept.expires_at,
-            accept.channel_version,
-            accept.window_ms,
-            accept.scope.as_deref(),
-            address.map(|(_, _, conversation, _)| conversation),
-            address.map(|(_, _, _, contact)| contact),
-            found_by,
-        ],
-    );
-    // As many values as the statement has parameters.
-    if kind.is_some() || accept.template.is_some() || accept.adapted.is_some() {
-        statement.values.push(kind.into());
-    }
-    if accept.template.is_some() || accept.adapted.is_some() {
-        let (template, version) = accept.template.unzip();
-        statement.values.extend(values![template, version]);
-    }
-    if let Some(adapted) = &accept.adapted {
-        statement.values.push(Value::from(adapted.as_str()));
-        let choices = accept.choices.as_deref();
-        statement.values.extend(choices.map(Value::from));
-    }
-    statement
+    Statement::new(sql, values)
 }
 
 /// The messages that follow the first at once, each with the next turn. The last has the
 /// choices as well: it is the newest that a customer sees.
 fn parts(accept: &Accept) -> Statement {
-    let state = if accept.is_local {
+    let state = if accept.scheduled_at.is_some() {
+        "'scheduled', NULL, NULL, NULL, NULL"
+    } else if accept.is_local {
         "'sent', m.sent_at, NULL, NULL, NULL"
     } else {
         "'accepted', NULL, m.seq + p.key + 1, m.created_at, m.created_at"
     };
     Statement::new(
         format!("INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
-           sent_at, turn, due_at, pushed_at, content, actor, metadata, seq, expires_at, created_at, adapted, choices)
+           sent_at, turn, due_at, pushed_at, content, actor, metadata, seq, scheduled_at, expires_at, created_at,
+           adapted, choices)
          SELECT m.workspace_id, p.value ->> '$.id', m.conversation_id, m.channel_id, m.contact_id, 'outbound',
-           {state}, p.value ->> '$.content', m.actor, m.metadata, m.seq + p.key + 1, m.expires_at, m.created_at,
-           m.adapted, CASE WHEN p.key = ?4 THEN m.choices END
+           {state}, p.value ->> '$.content', m.actor, m.metadata, m.seq + p.key + 1, m.scheduled_at, m.expires_at,
+           m.created_at, m.adapted, CASE WHEN p.key = ?4 THEN m.choices END
          FROM message m CROSS JOIN json_each(?3) p
          WHERE m.workspace_id = ?1 AND m.id = ?2
          ON CONFLICT DO NOTHING"),
@@ -279,6 +301,16 @@ pub fn tell_sent(accept: &Accept) -> Vec<Statement> {
         ),
         events::fan_out(&told, accept.now),
     ]
+}
+
+/// Tells of the conversation that a scheduled message made, which is there from now on. The
+/// second statement gives back deliveries.
+pub fn tell_created(accept: &Accept) -> Vec<Statement> {
+    let Some((_, _, conversation, _)) = accept.address() else {
+        return vec![];
+    };
+    let made = serde_json::json!([[accept.workspace_id, conversation, accept.event]]);
+    events::conversations_created(&made, accept.now).into()
 }
 
 /// What hangs on the message row: contact, identity, conversation, idempotency.
@@ -321,7 +353,8 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
             "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
                unread_count, last_seq, last_outbound_at, last_activity_at, created_at, choices_seq)
              SELECT workspace_id, conversation_id, channel_id, contact_id, ?4, 'open', 'ai', 0, seq,
-               created_at, created_at, created_at, CASE WHEN choices IS NOT NULL THEN seq END
+               CASE WHEN status <> 'scheduled' THEN created_at END, created_at, created_at,
+               CASE WHEN choices IS NOT NULL AND status <> 'scheduled' THEN seq END
              FROM message WHERE workspace_id = ?1 AND id = ?2 AND conversation_id = ?3
              ON CONFLICT DO NOTHING",
             values![accept.workspace_id, accept.id, conversation, address.0.as_str()],
@@ -330,16 +363,22 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
     }
     // The highest seq, not one more: the batch may run twice.
     let parts = i64::try_from(accept.parts.len()).unwrap_or(0);
-    statements.push(Statement::new(
-        "UPDATE conversation SET
-           last_seq = MAX(last_seq, m.seq + ?3),
-           last_outbound_at = MAX(COALESCE(last_outbound_at, 0), m.created_at),
+    // What is scheduled is said when it falls due.
+    let said = if accept.scheduled_at.is_some() {
+        ""
+    } else {
+        ", last_outbound_at = MAX(COALESCE(last_outbound_at, 0), m.created_at),
            last_activity_at = MAX(last_activity_at, m.created_at),
-           choices_seq = CASE WHEN m.choices IS NULL THEN conversation.choices_seq ELSE m.seq + ?3 END
-         FROM (SELECT workspace_id, conversation_id, seq, created_at, choices FROM message
-               WHERE workspace_id = ?1 AND id = ?2) m
-         WHERE conversation.workspace_id = m.workspace_id AND conversation.id = m.conversation_id
-           AND conversation.last_seq < m.seq + ?3",
+           choices_seq = CASE WHEN m.choices IS NULL THEN conversation.choices_seq ELSE m.seq + ?3 END"
+    };
+    statements.push(Statement::new(
+        format!(
+            "UPDATE conversation SET last_seq = MAX(last_seq, m.seq + ?3){said}
+             FROM (SELECT workspace_id, conversation_id, seq, created_at, choices FROM message
+                   WHERE workspace_id = ?1 AND id = ?2) m
+             WHERE conversation.workspace_id = m.workspace_id AND conversation.id = m.conversation_id
+               AND conversation.last_seq < m.seq + ?3"
+        ),
         values![accept.workspace_id, accept.id, parts],
     ));
     if let Some(scope) = &accept.scope {
@@ -473,14 +512,17 @@ impl Filter {
 /// `SCAN` rows.
 pub fn list(workspace: WorkspaceId, filter: &Filter, before: &str, limit: i64) -> Statement {
     Statement::new(
-        "SELECT r.record FROM (
-           SELECT workspace_id, id, status, channel_id, created_at FROM message
-           WHERE workspace_id = ?1 AND id < ?2 AND id >= ?3
-           ORDER BY id DESC LIMIT ?4
-         ) page CROSS JOIN message_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
-         WHERE (?5 IS NULL OR page.status = ?5) AND (?6 IS NULL OR page.channel_id = ?6)
-           AND (?7 IS NULL OR page.created_at >= ?7)
-         ORDER BY page.id DESC LIMIT ?8",
+        format!(
+            "SELECT r.record FROM (
+               SELECT workspace_id, id, status, channel_id, created_at FROM {listed}
+                 AND workspace_id = ?1 AND id < ?2 AND id >= ?3
+               ORDER BY id DESC LIMIT ?4
+             ) page CROSS JOIN message_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+             WHERE (?5 IS NULL OR page.status = ?5) AND (?6 IS NULL OR page.channel_id = ?6)
+               AND (?7 IS NULL OR page.created_at >= ?7)
+             ORDER BY page.id DESC LIMIT ?8",
+            listed = listed(filter)
+        ),
         values![
             workspace,
             before,
@@ -497,10 +539,22 @@ pub fn list(workspace: WorkspaceId, filter: &Filter, before: &str, limit: i64) -
 /// The last id that a filtered page looks at, if there are as many.
 pub fn scan_end(workspace: WorkspaceId, filter: &Filter, before: &str) -> Statement {
     Statement::new(
-        "SELECT id FROM message WHERE workspace_id = ?1 AND id < ?2 AND id >= ?3
-         ORDER BY id DESC LIMIT 1 OFFSET ?4",
+        format!(
+            "SELECT id FROM {listed} AND workspace_id = ?1 AND id < ?2 AND id >= ?3
+             ORDER BY id DESC LIMIT 1 OFFSET ?4",
+            listed = listed(filter)
+        ),
         values![workspace, before, since(filter), SCAN - 1],
     )
+}
+
+/// The messages a list goes through. What is scheduled is few, and old.
+fn listed(filter: &Filter) -> &'static str {
+    if filter.status == Some(DeliveryStatus::Scheduled) {
+        "message INDEXED BY message_scheduled_list WHERE status = 'scheduled'"
+    } else {
+        "message WHERE true"
+    }
 }
 
 /// Ids from here on hold every message of `since` or later: none is older than the

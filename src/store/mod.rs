@@ -17,6 +17,7 @@ pub mod merges;
 pub mod messages;
 pub mod notices;
 pub mod outbox;
+pub mod schedule;
 pub mod search;
 pub mod sweep;
 pub mod templates;
@@ -28,7 +29,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 16;
+pub const SCHEMA_VERSION: i64 = 17;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;

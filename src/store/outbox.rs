@@ -79,7 +79,7 @@ pub fn claim(
 /// What a send needs, as columns of a job.
 const JOB: &str =
     "m.workspace_id, m.id, m.conversation_id, m.channel_id, m.adapted, m.content, m.actor, m.attempt, m.seq,
-    m.created_at, m.expires_at, c.address, r.provider_message_id AS reply_to,
+    COALESCE(m.resent_at, m.accepted_at, m.created_at) AS created_at, m.expires_at, c.address, r.provider_message_id AS reply_to,
     h.type, h.identifier, h.status AS channel_status, h.settings, h.credentials, h.version,
     h.deleted_at AS channel_deleted_at,
     (SELECT COUNT(*) FROM attempt a WHERE a.workspace_id = m.workspace_id AND a.message_id = m.id

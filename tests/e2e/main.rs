@@ -17,6 +17,7 @@ mod ordering;
 mod receiving;
 mod refusals;
 mod reports;
+mod schedules;
 mod sending;
 mod silence;
 mod subscribing;

@@ -4,7 +4,7 @@ use super::super::page::{Listed, Paging};
 use super::{Answer, Call, auth, choice, id, json_response, parse, wire};
 use crate::api::sending::{self, Route};
 use crate::gateway::{Error, Freshness, Gateway, MessageFilter, Pace, Ports, view};
-use crate::model::access::Key;
+use crate::model::access::{Key, Scope};
 use crate::model::id::{ChannelId, ConversationId, MessageId};
 use crate::model::message::DeliveryStatus;
 use crate::model::time::Timestamp;
@@ -14,7 +14,19 @@ use http::StatusCode;
 pub enum Action {
     List,
     Show,
+    Reschedule,
+    Cancel,
+    Resolve,
     ListOfConversation,
+}
+
+impl Action {
+    pub fn scope(self) -> Scope {
+        match self {
+            Action::List | Action::Show | Action::ListOfConversation => Scope::MessagesRead,
+            Action::Reschedule | Action::Cancel | Action::Resolve => Scope::MessagesSend,
+        }
+    }
 }
 
 pub async fn handle<P: Ports>(
@@ -23,11 +35,18 @@ pub async fn handle<P: Ports>(
     call: &Call<'_>,
     key: &Key,
 ) -> Answer {
+    let message = || id(call, MessageId::parse, "message");
+    let shown = |message| Ok(json_response(StatusCode::OK, &message));
     let conversation_id = match action {
-        Action::Show => {
-            let message = id(call, MessageId::parse, "message")?;
-            let message = gateway.message(key, message).await?;
-            return Ok(json_response(StatusCode::OK, &message));
+        Action::Show => return shown(gateway.message(key, message()?).await?),
+        Action::Reschedule => {
+            let at = wire::reschedule(parse(call)?)?;
+            return shown(gateway.reschedule(key, message()?, at).await?);
+        }
+        Action::Cancel => return shown(gateway.cancel(key, message()?).await?),
+        Action::Resolve => {
+            let outcome = wire::resolve(parse(call)?)?;
+            return shown(gateway.settle_unknown(key, message()?, outcome).await?);
         }
         Action::List => choice(call, "conversationId", ConversationId::parse)?,
         Action::ListOfConversation => Some(id(call, ConversationId::parse, "conversation")?),

@@ -124,6 +124,21 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         Messages(messages::Action::Show),
     ),
     (
+        Method::PATCH,
+        "/v1/messages/{id}",
+        Messages(messages::Action::Reschedule),
+    ),
+    (
+        Method::DELETE,
+        "/v1/messages/{id}",
+        Messages(messages::Action::Cancel),
+    ),
+    (
+        Method::POST,
+        "/v1/messages/{id}/resolve",
+        Messages(messages::Action::Resolve),
+    ),
+    (
         Method::GET,
         "/v1/conversations/{id}/messages",
         Messages(messages::Action::ListOfConversation),
@@ -255,7 +270,7 @@ pub async fn handle<P: Ports>(
         ShowWorkspace => with_key(gateway, action, call, None).await,
         ApiKeys(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Channels(of) => with_key(gateway, action, call, Some(of.scope())).await,
-        Messages(_) => with_key(gateway, action, call, Some(Scope::MessagesRead)).await,
+        Messages(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Contacts(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Media(of) => with_key(gateway, action, call, Some(of.scope())).await,
         Conversations(of) => with_key(gateway, action, call, Some(of.scope())).await,

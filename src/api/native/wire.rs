@@ -5,8 +5,8 @@ use crate::api::{content, problem};
 use crate::channel::Invalid;
 use crate::gateway::{
     ChannelPatch, ConnectChannel, ContactPatch, ConversationPatch, Draft, Error,
-    IssuedKey as Issued, NewApiKey, NewContact, NewSubscriber, NewTemplate, Recipient, Segments,
-    Send, Sender, TemplatePatch, Validation, is_credential,
+    IssuedKey as Issued, NewApiKey, NewContact, NewSubscriber, NewTemplate, Outcome, Recipient,
+    Segments, Send, Sender, TemplatePatch, Validation, is_credential,
 };
 use crate::model::access::{Environment, Scope};
 use crate::model::channel::{
@@ -473,6 +473,7 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         from: Option<String>,
         to: String,
         reply_to: Option<MessageId>,
+        scheduled_at: Option<Timestamp>,
         expires_at: Option<Timestamp>,
         metadata: Option<serde_json::Map<String, Value>>,
         actor: Option<Named<Actor>>,
@@ -481,7 +482,6 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         client_message_id: Option<String>,
     }
     let given = take(&mut json, "content");
-    refuse_unbuilt(&json, "", &["scheduledAt"])?;
     let wire: Wire = read(json, "")?;
     let mut content = content::draft(given)?;
     // It may also stand in the content.
@@ -522,12 +522,34 @@ pub fn send(mut json: Value) -> Result<Send, Error> {
         content,
         reply_to: wire.reply_to,
         metadata,
+        scheduled_at: wire.scheduled_at,
         expires_at: wire.expires_at,
         actor: wire.actor.map(|named| named.0).unwrap_or_default(),
         contact_name: None,
         workspace: None,
         adapts,
     })
+}
+
+/// The time that a message is moved to.
+pub fn reschedule(json: Value) -> Result<Timestamp, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Wire {
+        scheduled_at: Timestamp,
+    }
+    let wire: Wire = read(json, "")?;
+    Ok(wire.scheduled_at)
+}
+
+/// What became of a message, by the client's word.
+pub fn resolve(json: Value) -> Result<Outcome, Error> {
+    #[derive(Deserialize)]
+    struct Wire {
+        outcome: Named<Outcome>,
+    }
+    let wire: Wire = read(json, "")?;
+    Ok(wire.outcome.0)
 }
 
 /// What would become of a message.

@@ -3,12 +3,13 @@
 use super::Form;
 use crate::api::content::{self, Names, fields, of, spelled};
 use crate::api::problem::FieldError;
-use crate::api::reading::{read, refuse_unbuilt, take};
+use crate::api::reading::{read, take};
 use crate::api::template;
 use crate::gateway::{Draft, Error, Recipient, Send, Sender};
 use crate::model::channel::ChannelKind;
 use crate::model::content::{Content, Media};
 use crate::model::id::{MessageId, WorkspaceId};
+use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -57,6 +58,7 @@ impl Places {
         match (pointer, pointer.strip_prefix("/content")) {
             ("/to", _) if self.is_to_contact => "/contact/id".to_owned(),
             ("/to", _) => "/recepient/phoneNumber".to_owned(),
+            ("/scheduledAt", _) => "/scheduleDateTime".to_owned(),
             (_, None) => pointer.to_owned(),
             (_, Some(rest)) => self.said.of(rest),
         }
@@ -126,8 +128,7 @@ pub fn send(kind: ChannelKind, form: Form, mut json: Value) -> Result<Wanted, Er
         recepient: Option<Recepient>,
         workspace: Workspace,
     }
-    // Before anything is read: what is asked for later must not go out now.
-    refuse_unbuilt(&json, "", &["scheduleDateTime"])?;
+    let scheduled_at = time(take(&mut json, "scheduleDateTime"))?;
     let (content, said) = match (form, kind) {
         (Form::Text, _) => (text(&mut json), Said::Text),
         (Form::Media, _) => (media(kind, &mut json), Said::Media),
@@ -175,6 +176,7 @@ pub fn send(kind: ChannelKind, form: Form, mut json: Value) -> Result<Wanted, Er
     };
     let send = Send {
         workspace: Some(workspace),
+        scheduled_at,
         ..Send::new(from, to, content?)
     };
     let places = Places {
@@ -182,6 +184,23 @@ pub fn send(kind: ChannelKind, form: Form, mut json: Value) -> Result<Wanted, Er
         said,
     };
     Ok(Wanted { send, places })
+}
+
+/// Reads when a message is to be sent; without an offset it is UTC.
+fn time(given: Option<Value>) -> Result<Option<Timestamp>, Error> {
+    let text = match given {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text,
+        Some(_) => String::new(),
+    };
+    let at = Timestamp::parse_rfc3339(&text)
+        .or_else(|| Timestamp::parse_rfc3339(&format!("{text}Z")))
+        .ok_or_else(|| {
+            let detail =
+                "must be an RFC 3339 time such as 2026-11-20T08:00:00Z; UTC without an offset";
+            Error::invalid("/scheduleDateTime", detail)
+        })?;
+    Ok(Some(at))
 }
 
 /// Reads a text.
