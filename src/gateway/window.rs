@@ -24,9 +24,9 @@ const AT_ONCE: usize = 6;
 const LEASE_MS: i64 = 30 * SECOND_MS;
 /// A consumer hands the rest back to the queue after this long.
 const LONGEST_RUN_MS: i64 = 20 * SECOND_MS;
-/// A consumer waits for what may go within its first second: queues count in seconds, and
-/// what is due within less has nowhere else to wait.
-const PATIENCE_MS: i64 = SECOND_MS;
+/// A consumer waits for what may go within its first second: queues count in whole ones, and
+/// what is left of them has nowhere else to wait.
+const PATIENCE_MS: i64 = SECOND_MS - 1;
 /// Sends that end within this time of each other are recorded in one batch.
 const TOGETHER_MS: u32 = 25;
 
