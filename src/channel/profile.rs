@@ -26,7 +26,7 @@ pub struct Profile {
 pub struct Pacing {
     /// Microseconds between two messages of a sender; 0 where nothing is known.
     pub sender_us: i64,
-    /// The same for audio and video.
+    /// At least so much for audio and video.
     pub media_us: i64,
     /// To one recipient.
     pub chat: Rate,
@@ -61,12 +61,22 @@ impl Pacing {
     /// No limit but the provider's own word.
     pub const NONE: Pacing = Pacing::per_second(0);
 
+    /// The rate of a recipient: groups and public channels of Telegram's begin so.
+    #[must_use]
+    pub fn to(&self, address: &str) -> Rate {
+        if address.starts_with(['-', '@']) {
+            self.group
+        } else {
+            self.chat
+        }
+    }
+
     /// So many messages of a sender a second; 0 for any number.
     pub const fn per_second(count: i64) -> Self {
         let every_us = if count == 0 { 0 } else { 1_000_000 / count };
         Self {
             sender_us: every_us,
-            media_us: every_us,
+            media_us: 0,
             chat: Rate::NONE,
             group: Rate::NONE,
             chat_throttles: &[],

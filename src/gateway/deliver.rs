@@ -419,7 +419,7 @@ fn throttle(done: &Done, outcome: &Outcome, now: Timestamp) -> Option<Throttle> 
             workspace: job.workspace_id,
             conversation: job.conversation_id,
             until,
-            slack_us: pacing.chat.slack_us.max(pacing.group.slack_us),
+            slack_us: pacing.to(&job.address.0).slack_us,
         });
     }
     Some(Throttle::Sender {

@@ -69,13 +69,14 @@ fn paced() -> String {
     )
 }
 
-/// Which rate a recipient has: groups and public channels on Telegram start so.
+/// Which rate a recipient has; see `Pacing::to`.
 const CHAT: &str = "CASE WHEN substr(c.address, 1, 1) IN ('-', '@') THEN '$.group' ELSE '$.chat' END";
 
 /// What a claim's statements give back.
 #[derive(Default)]
 pub struct Claimed {
-    /// Every candidate that is in turn, with the moment from which it may go.
+    /// Every candidate that is in turn, with the moment from which it may go; also those that
+    /// an earlier run under the same token made due then.
     pub waiting: Rows,
     /// The jobs that were taken.
     pub jobs: Rows,
@@ -123,7 +124,12 @@ pub fn claim(claim: &Claim<'_>) -> Vec<Statement> {
         shared.clone(),
     );
     let waiting = Statement::new(
-        format!("SELECT workspace_id AS workspace, id AS message, at, is_paid FROM ({paced})"),
+        format!(
+            "SELECT workspace_id AS workspace, id AS message, at, is_paid FROM ({paced})
+             UNION ALL
+             SELECT DISTINCT m.workspace_id, m.id, m.due_at, 1 FROM ({CANDIDATES}) m
+             WHERE m.claim = ?3 AND m.status = 'accepted' AND m.due_at > ?5"
+        ),
         shared.clone(),
     );
     let sending_at = if claim.is_accepting {

@@ -295,8 +295,9 @@ pub fn wake(channel: ChannelId, now: Timestamp) -> Statement {
 }
 
 /// Stamps messages that are due, first in their conversation and not pushed of
-/// late; gives back which. Looks at the oldest 2,000 that are due and at 1,000 from
-/// `from` on, however many wait behind others.
+/// late; gives back which, as many of each channel as of the others. Looks at the oldest
+/// 2,000 that are due, at 1,000 from `from` on and at the newest 500, however many wait
+/// behind others.
 pub fn push_again(
     now: Timestamp,
     stale_before: Timestamp,
@@ -309,11 +310,13 @@ pub fn push_again(
              SELECT * FROM (SELECT * FROM message WHERE due_at <= ?1 ORDER BY due_at LIMIT 2000)
              UNION
              SELECT * FROM (SELECT * FROM message WHERE due_at BETWEEN ?4 AND ?1 ORDER BY due_at LIMIT 1000)
+             UNION
+             SELECT * FROM (SELECT * FROM message WHERE due_at <= ?1 ORDER BY due_at DESC LIMIT 500)
            ) o
            WHERE o.status = 'accepted' AND o.pushed_at <= ?2
              AND NOT EXISTS (SELECT 1 FROM message e
                WHERE e.conversation_id = o.conversation_id AND e.turn < o.turn)
-           ORDER BY o.due_at LIMIT ?3)
+           ORDER BY ROW_NUMBER() OVER (PARTITION BY o.channel_id ORDER BY o.due_at), o.due_at LIMIT ?3)
          RETURNING workspace_id AS workspace, id AS message",
         values![now, stale_before, limit, from],
     )
