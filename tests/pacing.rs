@@ -93,7 +93,10 @@ async fn a_receiver_gets_a_burst_of_45_and_then_one_in_six_seconds_in_order() {
     let expected: Vec<String> = (0..60).map(|number: i32| number.to_string()).collect();
     assert_eq!(texts, expected, "none is refused, none overtakes");
     let last = sent_at(&world).pop().expect("a time") - start;
-    assert!((15 * 6 * SECOND_MS..16 * 6 * SECOND_MS).contains(&last), "{last}");
+    assert!(
+        (15 * 6 * SECOND_MS..16 * 6 * SECOND_MS).contains(&last),
+        "{last}"
+    );
 }
 
 #[tokio::test]
@@ -111,8 +114,12 @@ async fn telegram_takes_a_message_a_second_in_a_chat_and_twenty_a_minute_in_a_gr
         assert_eq!(times.len(), 40, "{chat}");
         assert_eq!(most_within(&times, within), most, "{chat}");
         let of_chat = world.requests_to("telegram.test");
-        let texts = of_chat.iter().filter(|it| it["chat_id"].to_string().contains(chat));
-        let texts: Vec<&str> = texts.map(|it| it["text"].as_str().expect("a text")).collect();
+        let texts = of_chat
+            .iter()
+            .filter(|it| it["chat_id"].to_string().contains(chat));
+        let texts: Vec<&str> = texts
+            .map(|it| it["text"].as_str().expect("a text"))
+            .collect();
         let expected: Vec<String> = (0..40).map(|number| number.to_string()).collect();
         assert_eq!(texts, expected, "{chat}");
     }
@@ -190,7 +197,11 @@ async fn a_throttle_of_the_sender_holds_up_its_other_messages_and_no_other_sende
     let elsewhere = elsewhere.expect(202);
     let start = world.ports().now_ms.get();
     live(&world, 29 * SECOND_MS).await;
-    assert_eq!(world.requests_to("graph.test").len(), 1, "only the first was tried");
+    assert_eq!(
+        world.requests_to("graph.test").len(),
+        1,
+        "only the first was tried"
+    );
     assert_eq!(world.status(&elsewhere).await, "sent");
     assert_eq!(world.status(&throttled).await, "accepted");
     world.gateway.sweep().await;
@@ -200,7 +211,11 @@ async fn a_throttle_of_the_sender_holds_up_its_other_messages_and_no_other_sende
         assert_eq!(message["status"], "sent");
     }
     let times = sent_at(&world);
-    assert!(times.iter().all(|at| *at <= start || *at >= start + 30 * SECOND_MS));
+    assert!(
+        times
+            .iter()
+            .all(|at| *at <= start || *at >= start + 30 * SECOND_MS)
+    );
 }
 
 #[tokio::test]
@@ -272,7 +287,10 @@ async fn a_channel_with_a_great_many_due_messages_does_not_starve_another() {
     world.unenforced_whatsapp().await;
     world.telegram().await;
     let model = world.say("5511900000001", "model").await;
-    let few = world.post("/v1/messages", from_bot("77", "few")).await.expect(202);
+    let few = world
+        .post("/v1/messages", from_bot("77", "few"))
+        .await
+        .expect(202);
     world.ports().pushed.borrow_mut().clear();
     let (model, few_id) = (id(&model), id(&few));
     world.database().query(&format!(
@@ -301,7 +319,9 @@ async fn claims_that_run_twice_pace_once() {
             world.post("/v1/messages", body).await.expect(202);
         }
         live(&world, 20 * SECOND_MS).await;
-        let rows = world.database().query("SELECT id, paced_until FROM channel");
+        let rows = world
+            .database()
+            .query("SELECT id, paced_until FROM channel");
         (sent_at(&world), rows[0]["paced_until"].clone())
     };
     assert_eq!(times(true).await, times(false).await);

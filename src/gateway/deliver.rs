@@ -18,8 +18,8 @@ use crate::model::id::{ChannelId, ConversationId, EventId, MediaId, MessageId, W
 use crate::model::json;
 use crate::model::message::{Actor, Adapted};
 use crate::model::time::{DAY_MS, MINUTE_MS, Timestamp};
-use crate::store::outbox::{self, Candidates, Outcome, Rest};
 use crate::store::claim::{self, Claimed, Throttle};
+use crate::store::outbox::{self, Candidates, Outcome, Rest};
 use crate::store::{DatabaseError, Rows, Statement, counters, events};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

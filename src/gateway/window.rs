@@ -76,11 +76,15 @@ impl<P: Ports> Gateway<P> {
                 let is_ready = waiting.at <= now.ms();
                 if is_ready {
                     ready.messages.push((waiting.workspace, waiting.message));
-                    ready.paid.extend((waiting.is_paid != 0).then_some(waiting.message));
+                    ready
+                        .paid
+                        .extend((waiting.is_paid != 0).then_some(waiting.message));
                 }
                 !is_ready
             });
-            ready.conversations.extend(done.iter().map(|it| it.job.conversation_id));
+            ready
+                .conversations
+                .extend(done.iter().map(|it| it.job.conversation_id));
             let free = AT_ONCE - under_way.len();
             let token = self.token();
             let claims = goes_on && free > 0 && !ready.is_empty();

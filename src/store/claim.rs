@@ -70,7 +70,8 @@ fn paced() -> String {
 }
 
 /// Which rate a recipient has; see `Pacing::to`.
-const CHAT: &str = "CASE WHEN substr(c.address, 1, 1) IN ('-', '@') THEN '$.group' ELSE '$.chat' END";
+const CHAT: &str =
+    "CASE WHEN substr(c.address, 1, 1) IN ('-', '@') THEN '$.group' ELSE '$.chat' END";
 
 /// What a claim's statements give back.
 #[derive(Default)]
