@@ -1,4 +1,8 @@
--- Pacing by GCRA, per sender and per recipient. `paced_until` is the theoretical arrival
+-- How fast messages are sent.
+
+INSERT INTO schema_version (version) VALUES (18);
+
+-- GCRA, per sender and per recipient. `paced_until` is the theoretical arrival
 -- time in microseconds; a provider's throttle moves it on too. `paced_by` is the token of
 -- the claim that moved it last, from `paced_from` on: run twice, it moves it once.
 ALTER TABLE channel ADD COLUMN paced_until INTEGER NOT NULL DEFAULT 0;
