@@ -309,6 +309,29 @@ async fn a_channel_with_a_great_many_due_messages_does_not_starve_another() {
 }
 
 #[tokio::test]
+async fn pacing_writes_a_row_for_a_claim_and_one_for_a_message() {
+    let world = World::new().await;
+    world.unenforced_whatsapp().await;
+    let number = world.sms().await;
+    let written = async |body: &dyn Fn(usize) -> Value| {
+        for person in 0..6 {
+            world.post("/v1/messages", body(person)).await.expect(202);
+        }
+        let hints = world.take_pushes(patchbay::gateway::Queue::Outbound);
+        let before = world.database().count("SELECT total_changes()");
+        assert!(world.deliver(&hints).await);
+        world.database().count("SELECT total_changes()") - before
+    };
+    let paced = written(&|person| text(&format!("55119{person:08}"), "Hello")).await;
+    let free = written(&|person| {
+        let mut body = text(&format!("+155501990{person:02}"), "Hello");
+        body["from"] = json!(number);
+        body
+    });
+    assert_eq!(paced, free.await + 1 + 6);
+}
+
+#[tokio::test]
 async fn claims_that_run_twice_pace_once() {
     let times = async |runs_twice: bool| {
         let world = World::new().await;
