@@ -327,8 +327,9 @@ async fn pacing_writes_a_row_for_a_claim_and_one_for_a_message() {
         let mut body = text(&format!("+155501990{person:02}"), "Hello");
         body["from"] = json!(number);
         body
-    });
-    assert_eq!(paced, free.await + 1 + 6);
+    })
+    .await;
+    assert_eq!(paced, free + 1 + 6);
 }
 
 #[tokio::test]
