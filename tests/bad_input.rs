@@ -786,7 +786,19 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
             "/settings/onUnknownOutcome",
         ),
         (
-            json!({ "messagesPerSecond": 5 }),
+            json!({ "messagesPerSecond": 0 }),
+            "/settings/messagesPerSecond",
+        ),
+        (
+            json!({ "messagesPerSecond": 0.5 }),
+            "/settings/messagesPerSecond",
+        ),
+        (
+            json!({ "messagesPerSecond": "5" }),
+            "/settings/messagesPerSecond",
+        ),
+        (
+            json!({ "messagesPerSecond": 1_001 }),
             "/settings/messagesPerSecond",
         ),
         (json!({ "login": "facebook" }), "/settings/login"),

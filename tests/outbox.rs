@@ -102,7 +102,8 @@ async fn conversations_do_not_wait_for_each_other() {
     let stuck = world.say("5511000000001", "stuck").await;
     let behind = world.say("5511000000001", "behind").await;
     let free = world.say("5511000000002", "free").await;
-    script(&world, [throttle(60)]);
+    // Too much to one receiver is no matter of the others.
+    script(&world, [refusal(400, 131_056)]);
     world.drain().await;
     assert_eq!(world.status(&stuck).await, "accepted");
     assert_eq!(world.status(&behind).await, "accepted");

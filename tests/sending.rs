@@ -156,7 +156,11 @@ async fn a_telegram_bot_is_named_with_or_without_its_at_sign() {
             assert_eq!(accepted["channelId"], channel.as_str());
         }
     }
-    world.drain().await;
+    // One a second to a chat.
+    for _ in 0..8 {
+        world.drain().await;
+        world.advance(1_000);
+    }
     let sent = world.requests_to("telegram.test");
     assert_eq!(sent.len(), 8);
     assert!(sent.iter().all(|body| body["chat_id"] == 77));

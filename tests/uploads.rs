@@ -409,21 +409,17 @@ async fn what_has_no_file_is_recorded_before_files_are_handed_over() {
         .await
         .expect(202);
     the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);
-    the_provider_answers(
-        &world,
-        200,
-        json!({ "messages": [{ "id": "wamid.words" }] }),
-    );
-    the_provider_answers(&world, 200, json!({ "id": "1" }));
     // The words go out; the upload has no answer yet.
-    world.ports().released.set(1);
-    world.ports().stalls.set(true);
+    world.ports().hangs_on.set(Some("image/png"));
     let looked_at = async {
         while asked(&world).len() < 2 {
             tokio::task::yield_now().await;
         }
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
         let status = world.status(&words).await;
-        world.ports().stalls.set(false);
+        world.ports().hangs_on.set(None);
         status
     };
     let pushes = world.take_pushes(Queue::Outbound);

@@ -82,20 +82,6 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Named<T> {
     }
 }
 
-/// Fields of the contract that are not built: given, they are refused.
-pub fn refuse_unbuilt(json: &Value, base: &str, fields: &[&str]) -> Result<(), Error> {
-    let given = fields
-        .iter()
-        .find(|field| json.get(**field).is_some_and(|value| !value.is_null()));
-    match given {
-        Some(field) => Err(Error::invalid(
-            format!("{base}/{field}"),
-            "is not supported yet",
-        )),
-        None => Ok(()),
-    }
-}
-
 /// Tells `null` from a field that is absent.
 pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,

@@ -17,6 +17,71 @@ pub struct Profile {
     pub marks_name_a_message: bool,
     /// Whether there is no provider: an accepted message is sent.
     pub is_local: bool,
+    pub pacing: Pacing,
+}
+
+/// How fast a provider takes messages. What is faster waits; it never fails.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pacing {
+    /// Microseconds between two messages of a sender; 0 where nothing is known.
+    pub sender_us: i64,
+    /// At least so much for audio and video.
+    pub media_us: i64,
+    /// To one recipient.
+    pub chat: Rate,
+    /// To a group or a public channel.
+    pub group: Rate,
+    /// The provider's codes of a throttle that is about one recipient only.
+    #[serde(skip)]
+    pub chat_throttles: &'static [&'static str],
+}
+
+/// One message every so often, after a burst.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rate {
+    pub every_us: i64,
+    /// How far ahead of that a burst may be.
+    pub slack_us: i64,
+}
+
+impl Rate {
+    pub const NONE: Rate = Rate::new(0, 1);
+
+    pub const fn new(every_us: i64, burst: i64) -> Self {
+        Self {
+            every_us,
+            slack_us: every_us * (burst - 1),
+        }
+    }
+}
+
+impl Pacing {
+    /// No limit but the provider's own word.
+    pub const NONE: Pacing = Pacing::per_second(0);
+
+    /// The rate of a recipient: groups and public channels of Telegram's begin so.
+    #[must_use]
+    pub fn to(&self, address: &str) -> Rate {
+        if address.starts_with(['-', '@']) {
+            self.group
+        } else {
+            self.chat
+        }
+    }
+
+    /// So many messages of a sender a second; 0 for any number.
+    pub const fn per_second(count: i64) -> Self {
+        let every_us = if count == 0 { 0 } else { 1_000_000 / count };
+        Self {
+            sender_us: every_us,
+            media_us: 0,
+            chat: Rate::NONE,
+            group: Rate::NONE,
+            chat_throttles: &[],
+        }
+    }
 }
 
 /// One kind of content, and what is limited about it.

@@ -6,11 +6,9 @@ use super::keys::unfold;
 use super::metrics::count_sends;
 use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
-use super::schedule::Due;
 use super::settle::Parked;
-use super::upload::{Prepared, says_upload};
-use super::word::{Sent, Word};
-use super::{Gateway, Ports, Push, Queue, next};
+use super::upload::Prepared;
+use super::{Gateway, Ports, Push, Queue};
 use crate::channel::{Outbound, SendError, adapter};
 use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
 use crate::model::contact::Address;
@@ -18,21 +16,14 @@ use crate::model::content::Content;
 use crate::model::event::EventType;
 use crate::model::id::{ChannelId, ConversationId, EventId, MediaId, MessageId, WorkspaceId};
 use crate::model::json;
-use crate::model::message::{Actor, Adapted, MessageRecord};
-use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
+use crate::model::message::{Actor, Adapted};
+use crate::model::time::{DAY_MS, MINUTE_MS, Timestamp};
+use crate::store::claim::{self, Claimed, Throttle};
 use crate::store::outbox::{self, Candidates, Outcome, Rest};
-use crate::store::{DatabaseError, Rows, Statement, counters, events, messages};
-use futures_util::StreamExt;
+use crate::store::{DatabaseError, Rows, Statement, counters, events};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
-
-/// As many as the runtime opens connections at a time.
-const AT_ONCE: usize = 6;
-/// Longer than any provider call may take.
-const LEASE_MS: i64 = 30 * SECOND_MS;
-/// A consumer hands the rest back to the queue after this long.
-const LONGEST_RUN_MS: i64 = 20 * SECOND_MS;
 
 /// What the outbound queue carries: ids, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +67,8 @@ impl Hint {
 /// A claimed message with what its send needs.
 #[derive(Deserialize)]
 pub(super) struct Job {
-    workspace_id: WorkspaceId,
-    id: MessageId,
+    pub workspace_id: WorkspaceId,
+    pub id: MessageId,
     pub conversation_id: ConversationId,
     /// As JSON, of a content that became several messages.
     adapted: Option<String>,
@@ -103,12 +94,6 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Whether it hands a file over before it is sent.
-    fn hands_over(&self) -> bool {
-        let content = json::parse::<Content>(&self.content);
-        content.is_ok_and(|content| says_upload(&content, self.settings.media))
-    }
-
     fn sealed_channel(&self) -> Sealed {
         Sealed {
             id: self.channel_id,
@@ -135,7 +120,7 @@ impl<P: Ports> Gateway<P> {
     ///
     /// 1. Claim up to six, one per conversation, each its conversation's next.
     /// 2. Call the providers side by side.
-    /// 3. Record, tell subscribers, and claim the next six, in one batch.
+    /// 3. Record what has ended, tell subscribers, and claim as many more, in one batch.
     ///
     /// Run twice, the second finds nothing left to claim. A crash leaves a lease
     /// that the sweep settles.
@@ -167,139 +152,13 @@ impl<P: Ports> Gateway<P> {
         Ok(())
     }
 
-    async fn send_waiting(&self, waiting: Candidates, due: &[Due]) -> Result<(), DatabaseError> {
-        if waiting.messages.is_empty() && waiting.conversations.is_empty() {
-            return Ok(());
-        }
-        let started = self.now();
-        let mut waiting = waiting;
-        let token = self.token();
-        // What falls due takes its place before the heads are claimed.
-        let mut batch = self.activate(due);
-        let activated = batch.len();
-        batch.extend(self.claim(&waiting, &token));
-        let mut rows = self.batch(batch).await?;
-        let mut jobs = read_jobs(rows.pop())?;
-        rows.truncate(activated);
-        self.activated(rows).await?;
-        while !jobs.is_empty() {
-            let claimed: Vec<MessageId> = jobs.iter().map(|job| job.id).collect();
-            waiting.messages.retain(|(_, id)| !claimed.contains(id));
-            waiting.conversations = jobs.iter().map(|job| job.conversation_id).collect();
-            // A file takes longer than a lease: what has none is recorded before.
-            let (slow, quick): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(Job::hands_over);
-            let mut done = self.attempt_all(quick).await;
-            if !slow.is_empty() {
-                if !done.is_empty() {
-                    self.record(done, None, vec![]).await?;
-                }
-                done = self.attempt_all(slow).await;
-            }
-            let goes_on = self.now().ms() - started.ms() < LONGEST_RUN_MS;
-            (jobs, _) = self
-                .record(done, goes_on.then_some(&waiting), vec![])
-                .await?;
-            if !goes_on {
-                self.hand_back(&waiting).await;
-            }
-        }
-        Ok(())
-    }
-
-    async fn attempt_all(&self, jobs: Vec<Job>) -> Vec<Done> {
-        futures_util::stream::iter(jobs)
-            .map(|job| self.attempt(job))
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await
-    }
-
-    /// Claims a message in the batch that accepts it, at the moment it is made, for it to be
-    /// sent before the answer. It is not claimed while an earlier one of its conversation
-    /// is unsent.
-    pub(super) fn claim_own(
-        &self,
-        workspace: WorkspaceId,
-        message: MessageId,
-        made_at: Timestamp,
-    ) -> Vec<Statement> {
-        let own = Candidates {
-            messages: vec![(workspace, message)],
-            conversations: vec![],
-        };
-        let token = self.token();
-        vec![
-            outbox::claim(&own, &token, made_at, LEASE_MS, true),
-            outbox::claimed(&own, &token),
-        ]
-    }
-
-    /// Sends what `claim_own` claimed; gives back the message as it stands then, and the
-    /// provider's word. The message is accepted already: whatever fails here is the queue's
-    /// and the sweep's.
-    pub(super) async fn deliver_own(
-        &self,
-        claimed: Rows,
-        message: MessageRecord,
-    ) -> Result<(MessageRecord, Option<Word>), DatabaseError> {
-        let Some(job) = read_jobs(Some(claimed))?.pop() else {
-            let hint = Hint::Conversation {
-                conversation: message.conversation_id,
-            };
-            self.push_sends(vec![hint]).await;
-            return Ok((message, None));
-        };
-        let conversation = job.conversation_id;
-        let reads = vec![
-            messages::get_sent(job.workspace_id, job.id),
-            outbox::waits(conversation, self.now()),
-        ];
-        let done = self.attempt(job).await;
-        let Ok((_, read)) = self.record(vec![done], None, reads).await else {
-            return Ok((message, None));
-        };
-        let mut read = read.into_iter();
-        let sent: Option<Sent> = next(&mut read).first()?;
-        if !next(&mut read).0.is_empty() {
-            let hint = Hint::Conversation { conversation };
-            self.push_sends(vec![hint]).await;
-        }
-        match sent {
-            Some(sent) => sent.read(),
-            None => Ok((message, None)),
-        }
-    }
-
-    fn claim(&self, candidates: &Candidates, token: &str) -> Vec<Statement> {
-        vec![
-            outbox::claim(candidates, token, self.now(), LEASE_MS, false),
-            outbox::claimed(candidates, token),
-        ]
-    }
-
-    async fn hand_back(&self, waiting: &Candidates) {
-        let messages = waiting
-            .messages
-            .iter()
-            .map(|(workspace, id)| Hint::Message {
-                workspace: *workspace,
-                message: *id,
-            });
-        let conversations = waiting
-            .conversations
-            .iter()
-            .map(|id| Hint::Conversation { conversation: *id });
-        self.push_sends(conversations.chain(messages).collect())
-            .await;
-    }
-
     /// Hints at sends that are due now.
     pub(super) async fn push_sends(&self, hints: Vec<Hint>) {
         let pushes = hints.iter().map(|hint| hint.push(0)).collect();
         self.push(Queue::Outbound, pushes).await;
     }
 
-    async fn attempt(&self, job: Job) -> Done {
+    pub(super) async fn attempt(&self, job: Job) -> Done {
         let started_at = self.now();
         let attempted = self.try_send(&job, started_at).await;
         Done {
@@ -373,13 +232,13 @@ impl<P: Ports> Gateway<P> {
         }
     }
 
-    /// Records what became of a group, claims the next from `waiting`, and reads.
+    /// Records what became of sends, claims the next, and reads.
     pub(super) async fn record(
         &self,
         done: Vec<Done>,
-        waiting: Option<&Candidates>,
+        next: Option<Vec<Statement>>,
         reads: Vec<Statement>,
-    ) -> Result<(Vec<Job>, Vec<Rows>), DatabaseError> {
+    ) -> Result<(Claimed, Vec<Rows>), DatabaseError> {
         let now = self.now();
         let mut retries = Vec::new();
         let mut outcomes = Vec::new();
@@ -387,6 +246,7 @@ impl<P: Ports> Gateway<P> {
         let mut refused = Vec::new();
         let mut named = HashSet::new();
         let mut rest = Vec::new();
+        let mut throttles = Vec::new();
         for done in done {
             if let Attempted::Refused(SendError::Unauthorized(reason)) = &done.attempted {
                 let code = reason.provider_code.as_deref().unwrap_or(reason.code);
@@ -411,6 +271,7 @@ impl<P: Ports> Gateway<P> {
                 outcome.provider_message_id = None;
             }
             self.log_attempt(&outcome);
+            throttles.extend(throttle(&done, &outcome, now));
             if matches!(outcome.status, "failed" | "expired") {
                 rest.extend(self.parts_behind(&done.job, &outcome, now));
             }
@@ -430,9 +291,12 @@ impl<P: Ports> Gateway<P> {
             batch.extend(outbox::fail_rest(&rest, &self.token(), now));
         }
         let told_of_rest = batch.len();
-        if let Some(waiting) = waiting {
-            batch.extend(self.claim(waiting, &self.token()));
+        if !throttles.is_empty() {
+            batch.extend(claim::hold(&throttles));
         }
+        let claims = batch.len();
+        let is_claiming = next.is_some();
+        batch.extend(next.unwrap_or_default());
         let claimed = batch.len();
         if !created.is_empty() {
             batch.extend(events::conversations_created(&json!(created), now));
@@ -447,11 +311,6 @@ impl<P: Ports> Gateway<P> {
         let rows_at = |at: usize| rows.get(at).cloned().unwrap_or_default();
         let mut told: Vec<DeliveryHint> = rows_at(recorded - 2).read()?;
         let parked: Vec<Parked> = rows_at(recorded - 1).read()?;
-        let jobs = if waiting.is_some() {
-            read_jobs(rows.get(claimed - 1).cloned())?
-        } else {
-            vec![]
-        };
         if told_of_created > claimed {
             told.extend(rows_at(told_of_created - 1).read::<DeliveryHint>()?);
         }
@@ -461,10 +320,15 @@ impl<P: Ports> Gateway<P> {
         for fanned in (told_of_created..written).skip(2).step_by(3) {
             told.extend(rows_at(fanned).read::<DeliveryHint>()?);
         }
+        let taken = if is_claiming {
+            Claimed::at(&mut rows, claims)
+        } else {
+            Claimed::default()
+        };
         self.push_deliveries(told).await;
         self.push(Queue::Outbound, retries).await;
         self.apply_parked(&parked, now).await?;
-        Ok((jobs, read))
+        Ok((taken, read))
     }
 
     /// The messages that the rest of a content became.
@@ -548,9 +412,44 @@ impl<P: Ports> Gateway<P> {
     }
 }
 
+/// A throttle without a wait holds up the others no longer.
+const UNTOLD_HOLD_MS: i64 = MINUTE_MS;
+
+/// What a throttled attempt means for the others of its sender, or to its recipient.
+fn throttle(done: &Done, outcome: &Outcome, now: Timestamp) -> Option<Throttle> {
+    let Attempted::Refused(SendError::Throttled {
+        retry_after_ms,
+        reason,
+    }) = &done.attempted
+    else {
+        return None;
+    };
+    let job = &done.job;
+    let pacing = &adapter(job.kind)?.profile().pacing;
+    let code = reason.provider_code.as_deref().unwrap_or("");
+    let is_told = retry_after_ms.is_some();
+    let until = outcome.due_at.unwrap_or(now.ms());
+    if pacing.chat_throttles.contains(&code) {
+        return Some(Throttle::Recipient {
+            workspace: job.workspace_id,
+            conversation: job.conversation_id,
+            until,
+            slack_us: pacing.to(&job.address.0).slack_us,
+        });
+    }
+    Some(Throttle::Sender {
+        workspace: job.workspace_id,
+        channel: job.channel_id,
+        until: if is_told {
+            until
+        } else {
+            until.min(now.plus_ms(UNTOLD_HOLD_MS).ms())
+        },
+    })
+}
+
 /// Reads claimed messages. The channel's columns stand in the same row.
-pub(super) fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
-    let mut rows = rows.unwrap_or_default();
+pub(super) fn read_jobs(mut rows: Rows) -> Result<Vec<Job>, DatabaseError> {
     for row in &mut rows.0 {
         unfold(row, "settings");
     }

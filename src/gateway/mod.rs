@@ -38,6 +38,7 @@ mod validate;
 mod vault;
 pub mod view;
 mod webchat;
+mod window;
 mod word;
 
 pub use capabilities::capabilities;

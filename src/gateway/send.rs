@@ -17,6 +17,7 @@ use crate::model::id::{ContactId, MessageId, WorkspaceId};
 use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
 use crate::model::template::TemplateDraft;
 use crate::model::time::{SECOND_MS, Timestamp};
+use crate::store::claim::Claimed;
 use crate::store::messages::{Accept, RefersTo, Target};
 use crate::store::{Rows, messages};
 use serde::Deserialize;
@@ -349,19 +350,15 @@ impl<P: Ports> Gateway<P> {
         ));
         batch.push(messages::explain(accept));
         let mut rows = self.batch(batch).await?;
-        let jobs = if sends_now {
-            rows.get(claimed_at + 1).cloned()
-        } else {
-            None
-        };
+        let taken = sends_now.then(|| Claimed::at(&mut rows, claimed_at));
         let told: Vec<Rows> = rows.drain(told_at..claimed_at).collect();
         let mut rows = rows.into_iter().skip(written - told.len());
         let mine: Vec<MessageRecord> = next(&mut rows).records()?;
         let earlier = next(&mut rows);
         let explained = next(&mut rows);
         if let Some(message) = mine.into_iter().next() {
-            let (message, word) = match jobs {
-                Some(jobs) => self.deliver_own(jobs, message).await?,
+            let (message, word) = match taken {
+                Some(taken) => self.deliver_own(taken, message).await?,
                 None => {
                     let word = accept.is_sent_at_once().then_some(Word::Sent);
                     (message, word)

@@ -31,7 +31,7 @@ impl<P: Ports> Gateway<P> {
         let rows = self
             .batch(vec![outbox::abandoned(self.now(), limit)])
             .await?;
-        let jobs = read_jobs(rows.into_iter().next())?;
+        let jobs = read_jobs(rows.into_iter().next().unwrap_or_default())?;
         let count = jobs.len();
         if count == 0 {
             return Ok(0);

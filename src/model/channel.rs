@@ -80,6 +80,9 @@ pub struct Settings {
     /// The language of a template that is sent without one, such as `pt_BR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_language: Option<String>,
+    /// How many messages a second it sends at most, where that is not the provider's usual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_per_second: Option<u32>,
     /// Instagram: by which of Meta's two products the account is connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<InstagramLogin>,
@@ -116,6 +119,7 @@ impl Default for Settings {
             on_unknown_outcome: OnUnknownOutcome::Hold,
             media: MediaMode::Link,
             default_language: None,
+            messages_per_second: None,
             login: None,
             allowed_origins: vec![],
             display_name: None,

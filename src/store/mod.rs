@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod channels;
+pub mod claim;
 pub mod contacts;
 pub mod conversations;
 pub mod counters;
@@ -29,7 +30,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 17;
+pub const SCHEMA_VERSION: i64 = 18;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;

@@ -12,23 +12,33 @@ use serde_json::{Value as Json, json};
 pub struct Candidates {
     pub messages: Vec<(WorkspaceId, MessageId)>,
     pub conversations: Vec<ConversationId>,
+    /// Those among the messages that were given a moment of their sender's.
+    pub paid: Vec<MessageId>,
 }
 
 impl Candidates {
-    fn messages(&self) -> Json {
+    pub(super) fn messages(&self) -> Json {
         self.messages
             .iter()
             .map(|(workspace, id)| json!([workspace, id]))
             .collect()
     }
 
-    fn conversations(&self) -> Json {
+    pub(super) fn conversations(&self) -> Json {
         self.conversations.iter().map(|id| json!(id)).collect()
+    }
+
+    pub(super) fn paid(&self) -> Json {
+        self.paid.iter().map(|id| json!(id)).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.conversations.is_empty()
     }
 }
 
 /// The rows `?1` (messages) and `?2` (conversations) may mean, next heads first.
-const CANDIDATES: &str = "
+pub(super) const CANDIDATES: &str = "
     SELECT m.* FROM (
       SELECT h.workspace_id, h.id FROM json_each(?2) s
       CROSS JOIN message h ON h.conversation_id = s.value
@@ -36,45 +46,6 @@ const CANDIDATES: &str = "
       UNION ALL
       SELECT json_extract(s.value, '$[0]'), json_extract(s.value, '$[1]') FROM json_each(?1) s
     ) o CROSS JOIN message m ON m.workspace_id = o.workspace_id AND m.id = o.id";
-
-/// Takes up to six messages that are due and first in their conversation; run again
-/// under the same token, no more than what is missing to six.
-///
-/// Only a message that is claimed in the batch that accepts it is `sending` since the
-/// very moment it was made: by this it is known for ever (see `FIRST_ATTEMPT`).
-pub fn claim(
-    candidates: &Candidates,
-    token: &str,
-    now: Timestamp,
-    lease_ms: i64,
-    is_accepting: bool,
-) -> Statement {
-    let sending_at = if is_accepting {
-        "?4"
-    } else {
-        "MAX(?4, created_at + 1)"
-    };
-    Statement::new(
-        format!(
-            "UPDATE message SET status = 'sending', attempt = attempt + 1, claim = ?3, lease_until = ?4 + ?5,
-               sending_at = COALESCE(sending_at, {sending_at})
-             WHERE status = 'accepted' AND (workspace_id, id) IN (
-               SELECT DISTINCT m.workspace_id, m.id FROM ({CANDIDATES}) m
-               WHERE m.status = 'accepted' AND m.due_at <= ?4
-                 AND NOT EXISTS (SELECT 1 FROM message e
-                   WHERE e.conversation_id = m.conversation_id AND e.turn < m.turn)
-               LIMIT MAX(0, 6 - (SELECT COUNT(*) FROM ({CANDIDATES}) m
-                 WHERE m.claim = ?3 AND m.status = 'sending')))"
-        ),
-        values![
-            candidates.messages(),
-            candidates.conversations(),
-            token,
-            now,
-            lease_ms,
-        ],
-    )
-}
 
 /// What a send needs, as columns of a job.
 const JOB: &str =
@@ -324,8 +295,9 @@ pub fn wake(channel: ChannelId, now: Timestamp) -> Statement {
 }
 
 /// Stamps messages that are due, first in their conversation and not pushed of
-/// late; gives back which. Looks at the oldest 2,000 that are due and at 1,000 from
-/// `from` on, however many wait behind others.
+/// late; gives back which, as many of each channel as of the others. Looks at the oldest
+/// 2,000 that are due, at 1,000 from `from` on and at the newest 500, however many wait
+/// behind others.
 pub fn push_again(
     now: Timestamp,
     stale_before: Timestamp,
@@ -338,11 +310,13 @@ pub fn push_again(
              SELECT * FROM (SELECT * FROM message WHERE due_at <= ?1 ORDER BY due_at LIMIT 2000)
              UNION
              SELECT * FROM (SELECT * FROM message WHERE due_at BETWEEN ?4 AND ?1 ORDER BY due_at LIMIT 1000)
+             UNION
+             SELECT * FROM (SELECT * FROM message WHERE due_at <= ?1 ORDER BY due_at DESC LIMIT 500)
            ) o
            WHERE o.status = 'accepted' AND o.pushed_at <= ?2
              AND NOT EXISTS (SELECT 1 FROM message e
                WHERE e.conversation_id = o.conversation_id AND e.turn < o.turn)
-           ORDER BY o.due_at LIMIT ?3)
+           ORDER BY ROW_NUMBER() OVER (PARTITION BY o.channel_id ORDER BY o.due_at), o.due_at LIMIT ?3)
          RETURNING workspace_id AS workspace, id AS message",
         values![now, stale_before, limit, from],
     )

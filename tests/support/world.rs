@@ -80,6 +80,8 @@ pub struct TestPorts {
     pub stalls: Cell<bool>,
     /// So many requests, oldest first, are answered all the same.
     pub released: Cell<usize>,
+    /// A request whose body holds this is not answered while it is set.
+    pub hangs_on: Cell<Option<&'static str>>,
     pub in_flight: Cell<usize>,
     /// The most requests that were under way at a time.
     pub most_in_flight: Cell<usize>,
@@ -124,6 +126,7 @@ impl Ports for TestPorts {
         if is_provider && (request.method() == Method::GET || is_announced) {
             return self.ask(request);
         }
+        let body = String::from_utf8_lossy(request.body()).into_owned();
         self.requests.borrow_mut().push(request);
         let faults = self.after_fetch.take();
         self.database.faults.borrow_mut().extend(faults);
@@ -137,7 +140,8 @@ impl Ports for TestPorts {
         self.most_in_flight
             .set(self.most_in_flight.get().max(self.in_flight.get()));
         let number = self.requests.borrow().len();
-        while self.stalls.get() && number > self.released.get() {
+        let hangs = || self.hangs_on.get().is_some_and(|word| body.contains(word));
+        while self.stalls.get() && number > self.released.get() || hangs() {
             tokio::task::yield_now().await;
         }
         self.in_flight.set(self.in_flight.get() - 1);
@@ -445,6 +449,7 @@ impl World {
             from_provider: RefCell::default(),
             stalls: Cell::new(false),
             released: Cell::new(0),
+            hangs_on: Cell::new(None),
             in_flight: Cell::new(0),
             most_in_flight: Cell::new(0),
             sent: Cell::new(0),

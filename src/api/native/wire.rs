@@ -1,6 +1,6 @@
 //! The native surface's JSON, as clients write it.
 
-use crate::api::reading::{Name, Named, given, read, refuse_unbuilt, take};
+use crate::api::reading::{Name, Named, given, read, take};
 use crate::api::{content, problem};
 use crate::channel::Invalid;
 use crate::gateway::{
@@ -94,6 +94,8 @@ struct SettingsPatch {
     media: Option<Named<MediaMode>>,
     #[serde(default, deserialize_with = "given")]
     default_language: Option<Option<Name>>,
+    #[serde(default, deserialize_with = "given")]
+    messages_per_second: Option<Option<PerSecond>>,
     login: Option<Named<InstagramLogin>>,
     allowed_origins: Option<Vec<Origin>>,
     #[serde(default, deserialize_with = "given")]
@@ -101,8 +103,21 @@ struct SettingsPatch {
     require_identity: Option<bool>,
 }
 
-const UNBUILT_SETTINGS: [&str; 1] = ["messagesPerSecond"];
 const MOST_ORIGINS: usize = 50;
+
+/// A rate, in whole messages.
+struct PerSecond(u32);
+
+impl<'de> Deserialize<'de> for PerSecond {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer) {
+            Ok(count @ 1..=1_000) => Ok(Self(count)),
+            _ => Err(serde::de::Error::custom(
+                "must be a whole number from 1 to 1000",
+            )),
+        }
+    }
+}
 
 /// The origin of a site, such as `https://shop.example`, as browsers name it.
 struct Origin(String);
@@ -133,7 +148,6 @@ impl SettingsPatch {
         let Some(json) = json.filter(|json| !json.is_null()) else {
             return Ok(None);
         };
-        refuse_unbuilt(&json, "/settings", &UNBUILT_SETTINGS)?;
         let patch: Self = read(json, "/settings")?;
         let origins = patch.allowed_origins.as_ref().map_or(0, Vec::len);
         if origins > MOST_ORIGINS {
@@ -155,6 +169,11 @@ impl SettingsPatch {
             default_language: self
                 .default_language
                 .map_or(settings.default_language, |name| name.map(|name| name.0)),
+            messages_per_second: self
+                .messages_per_second
+                .map_or(settings.messages_per_second, |given| {
+                    given.map(|count| count.0)
+                }),
             login: self.login.map_or(settings.login, |named| Some(named.0)),
             allowed_origins: self
                 .allowed_origins
@@ -184,6 +203,11 @@ impl SettingsPatch {
         );
         put("media", self.media.map(|named| json!(named.0)));
         put("defaultLanguage", name(self.default_language));
+        put(
+            "messagesPerSecond",
+            self.messages_per_second
+                .map(|given| json!(given.map(|count| count.0))),
+        );
         put("login", self.login.map(|named| json!(named.0)));
         put(
             "allowedOrigins",

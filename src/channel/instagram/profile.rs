@@ -2,7 +2,7 @@
 //! <https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api>
 
 use super::super::profile::Limit::{Absent, Apart, Bytes, Characters, File, Items, OneOf};
-use super::super::profile::{Capability, Limit, Profile};
+use super::super::profile::{Capability, Limit, Pacing, Profile};
 use super::super::send_api::{CARDS, CTA_URL, LIST, URL_BUTTONS};
 
 const MB: u64 = 1024 * 1024;
@@ -38,6 +38,10 @@ pub static PROFILE: Profile = Profile {
     replies: true,
     marks_name_a_message: false,
     is_local: false,
+    pacing: Pacing {
+        media_us: 100_000,
+        ..Pacing::per_second(300)
+    },
 };
 
 const IMAGE: Limit = File {

@@ -2,7 +2,7 @@
 //! <https://developers.facebook.com/docs/messenger-platform/reference/send-api>
 
 use super::super::profile::Limit::{Absent, Apart, Characters, File, Items, OneOf};
-use super::super::profile::{Capability, Limit, Profile};
+use super::super::profile::{Capability, Limit, Pacing, Profile};
 use super::super::send_api::{CARDS, CTA_URL, LIST, URL_BUTTONS};
 
 const MB: u64 = 1024 * 1024;
@@ -36,6 +36,10 @@ pub static PROFILE: Profile = Profile {
     replies: true,
     marks_name_a_message: false,
     is_local: false,
+    pacing: Pacing {
+        media_us: 100_000,
+        ..Pacing::per_second(300)
+    },
 };
 
 /// Those that have a name there; see `send_api::reaction_name`.

@@ -2,7 +2,7 @@
 //! <https://www.twilio.com/docs/messaging/guides/accepted-mime-types>
 
 use super::super::profile::Limit::{Characters, File};
-use super::super::profile::{Capability, Limit, Profile};
+use super::super::profile::{Capability, Limit, Pacing, Profile};
 
 const TEXT: Limit = Characters(1600);
 
@@ -17,6 +17,8 @@ pub static PROFILE: Profile = Profile {
     replies: false,
     marks_name_a_message: false,
     is_local: false,
+    // Twilio queues what is too fast for a number, by a rate that only the account knows.
+    pacing: Pacing::NONE,
 };
 
 const IMAGE: Limit = File {

@@ -146,9 +146,11 @@ impl super::Adapter for Adapter {
     fn accepted(&self, response: &Response<Bytes>) -> Result<Option<String>, SendError> {
         let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         match body.get("ok").and_then(Value::as_bool) {
-            Some(true) => Ok(body.get("result").and_then(wire::message_id)),
+            Some(true) if response.status().is_success() => {
+                Ok(body.get("result").and_then(wire::message_id))
+            }
             Some(false) => Err(error(response, &body)),
-            None => Err(SendError::from_status(
+            Some(true) | None => Err(SendError::from_status(
                 response.status().as_u16(),
                 retry_after_ms(response),
             )),

@@ -2,7 +2,7 @@
 //! <https://core.telegram.org/bots/api#sending-files>
 
 use super::super::profile::Limit::{Absent, Bytes, Characters, File, Items, OneOf};
-use super::super::profile::{Capability, Limit, Profile};
+use super::super::profile::{Capability, Limit, Pacing, Profile, Rate};
 
 const MB: u64 = 1024 * 1024;
 const TEXT: Limit = Characters(4096);
@@ -69,6 +69,13 @@ pub static PROFILE: Profile = Profile {
     replies: true,
     marks_name_a_message: false,
     is_local: false,
+    pacing: Pacing {
+        chat: Rate::new(1_000_000, 3),
+        // Never more than twenty within a minute.
+        group: Rate::new(3_340_000, 3),
+        chat_throttles: &["429"],
+        ..Pacing::per_second(30)
+    },
 };
 
 const BUTTONS: &[(&str, Limit)] = &[

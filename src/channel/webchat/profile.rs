@@ -1,7 +1,7 @@
 //! What a web chat carries: all that a page can show. The page fetches files itself.
 
 use super::super::profile::Limit::{Absent, Characters, Items};
-use super::super::profile::{Capability, Limit, Profile};
+use super::super::profile::{Capability, Limit, Pacing, Profile};
 
 const TEXT: Limit = Characters(4096);
 const CAPTION: Limit = Characters(4096);
@@ -66,6 +66,7 @@ pub static PROFILE: Profile = Profile {
     replies: true,
     marks_name_a_message: false,
     is_local: true,
+    pacing: Pacing::NONE,
 };
 
 const BUTTONS: &[(&str, Limit)] = &[

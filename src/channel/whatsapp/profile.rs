@@ -2,7 +2,7 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>
 
 use super::super::profile::Limit::{Absent, Apart, Characters, File, Items};
-use super::super::profile::{Capability, Limit, Profile};
+use super::super::profile::{Capability, Limit, Pacing, Profile, Rate};
 
 const MB: u64 = 1024 * 1024;
 const BODY: Limit = Characters(1024);
@@ -104,6 +104,13 @@ pub static PROFILE: Profile = Profile {
     replies: true,
     marks_name_a_message: true,
     is_local: false,
+    pacing: Pacing {
+        // The pair rule: a burst of 45, then one every six seconds.
+        chat: Rate::new(6_000_000, 45),
+        group: Rate::new(6_000_000, 45),
+        chat_throttles: &["131056"],
+        ..Pacing::per_second(80)
+    },
 };
 
 const IMAGE: Limit = File {

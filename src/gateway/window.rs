@@ -1,0 +1,265 @@
+//! A rolling window of sends: who is slow holds up nobody, and who must wait is waited for
+//! only where that is not long.
+
+use super::deliver::{Done, Hint, read_jobs};
+use super::schedule::Due;
+use super::word::{Sent, Word};
+use super::{Gateway, Ports, Queue, next};
+use crate::channel::ADAPTERS;
+use crate::model::id::{MessageId, WorkspaceId};
+use crate::model::message::MessageRecord;
+use crate::model::time::{SECOND_MS, Timestamp};
+use crate::store::claim::{Claim, Claimed, claim};
+use crate::store::outbox::{self, Candidates};
+use crate::store::{DatabaseError, Statement, messages};
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt};
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+use std::pin::pin;
+
+/// As many as the runtime opens connections at a time.
+const AT_ONCE: usize = 6;
+/// Longer than any provider call may take.
+const LEASE_MS: i64 = 30 * SECOND_MS;
+/// A consumer hands the rest back to the queue after this long.
+const LONGEST_RUN_MS: i64 = 20 * SECOND_MS;
+/// A consumer waits for what may go within its first second: queues count in whole ones, and
+/// what is left of them has nowhere else to wait.
+const PATIENCE_MS: i64 = SECOND_MS - 1;
+/// Sends that end within this time of each other are recorded in one batch.
+const TOGETHER_MS: u32 = 25;
+
+/// A message in turn that was not taken.
+#[derive(Deserialize)]
+struct Waiting {
+    workspace: WorkspaceId,
+    message: MessageId,
+    /// From when on it may go.
+    at: i64,
+    /// Whether it was given that moment.
+    is_paid: i64,
+}
+
+impl Waiting {
+    /// A whole number of seconds: what is left of them, a consumer waits for.
+    fn delay_s(&self, now: Timestamp) -> u32 {
+        u32::try_from((self.at - now.ms()).max(0) / SECOND_MS).unwrap_or(u32::MAX)
+    }
+
+    fn hint(&self) -> Hint {
+        Hint::Message {
+            workspace: self.workspace,
+            message: self.message,
+        }
+    }
+}
+
+impl<P: Ports> Gateway<P> {
+    /// Works off what may be ready, and what falls due.
+    ///
+    /// 1. Claim as many as there are free places, in the batch that records what has ended.
+    /// 2. Sort the others: those that may go soon are kept, those that may not come back
+    ///    when they may.
+    /// 3. Wait for a send to end, or for the first that is kept.
+    pub(super) async fn send_waiting(
+        &self,
+        mut ready: Candidates,
+        due: &[Due],
+    ) -> Result<(), DatabaseError> {
+        let started = self.now();
+        let mut falls_due = self.activate(due);
+        let patience = started.plus_ms(PATIENCE_MS);
+        let rates = rates();
+        let mut kept: Vec<Waiting> = Vec::new();
+        let mut done: Vec<Done> = Vec::new();
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            let now = self.now();
+            let goes_on = now.ms() - started.ms() < LONGEST_RUN_MS;
+            kept.retain(|waiting| {
+                let is_ready = waiting.at <= now.ms();
+                if is_ready {
+                    ready.messages.push((waiting.workspace, waiting.message));
+                    ready
+                        .paid
+                        .extend((waiting.is_paid != 0).then_some(waiting.message));
+                }
+                !is_ready
+            });
+            ready
+                .conversations
+                .extend(done.iter().map(|it| it.job.conversation_id));
+            let free = AT_ONCE - under_way.len();
+            let token = self.token();
+            let claims = goes_on && free > 0 && !ready.is_empty();
+            let claim = claims.then(|| {
+                claim(&Claim {
+                    candidates: &ready,
+                    token: &token,
+                    now,
+                    patience: patience.max(now),
+                    lease_ms: LEASE_MS,
+                    free,
+                    is_accepting: false,
+                    rates: &rates,
+                })
+            });
+            let mut taken = Claimed::default();
+            if !done.is_empty() {
+                let ended = std::mem::take(&mut done);
+                taken = match self.record(ended, claim, vec![]).await {
+                    Ok((taken, _)) => taken,
+                    Err(error) => {
+                        // The others are on their way, and what becomes of them counts.
+                        let others = under_way.collect().await;
+                        let _ = self.record(others, None, vec![]).await;
+                        return Err(error);
+                    }
+                };
+            } else if let Some(claim) = claim {
+                // What falls due takes its place before the heads are claimed.
+                let mut batch = std::mem::take(&mut falls_due);
+                let activated = batch.len();
+                batch.extend(claim);
+                let mut rows = self.batch(batch).await?;
+                taken = Claimed::at(&mut rows, activated);
+                rows.truncate(activated);
+                self.activated(rows).await?;
+            }
+            if claims {
+                ready = Candidates::default();
+                let jobs = read_jobs(taken.jobs)?;
+                let waiting: Vec<Waiting> = taken.waiting.read()?;
+                let untaken = waiting
+                    .into_iter()
+                    .filter(|it| jobs.iter().all(|job| job.id != it.message));
+                let (soon, late): (Vec<_>, Vec<_>) =
+                    untaken.partition(|it| it.at <= patience.max(now).ms());
+                kept.extend(soon);
+                let late = late.iter().map(|it| it.hint().push(it.delay_s(now)));
+                self.push(Queue::Outbound, late.collect()).await;
+                under_way.extend(jobs.into_iter().map(|job| self.attempt(job)));
+            }
+            if !goes_on {
+                self.hand_back(&mut ready, &mut kept).await;
+            }
+            let first = kept.iter().map(|it| it.at).min();
+            let first = first.map(|at| u32::try_from(at - self.now().ms()).unwrap_or(0));
+            if under_way.is_empty() {
+                match first {
+                    Some(wait_ms) => self.ports.sleep(wait_ms).await,
+                    None => return Ok(()),
+                }
+            } else {
+                let wait_ms = first.filter(|_| under_way.len() < AT_ONCE);
+                done = self.ended(&mut under_way, wait_ms).await;
+            }
+        }
+    }
+
+    /// Waits for a send to end, not longer than told, and a moment for others that end with it.
+    async fn ended(
+        &self,
+        mut under_way: impl Stream<Item = Done> + Unpin,
+        wait_ms: Option<u32>,
+    ) -> Vec<Done> {
+        let first = match wait_ms {
+            None => under_way.next().await,
+            Some(ms) => match select(under_way.next(), pin!(self.ports.sleep(ms))).await {
+                Either::Left((done, _)) => done,
+                Either::Right(_) => return vec![],
+            },
+        };
+        let mut done = Vec::from_iter(first);
+        let mut moment = pin!(self.ports.sleep(TOGETHER_MS));
+        while let Either::Left((Some(more), _)) = select(under_way.next(), moment.as_mut()).await {
+            done.push(more);
+        }
+        done
+    }
+
+    async fn hand_back(&self, ready: &mut Candidates, kept: &mut Vec<Waiting>) {
+        let ready = std::mem::take(ready);
+        let conversations = ready.conversations.into_iter();
+        let mut hints: Vec<Hint> = conversations
+            .map(|conversation| Hint::Conversation { conversation })
+            .collect();
+        let messages = ready.messages.into_iter();
+        hints.extend(messages.map(|(workspace, message)| Hint::Message { workspace, message }));
+        hints.extend(kept.drain(..).map(|waiting| waiting.hint()));
+        self.push_sends(hints).await;
+    }
+
+    /// Claims a message in the batch that accepts it, at the moment it is made, for it to be
+    /// sent before the answer. It is not claimed while an earlier one of its conversation
+    /// is unsent, nor faster than its provider takes it.
+    pub(super) fn claim_own(
+        &self,
+        workspace: WorkspaceId,
+        message: MessageId,
+        made_at: Timestamp,
+    ) -> Vec<Statement> {
+        let own = Candidates {
+            messages: vec![(workspace, message)],
+            ..Candidates::default()
+        };
+        claim(&Claim {
+            candidates: &own,
+            token: &self.token(),
+            now: made_at,
+            patience: made_at,
+            lease_ms: LEASE_MS,
+            free: 1,
+            is_accepting: true,
+            rates: &rates(),
+        })
+    }
+
+    /// Sends what `claim_own` claimed; gives back the message as it stands then, and the
+    /// provider's word. The message is accepted already: whatever fails here is the queue's
+    /// and the sweep's.
+    pub(super) async fn deliver_own(
+        &self,
+        taken: Claimed,
+        message: MessageRecord,
+    ) -> Result<(MessageRecord, Option<Word>), DatabaseError> {
+        let Some(job) = read_jobs(taken.jobs)?.pop() else {
+            let paced: Option<Waiting> = taken.waiting.first()?;
+            let delay_s = paced.map_or(0, |it| it.delay_s(self.now()));
+            let hint = Hint::Conversation {
+                conversation: message.conversation_id,
+            };
+            self.push(Queue::Outbound, vec![hint.push(delay_s)]).await;
+            return Ok((message, None));
+        };
+        let conversation = job.conversation_id;
+        let reads = vec![
+            messages::get_sent(job.workspace_id, job.id),
+            outbox::waits(conversation, self.now()),
+        ];
+        let done = self.attempt(job).await;
+        let Ok((_, read)) = self.record(vec![done], None, reads).await else {
+            return Ok((message, None));
+        };
+        let mut read = read.into_iter();
+        let sent: Option<Sent> = next(&mut read).first()?;
+        if !next(&mut read).0.is_empty() {
+            let hint = Hint::Conversation { conversation };
+            self.push_sends(vec![hint]).await;
+        }
+        match sent {
+            Some(sent) => sent.read(),
+            None => Ok((message, None)),
+        }
+    }
+}
+
+/// How fast each type of channel may be.
+fn rates() -> Json {
+    let of = |it: &&dyn crate::channel::Adapter| {
+        (it.kind().name().to_owned(), json!(it.profile().pacing))
+    };
+    Json::Object(ADAPTERS.iter().map(of).collect::<Map<_, _>>())
+}
