@@ -9,7 +9,10 @@ use super::templates::claim_due_templates;
 use super::{Gateway, Ports, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::{self, DatabaseError, Rows, changes, erasure, events, media, outbox, sweep};
+use crate::store::{
+    self, DatabaseError, Rows, changes, deliveries, delivery_log, erasure, events, media, outbox,
+    sweep,
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -17,6 +20,8 @@ use serde_json::json;
 const STALE_MS: i64 = 8 * SECOND_MS;
 /// Most rows pushed again in one run.
 const PUSHED: i64 = 500;
+/// Endpoints that go on to recover what failed, or waited, in one run.
+const RECOVERING: i64 = 5;
 /// Most abandoned sends, and most parked reports, settled in one run.
 const SETTLED: i64 = 100;
 /// Most rows of each kind cleared in one run.
@@ -90,17 +95,19 @@ impl<P: Ports> Gateway<P> {
         let from = now.plus_ms(-DAY_MS * i64::from(share) / 255);
         let mut batch = vec![
             outbox::push_again(now, stale_before, from, PUSHED),
-            events::push_again(now, stale_before, PUSHED),
+            deliveries::push_again(now, stale_before, from, PUSHED),
+            delivery_log::recovering(RECOVERING),
         ];
         batch.extend(claim_due_templates(now, SYNCED));
         let mut rows = self.batch(batch).await?;
         *due = rows.pop().unwrap_or_default();
         let mut rows = rows.into_iter();
         let messages: Vec<Hint> = next(&mut rows).read()?;
-        let deliveries: Vec<DeliveryHint> = next(&mut rows).read()?;
-        let counts = (messages.len(), deliveries.len());
+        let found: Vec<DeliveryHint> = next(&mut rows).read()?;
+        let counts = (messages.len(), found.len());
         self.push_sends(messages).await;
-        self.push_deliveries(deliveries).await;
+        self.push_deliveries(found).await;
+        self.recover_on(next(&mut rows), PUSHED).await?;
         Ok(counts)
     }
 

@@ -6,6 +6,8 @@ pub mod channels;
 pub mod contacts;
 pub mod conversations;
 pub mod counters;
+pub mod deliveries;
+pub mod delivery_log;
 pub mod echoes;
 pub mod endpoints;
 pub mod erasure;
@@ -28,7 +30,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 16;
+pub const SCHEMA_VERSION: i64 = 19;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;

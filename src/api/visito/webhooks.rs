@@ -10,7 +10,6 @@ use crate::model::event::{EventType, Style};
 use crate::model::id::{ChannelId, EndpointId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
@@ -88,12 +87,8 @@ fn subscriber(wanted: Wanted) -> Result<NewSubscriber, Refusal> {
         pointer: Some("/channel".to_owned()),
     })?;
     Ok(NewSubscriber {
-        url: wanted.endpoint,
-        events,
         channel_id: Some(channel),
-        style: Style::Visito,
-        requires_signature: true,
-        headers: BTreeMap::new(),
+        ..NewSubscriber::new(wanted.endpoint, events, Style::Visito)
     })
 }
 
