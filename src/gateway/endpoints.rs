@@ -73,12 +73,7 @@ struct EndpointRecord {
     style: Style,
     headers: String,
     status: String,
-    #[serde(deserialize_with = "time::column::option::deserialize")]
-    failing_since: Option<Timestamp>,
-    failures: i64,
-    #[serde(deserialize_with = "time::column::option::deserialize")]
-    disabled_at: Option<Timestamp>,
-    disabled_reason: Option<String>,
+    health: Health,
     /// 0 or 1.
     requires_signature: i64,
     label: Option<String>,
@@ -89,6 +84,16 @@ struct EndpointRecord {
     created_at: Timestamp,
     #[serde(deserialize_with = "time::column::deserialize")]
     updated_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Health {
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    failing_since: Option<Timestamp>,
+    failures: i64,
+    #[serde(deserialize_with = "time::column::option::deserialize")]
+    disabled_at: Option<Timestamp>,
+    disabled_reason: Option<String>,
 }
 
 /// An endpoint as shown. Values of custom headers may be secrets and stay out.
@@ -311,13 +316,13 @@ impl<P: Ports> Gateway<P> {
             style: record.style,
             header_names: headers.unwrap_or_default().into_keys().collect(),
             status: record.status,
-            failing_since: record.failing_since,
-            disabled_at: record.disabled_at,
-            disabled_reason: record.disabled_reason,
+            failing_since: record.health.failing_since,
+            disabled_at: record.health.disabled_at,
+            disabled_reason: record.health.disabled_reason,
             secret: None,
             created_at: record.created_at,
             requires_signature: record.requires_signature != 0,
-            failures: record.failures,
+            failures: record.health.failures,
             label: record.label,
             scope: record.scope,
             verified_at: record.verified_at,

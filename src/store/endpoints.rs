@@ -12,8 +12,9 @@ const MOST_COUNTED: i64 = 10_000;
 const RECORD: &str = "json_object('id', id, 'url', url, 'events', json(events), 'channel_id', channel_id,
     'style', style, 'headers', headers, 'status', status, 'created_at', created_at,
     'updated_at', COALESCE(updated_at, created_at), 'requires_signature', requires_signature,
-    'failing_since', failing_since, 'failures', failures, 'disabled_at', disabled_at,
-    'disabled_reason', disabled_reason, 'label', label, 'scope', scope, 'verified_at', verified_at) AS record";
+    'health', json_object('failing_since', failing_since, 'failures', failures, 'disabled_at', disabled_at,
+      'disabled_reason', disabled_reason),
+    'label', label, 'scope', scope, 'verified_at', verified_at) AS record";
 
 pub struct NewEndpoint<'a> {
     pub id: EndpointId,

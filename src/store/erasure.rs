@@ -104,8 +104,11 @@ pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
             "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
                SELECT d.endpoint_id, d.event_id FROM ({events}) o
                CROSS JOIN endpoint w ON w.workspace_id = ?1
-               CROSS JOIN delivery d ON d.endpoint_id = w.id AND d.event_id = o.id
-               UNION ALL SELECT ?1, o.id FROM ({events}) o)"
+               CROSS JOIN delivery d ON d.endpoint_id = w.id AND d.event_id = o.id)"
+        )),
+        // What stands for endpoints that are still to be told.
+        of(format!(
+            "DELETE FROM delivery WHERE endpoint_id = ?1 AND event_id IN (SELECT id FROM ({events}))"
         )),
         of(format!(
             "DELETE FROM event WHERE (workspace_id, subject, type) IN (
