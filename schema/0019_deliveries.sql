@@ -3,14 +3,15 @@
 INSERT INTO schema_version (version) VALUES (19);
 
 -- `status` is enabled, paused (by its owner), disabled (by us) or deleted. `failing_since` is set
--- while its last attempt failed, and since when none succeeded; `failures` counts those.
+-- while its last attempt failed, and since when none succeeded; `failures` counts those, and
+-- `counted_by` is the token of the batch that counted last.
 -- `old_secret` signs too until `old_secret_until`. While `recover_after` is set, what waits behind
 -- that event's id, and what failed of those from `recover_since` on, is made due bit by bit.
 -- Of Chatt2.me's surface: `label`, `scope`, and when the URL gave back the token it was sent.
 ALTER TABLE endpoint ADD COLUMN updated_at INTEGER;
 ALTER TABLE endpoint ADD COLUMN failing_since INTEGER;
-ALTER TABLE endpoint ADD COLUMN failed_at INTEGER;
 ALTER TABLE endpoint ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE endpoint ADD COLUMN counted_by TEXT;
 ALTER TABLE endpoint ADD COLUMN disabled_at INTEGER;
 ALTER TABLE endpoint ADD COLUMN disabled_reason TEXT;
 ALTER TABLE endpoint ADD COLUMN old_secret TEXT;

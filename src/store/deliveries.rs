@@ -135,8 +135,9 @@ pub fn note_health(endpoints: &Json, event: EventId, now: Timestamp) -> [Stateme
             "UPDATE endpoint SET
                failing_since = CASE WHEN r.failed = 0 THEN NULL WHEN r.succeeded > 0 THEN ?2
                  ELSE COALESCE(endpoint.failing_since, ?2) END,
-               failures = CASE WHEN r.succeeded > 0 THEN r.failed ELSE endpoint.failures + r.failed END,
-               failed_at = CASE WHEN r.failed > 0 THEN ?2 ELSE endpoint.failed_at END,
+               failures = CASE WHEN r.succeeded > 0 THEN r.failed WHEN endpoint.counted_by IS ?3 THEN endpoint.failures
+                 ELSE endpoint.failures + r.failed END,
+               counted_by = ?3,
                status = CASE WHEN {dies} THEN 'disabled' ELSE endpoint.status END,
                disabled_at = CASE WHEN {dies} THEN ?2 ELSE endpoint.disabled_at END,
                disabled_reason = CASE WHEN NOT ({dies}) THEN endpoint.disabled_reason
@@ -148,11 +149,9 @@ pub fn note_health(endpoints: &Json, event: EventId, now: Timestamp) -> [Stateme
                FROM json_each(?1) LIMIT 1000000
              ) r
              WHERE endpoint.workspace_id = r.workspace_id AND endpoint.id = r.id
-               AND endpoint.deleted_at IS NULL
-               AND CASE WHEN r.failed > 0 THEN endpoint.failed_at IS NOT ?2
-                 ELSE endpoint.failing_since IS NOT NULL END"
+               AND endpoint.deleted_at IS NULL AND (r.failed > 0 OR endpoint.failing_since IS NOT NULL)"
         ),
-        values![endpoints.clone(), now],
+        values![endpoints.clone(), now, event],
     );
     [noted, told, fanned]
 }

@@ -76,6 +76,8 @@ pub struct TestPorts {
     pub from_provider: RefCell<VecDeque<Answer>>,
     /// While set, no HTTP peer answers.
     pub stalls: Cell<bool>,
+    /// While it is set, this host does not answer.
+    pub stalls_host: RefCell<Option<String>>,
     /// So many requests, oldest first, are answered all the same.
     pub released: Cell<usize>,
     pub in_flight: Cell<usize>,
@@ -135,7 +137,11 @@ impl Ports for TestPorts {
         self.most_in_flight
             .set(self.most_in_flight.get().max(self.in_flight.get()));
         let number = self.requests.borrow().len();
-        while self.stalls.get() && number > self.released.get() {
+        let is_stalled = || {
+            let all = self.stalls.get() && number > self.released.get();
+            all || self.stalls_host.borrow().as_ref() == Some(&host)
+        };
+        while is_stalled() {
             tokio::task::yield_now().await;
         }
         self.in_flight.set(self.in_flight.get() - 1);
@@ -440,6 +446,7 @@ impl World {
             answered: RefCell::default(),
             from_provider: RefCell::default(),
             stalls: Cell::new(false),
+            stalls_host: RefCell::default(),
             released: Cell::new(0),
             in_flight: Cell::new(0),
             most_in_flight: Cell::new(0),
