@@ -203,7 +203,9 @@ async fn each_event_type_hears_its_own() {
     world.drain().await;
     let at = world.ports().now_ms.get() / 1_000;
     let sent = world.get("/v1/messages?status=sent").await;
-    let sent = sent["data"][0]["providerMessageId"].as_str().expect("an id");
+    let sent = sent["data"][0]["providerMessageId"]
+        .as_str()
+        .expect("an id");
     let report = whatsapp_status(sent, "read", at);
     world.from_meta(&channel, &report).await.expect(200);
     world.drain().await;

@@ -126,30 +126,30 @@ pub fn record(results: &Json, now: Timestamp) -> Statement {
 /// without a success, is disabled and told of.
 pub fn note_health(endpoints: &Json, event: EventId, now: Timestamp) -> [Statement; 3] {
     let dies = format!(
-        "endpoint.status = 'enabled' AND (r.gone > 0
-           OR (r.succeeded = 0 AND endpoint.failing_since <= ?2 - {LONGEST_FAILING_MS}))"
+        "endpoint.status = 'enabled' AND (n.gone > 0
+           OR (n.succeeded = 0 AND endpoint.failing_since <= ?2 - {LONGEST_FAILING_MS}))"
     );
     let [told, fanned] = events::webhooks_disabled(endpoints, event, now);
     let noted = Statement::new(
         format!(
             "UPDATE endpoint SET
-               failing_since = CASE WHEN r.failed = 0 THEN NULL WHEN r.succeeded > 0 THEN ?2
+               failing_since = CASE WHEN n.failed = 0 THEN NULL WHEN n.succeeded > 0 THEN ?2
                  ELSE COALESCE(endpoint.failing_since, ?2) END,
-               failures = CASE WHEN r.succeeded > 0 THEN r.failed WHEN endpoint.counted_by IS ?3 THEN endpoint.failures
-                 ELSE endpoint.failures + r.failed END,
+               failures = CASE WHEN n.succeeded > 0 THEN n.failed WHEN endpoint.counted_by IS ?3 THEN endpoint.failures
+                 ELSE endpoint.failures + n.failed END,
                counted_by = ?3,
                status = CASE WHEN {dies} THEN 'disabled' ELSE endpoint.status END,
                disabled_at = CASE WHEN {dies} THEN ?2 ELSE endpoint.disabled_at END,
                disabled_reason = CASE WHEN NOT ({dies}) THEN endpoint.disabled_reason
-                 WHEN r.gone > 0 THEN 'gone' ELSE 'failing' END
+                 WHEN n.gone > 0 THEN 'gone' ELSE 'failing' END
              FROM (
                SELECT value ->> '$.workspace' AS workspace_id, value ->> '$.id' AS id,
                  value ->> '$.failed' AS failed, value ->> '$.succeeded' AS succeeded,
                  value ->> '$.gone' AS gone
                FROM json_each(?1) LIMIT 1000000
-             ) r
-             WHERE endpoint.workspace_id = r.workspace_id AND endpoint.id = r.id
-               AND endpoint.deleted_at IS NULL AND (r.failed > 0 OR endpoint.failing_since IS NOT NULL)"
+             ) n
+             WHERE endpoint.workspace_id = n.workspace_id AND endpoint.id = n.id
+               AND endpoint.deleted_at IS NULL AND (n.failed > 0 OR endpoint.failing_since IS NOT NULL)"
         ),
         values![endpoints.clone(), now, event],
     );

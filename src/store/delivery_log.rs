@@ -8,10 +8,15 @@ use serde_json::Value;
 /// The most that a numbered list counts.
 const MOST_COUNTED: i64 = 10_000;
 
-const RECORD: &str = "json_object('id', d.event_id, 'endpoint_id', d.endpoint_id, 'type', d.type,
-    'subject', d.subject, 'status', d.status, 'attempts', d.attempt, 'due_at', d.due_at,
-    'response_status', d.response_status, 'response', d.response_detail, 'created_at', d.created_at,
-    'attempted_at', d.attempted_at, 'ended_at', d.ended_at)";
+/// A delivery as JSON, of table `d`.
+fn record(d: &str) -> String {
+    format!(
+        "json_object('id', {d}.event_id, 'endpoint_id', {d}.endpoint_id, 'type', {d}.type,
+           'subject', {d}.subject, 'status', {d}.status, 'attempts', {d}.attempt, 'due_at', {d}.due_at,
+           'response_status', {d}.response_status, 'response', {d}.response_detail,
+           'created_at', {d}.created_at, 'attempted_at', {d}.attempted_at, 'ended_at', {d}.ended_at) AS record"
+    )
+}
 
 /// A page of an endpoint's deliveries before an id, newest first, among the next `SCAN` rows.
 pub fn list(
@@ -23,11 +28,12 @@ pub fn list(
 ) -> Statement {
     Statement::new(
         format!(
-            "SELECT {RECORD} AS record FROM (
+            "SELECT {} FROM (
                SELECT * FROM delivery WHERE endpoint_id = ?2 AND event_id < ?3 AND workspace_id = ?1
                ORDER BY event_id DESC LIMIT ?4
-             ) d WHERE ?5 IS NULL OR d.status = ?5
-             ORDER BY d.event_id DESC LIMIT ?6"
+             ) page WHERE ?5 IS NULL OR page.status = ?5
+             ORDER BY page.event_id DESC LIMIT ?6",
+            record("page")
         ),
         values![workspace, endpoint, before, SCAN, status, limit],
     )
@@ -59,7 +65,8 @@ pub fn counted(
                  ORDER BY event_id DESC LIMIT {MOST_COUNTED})
                WHERE attempt > 0 AND (?3 IS NULL OR (status = 'delivered') = ?3))
              SELECT (SELECT COUNT(*) FROM l) AS total, (SELECT json_group_array(json(record)) FROM (
-               SELECT {RECORD} AS record FROM l d ORDER BY d.event_id DESC LIMIT ?5 OFFSET ?4)) AS page"
+               SELECT {} FROM l ORDER BY l.event_id DESC LIMIT ?5 OFFSET ?4)) AS page",
+            record("l")
         ),
         values![workspace, endpoint, is_delivered, offset, limit],
     )
@@ -69,8 +76,9 @@ pub fn counted(
 pub fn get(workspace: WorkspaceId, endpoint: EndpointId, ids: &Value) -> Statement {
     Statement::new(
         format!(
-            "SELECT DISTINCT {RECORD} AS record FROM json_each(?3) s
-             CROSS JOIN delivery d ON d.endpoint_id = ?2 AND d.event_id = s.value AND d.workspace_id = ?1"
+            "SELECT DISTINCT {} FROM json_each(?3) s
+             CROSS JOIN delivery d ON d.endpoint_id = ?2 AND d.event_id = s.value AND d.workspace_id = ?1",
+            record("d")
         ),
         values![workspace, endpoint, ids.clone()],
     )

@@ -38,8 +38,8 @@ pub fn create(endpoint: &NewEndpoint<'_>, now: Timestamp) -> Statement {
     Statement::new(
         format!(
             "INSERT INTO endpoint (workspace_id, id, channel_id, url, events, style, headers, status, secret, created_at,
-               environment, requires_signature, label, scope, verified_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'enabled', ?8, ?9, ?10, ?11, ?12, ?13, ?14
+               environment, requires_signature, label, scope, verified_at, updated_at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'enabled', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?9
              WHERE ?3 IS NULL OR EXISTS (
                SELECT 1 FROM channel WHERE id = ?3 AND workspace_id = ?1 AND deleted_at IS NULL)
              ON CONFLICT (workspace_id, id) DO UPDATE SET url = excluded.url

@@ -331,7 +331,7 @@ pub fn webhooks_disabled(
     now: Timestamp,
 ) -> [Statement; 2] {
     let kind = EventType::WebhookDisabled.name();
-    let wanted = is_wanted("v.workspace_id", "v.channel_id", &format!("'{kind}'"));
+    let wanted = is_wanted("z.workspace_id", "z.channel_id", &format!("'{kind}'"));
     let source = format!(
         "SELECT v.workspace_id, v.id || ':' || v.disabled_at AS subject, {} AS event_id, v.channel_id, v.id, v.url,
            v.disabled_reason, v.failing_since
@@ -345,10 +345,10 @@ pub fn webhooks_disabled(
         Statement::new(
             format!(
                 "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
-                 SELECT v.workspace_id, v.subject, '{kind}', v.event_id, v.channel_id,
-                   json_object('webhook', json_object('id', v.id, 'url', v.url, 'reason', v.disabled_reason,
-                     'since', strftime('%Y-%m-%dT%H:%M:%fZ', v.failing_since / 1000.0, 'unixepoch'))), ?3
-                 FROM ({source}) v
+                 SELECT z.workspace_id, z.subject, '{kind}', z.event_id, z.channel_id,
+                   json_object('webhook', json_object('id', z.id, 'url', z.url, 'reason', z.disabled_reason,
+                     'since', strftime('%Y-%m-%dT%H:%M:%fZ', z.failing_since / 1000.0, 'unixepoch'))), ?3
+                 FROM ({source}) z
                  WHERE EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
                  ON CONFLICT DO NOTHING"
             ),
