@@ -308,6 +308,48 @@ async fn while_two_secrets_live_both_sign_in_every_style() {
 }
 
 #[tokio::test]
+async fn a_new_encryption_key_in_front_signs_and_seals_and_the_old_one_still_opens() {
+    let (mut world, channel, path, secret) = subscribed().await;
+    let keys =
+        "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let config = std::rc::Rc::get_mut(&mut world.gateway.config).expect("nobody else's");
+    config.vault = patchbay::gateway::Vault::parse(keys).expect("two keys");
+    let rotate = format!("{path}/rotate-secret");
+    let rotated = world.post(&rotate, Value::Null).await.expect(200);
+    receives(&world, &channel, 0..1).await;
+    let post = &world.posts_to(HOST)[0];
+    let secrets = [rotated["secret"].as_str().expect("a secret"), &secret];
+    let at = Timestamp::from_ms(world.ports().now_ms.get());
+    let signed = webhook::sign(&secrets, header(post, "webhook-id"), at, post.body());
+    assert_eq!(
+        header(post, "webhook-signature"),
+        signed.expect("signed").signature
+    );
+}
+
+#[tokio::test]
+async fn what_is_past_retention_goes_also_where_it_was_sent_again() {
+    let (world, channel, path, _) = subscribed().await;
+    receives(&world, &channel, 0..1).await;
+    world.advance(30 * 24 * HOUR_MS - MINUTE_MS);
+    answers(&world, refusals(9));
+    let id = deliveries(&world, &path, "").await[0]["id"].clone();
+    let resend = format!("{path}/deliveries/resend");
+    let again = json!({ "ids": [id] });
+    world.post(&resend, again).await.expect(200);
+    world.drain().await;
+    for _ in 0..20 {
+        world.advance(MINUTE_MS);
+        world.gateway.sweep().await;
+        world.drain().await;
+    }
+    for table in ["event", "delivery"] {
+        let count = format!("SELECT COUNT(*) FROM {table}");
+        assert_eq!(world.database().count(&count), 0, "{table}");
+    }
+}
+
+#[tokio::test]
 async fn a_test_tells_what_the_subscriber_answers_and_leaves_nothing_behind() {
     for style in ["standard", "visito", "chatt2me", "cloove"] {
         let world = World::new().await;

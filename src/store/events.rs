@@ -358,7 +358,8 @@ pub fn webhooks_disabled(
     ]
 }
 
-/// Removes ended deliveries and their events past retention, a few at a time.
+/// Removes deliveries and their events past retention, a few at a time, and what ended of
+/// endpoints that are deleted.
 pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 4] {
     [
         Statement::new(
@@ -370,7 +371,7 @@ pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 4]
                SELECT d.endpoint_id, d.event_id FROM endpoint w
                CROSS JOIN delivery d ON d.endpoint_id = w.id
                  AND d.event_id < CASE w.status WHEN 'deleted' THEN 'g' ELSE ?2 END
-               WHERE w.workspace_id = ?1 AND d.due_at IS NULL LIMIT ?3)",
+               WHERE w.workspace_id = ?1 AND (d.due_at IS NULL OR d.event_id < ?2) LIMIT ?3)",
             values![workspace, before, limit],
         ),
         Statement::new(
