@@ -4,7 +4,7 @@
 use super::{Answer, Call, Listed, MOST, Refusal, auth, body, id, json_response};
 use crate::api::no_content;
 use crate::channel::Invalid;
-use crate::gateway::{Endpoint, Error, Gateway, NewSubscriber, Ports};
+use crate::gateway::{Endpoint, Error, Gateway, NewSubscriber, Ports, check_events};
 use crate::model::access::Scope;
 use crate::model::event::{EventType, Style};
 use crate::model::id::{ChannelId, EndpointId};
@@ -72,7 +72,7 @@ fn subscriber(wanted: Wanted) -> Result<NewSubscriber, Refusal> {
         } else {
             event
         };
-        if !EventType::is_filter(&event) {
+        if check_events(Style::Visito, std::slice::from_ref(&event)).is_err() {
             let detail = "must be messages, or an event such as message.delivered or message.*";
             wrong.push(Invalid::new(format!("/events/{at}"), detail));
         } else if !events.contains(&event) {
