@@ -279,6 +279,55 @@ fn routes() -> Vec<Route> {
             Some("webhook"),
             None,
         ),
+        route(
+            Method::PATCH,
+            "/v1/webhooks/{id}",
+            Key,
+            Some("webhook"),
+            Some(json!({ "status": "paused" })),
+        ),
+        route(
+            Method::POST,
+            "/v1/webhooks/{id}/rotate-secret",
+            Key,
+            Some("webhook"),
+            None,
+        ),
+        route(
+            Method::POST,
+            "/v1/webhooks/{id}/test",
+            Key,
+            Some("webhook"),
+            None,
+        ),
+        route(
+            Method::GET,
+            "/v1/webhooks/{id}/deliveries",
+            Key,
+            Some("webhook"),
+            None,
+        ),
+        route(
+            Method::POST,
+            "/v1/webhooks/{id}/deliveries/resend",
+            Key,
+            Some("webhook"),
+            Some(json!({ "ids": ["0197a000-0000-7000-8000-000000000000"] })),
+        ),
+        route(
+            Method::POST,
+            "/v1/webhooks/{id}/deliveries/{delivery}/resend",
+            Key,
+            Some("webhook"),
+            None,
+        ),
+        route(
+            Method::POST,
+            "/v1/webhooks/{id}/recover",
+            Key,
+            Some("webhook"),
+            Some(json!({ "since": "2026-11-20T00:00:00Z" })),
+        ),
     ]
 }
 
@@ -295,6 +344,8 @@ struct Stage {
     unknown: String,
     template: String,
     webhook: String,
+    /// The webhook's, of one of what happened since it was made.
+    delivery: String,
     spare_key: String,
     media: String,
 }
@@ -358,7 +409,9 @@ impl Stage {
         let merge = format!("/v1/contacts/{merged}/merge");
         let into = json!({ "into": survivor });
         world.post(&merge, into).await.expect(200);
+        let delivery = first(&format!("/v1/webhooks/{webhook}/deliveries")).await;
         Self {
+            delivery,
             spare_key,
             media,
             survivor,
@@ -394,7 +447,12 @@ impl Stage {
 
     fn path(&self, route: &Route) -> String {
         let id = route.id.map_or("", |what| self.id(what));
-        route.template.replace("{id}", id)
+        self.filled(route.template, id)
+    }
+
+    fn filled(&self, template: &str, id: &str) -> String {
+        let path = template.replace("{id}", id);
+        path.replace("{delivery}", &self.delivery)
     }
 
     fn token(&self, route: &Route) -> String {
@@ -988,8 +1046,7 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
         ("/events", Some(json!([]))),
         ("/events", Some(json!(vec!["*"; 51]))),
         ("/events/0", Some(json!("message.sneezed"))),
-        ("/events/0", Some(json!("webhook.disabled"))),
-        ("/events/0", Some(json!("webhook.disabled"))),
+        ("/events/0", Some(json!("webhook.deleted"))),
         ("/events/0", Some(json!(1))),
         ("/channelId", Some(json!("not-an-id"))),
         ("/style", Some(json!("Visito"))),
@@ -1011,6 +1068,27 @@ async fn a_field_that_is_missing_or_wrong_is_422_with_its_pointer() {
         (json!({ "a/b": "x" }), "/headers/a~1b"),
     ] {
         cases.push((webhooks, with(&webhook, "/headers", Some(headers)), pointer));
+    }
+    let resend = find(Method::POST, "/v1/webhooks/{id}/deliveries/resend");
+    let recover = find(Method::POST, "/v1/webhooks/{id}/recover");
+    let endpoint = find(Method::PATCH, "/v1/webhooks/{id}");
+    for (route, body, pointer) in [
+        (resend, json!({}), "/ids"),
+        (resend, json!({ "ids": [] }), "/ids"),
+        (resend, json!({ "ids": ["x"] }), "/ids/0"),
+        (recover, json!({}), "/since"),
+        (recover, json!({ "since": 1 }), "/since"),
+        (endpoint, json!({ "status": "disabled" }), "/status"),
+        (endpoint, json!({ "events": [] }), "/events"),
+        (endpoint, json!({ "style": 1 }), "/style"),
+        (endpoint, json!({ "url": "https://localhost/" }), "/url"),
+        (
+            endpoint,
+            json!({ "headers": { "date": "x" } }),
+            "/headers/date",
+        ),
+    ] {
+        cases.push((route, body, pointer));
     }
 
     let mut wrong = Vec::new();
@@ -1101,7 +1179,7 @@ async fn an_id_that_names_nothing_is_404_whatever_it_looks_like() {
     ];
     for route in routes().iter().filter(|route| route.id.is_some()) {
         for id in ids {
-            let path = route.template.replace("{id}", id);
+            let path = stage.filled(route.template, id);
             let body = route.body.clone().unwrap_or_default().to_string();
             let reply = stage.ask(route, &path, body).await;
             problem(&reply, 404, "not_found");
@@ -1116,7 +1194,7 @@ async fn an_id_that_names_nothing_is_404_whatever_it_looks_like() {
             "webhook",
         ] {
             if !route.id.is_some_and(|kind| kind.ends_with(other)) {
-                let path = route.template.replace("{id}", stage.id(other));
+                let path = stage.filled(route.template, stage.id(other));
                 let body = route.body.clone().unwrap_or_default().to_string();
                 let reply = stage.ask(route, &path, body).await;
                 problem(&reply, 404, "not_found");
@@ -1164,9 +1242,7 @@ async fn what_belongs_to_another_tenant_is_404_like_what_is_not_there() {
             .bare(route.method.clone(), &path, &headers, body.clone())
             .await;
         problem(&theirs, 404, "not_found");
-        let nothing = route
-            .template
-            .replace("{id}", "0197a000-0000-7000-8000-000000000000");
+        let nothing = stage.filled(route.template, "0197a000-0000-7000-8000-000000000000");
         let absent = stage
             .world
             .bare(route.method.clone(), &nothing, &headers, body)
@@ -1380,7 +1456,7 @@ async fn a_method_that_a_path_does_not_know_is_405_with_those_it_does() {
             .filter(|route| route.template == template)
             .map(|route| &route.method)
             .collect();
-        let path = template.replace("{id}", &stage.channel);
+        let path = stage.filled(template, &stage.channel);
         for method in [
             Method::GET,
             Method::POST,
@@ -1724,7 +1800,7 @@ proptest! {
             let stage = Stage::new().await;
             let mut paths = vec![format!("/{path}"), format!("/inbound/{id}?{query}")];
             for route in routes() {
-                paths.push(format!("{}?{query}", route.template.replace("{id}", &id)));
+                paths.push(format!("{}?{query}", stage.filled(route.template, &id)));
                 for name in ["limit", "cursor", "status", "channelId", "since", "assigned", "type"] {
                     paths.push(format!("{}?{name}={query}", stage.path(&route)));
                 }

@@ -283,6 +283,17 @@ fn no_adapter_uses_another_and_no_surface_another() {
 }
 
 #[test]
+fn requests_go_out_in_two_places_one_whole_and_one_as_it_comes() {
+    let sources = sources();
+    let calls: Vec<&str> = sources
+        .iter()
+        .filter(|source| names(&source.code, "fetch_js") || names(&source.code, "Fetch"))
+        .map(|source| source.path.as_str())
+        .collect();
+    assert_eq!(calls, ["platform/fetch.rs", "platform/stream.rs"]);
+}
+
+#[test]
 fn only_the_platform_knows_the_runtime() {
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|source| source.layer != "platform") {

@@ -8,7 +8,7 @@ use support::World;
 use support::world::{CUSTOMER, PAGE_ID, START_MS, whatsapp_status};
 
 /// Tables that grow with use.
-const GROWING: [&str; 18] = [
+const GROWING: [&str; 19] = [
     "message",
     "conversation",
     "contact",
@@ -27,6 +27,7 @@ const GROWING: [&str; 18] = [
     "change",
     "contact_merge",
     "erasure",
+    "endpoint",
 ];
 
 /// Plans are told by alias; these are the ones our statements give those tables.
@@ -397,6 +398,59 @@ async fn no_statement_about_who_somebody_is_walks_a_table() {
     plans.retain(|sql, _| !sql.starts_with("SELECT DISTINCT workspace_id, contact_id"));
     assert!(!plans.is_empty());
     drop(plans);
+    expect_no_walks(&world);
+}
+
+#[tokio::test]
+async fn no_statement_about_deliveries_walks_a_table() {
+    let world = World::new().await;
+    let shop = world.whatsapp().await;
+    let hook = json!({ "url": "https://subscriber.example/hook", "events": ["*"] });
+    let made = world.post("/v1/webhooks", hook.clone()).await.expect(201);
+    for _ in 0..21 {
+        world.post("/v1/webhooks", hook.clone()).await.expect(201);
+    }
+    let gone = support::Answer::Http(410, Value::Null);
+    world.ports().answers.borrow_mut().push_back(gone);
+    world
+        .customer_writes(&shop, CUSTOMER, "wamid.1", "Hi")
+        .await;
+    world.drain().await;
+    let path = format!("/v1/webhooks/{}", made["id"].as_str().expect("an id"));
+    let listed = world
+        .get(&format!("{path}/deliveries?status=delivered"))
+        .await;
+    let delivery = &listed["data"][0]["id"];
+    let resend = format!(
+        "{path}/deliveries/{}/resend",
+        delivery.as_str().unwrap_or_default()
+    );
+    for (method, path, body) in [
+        (Method::PATCH, path.clone(), json!({ "status": "paused" })),
+        (Method::PATCH, path.clone(), json!({ "status": "enabled" })),
+        (Method::POST, format!("{path}/rotate-secret"), Value::Null),
+        (Method::POST, format!("{path}/test"), Value::Null),
+        (Method::POST, resend, Value::Null),
+        (
+            Method::POST,
+            format!("{path}/recover"),
+            json!({ "since": "2026-01-01T00:00:00Z" }),
+        ),
+    ] {
+        let reply = world.call(method, &path, body).await;
+        assert!(matches!(reply.status, 200 | 404), "{}", reply.body);
+    }
+    let base = "/v1/organization/webhook";
+    let wanted = json!({ "endpoint": "https://subscriber.example/", "eventType": "Message",
+        "authenticationProtocol": "NoAuthentication" });
+    let made = world.post(base, wanted).await.expect(201);
+    world.get(base).await;
+    let logs = format!(
+        "{base}/{}/webhook-log?status=Error",
+        made["id"].as_str().expect("an id")
+    );
+    world.get(&logs).await;
+    world.drain().await;
     expect_no_walks(&world);
 }
 

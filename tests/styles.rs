@@ -899,6 +899,7 @@ async fn endpoints_made_before_styles_were_told_go_on_as_they_were() {
         columns,
         [
             json!({ "name": "environment", "dflt_value": "'live'" }),
+            json!({ "name": "failures", "dflt_value": "0" }),
             json!({ "name": "requires_signature", "dflt_value": "1" }),
         ]
     );

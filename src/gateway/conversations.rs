@@ -10,8 +10,9 @@ use crate::model::message::{AttemptRecord, DeliveryStatus, MessageRecord};
 use crate::model::time::Timestamp;
 use crate::store::conversations::{self, After, Change, Filter, MOST_COUNTED};
 use crate::store::search::Needle;
-use crate::store::{self, Rows, Statement, events, messages};
+use crate::store::{self, DatabaseError, Rows, Statement, events, messages};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// One page, and where the next begins.
 pub struct Page<T> {
@@ -79,6 +80,28 @@ impl ConversationFilter {
 pub struct Counted<T> {
     pub items: Vec<T>,
     pub total: i64,
+}
+
+impl<T: DeserializeOwned> Counted<T> {
+    /// Reads the row of `total`, and `page` as JSON.
+    pub(super) fn read(rows: Rows) -> Result<Self, DatabaseError> {
+        #[derive(Deserialize)]
+        struct Row {
+            total: i64,
+            page: String,
+        }
+        let row: Option<Row> = rows.first()?;
+        Ok(match row {
+            Some(row) => Self {
+                items: store::record(&row.page)?,
+                total: row.total,
+            },
+            None => Self {
+                items: vec![],
+                total: 0,
+            },
+        })
+    }
 }
 
 pub struct ConversationPatch {
@@ -179,11 +202,6 @@ impl<P: Ports> Gateway<P> {
         page: i64,
         limit: i64,
     ) -> Result<Counted<view::Conversation>, Error> {
-        #[derive(Deserialize)]
-        struct CountedRow {
-            total: i64,
-            page: String,
-        }
         let own = key.id.to_string();
         let needle = filter.needle(key);
         let statements = conversations::counted(
@@ -196,14 +214,14 @@ impl<P: Ports> Gateway<P> {
         );
         let now = self.now();
         for rows in self.read(key, statements).await? {
-            if let Some(row) = rows.first::<CountedRow>()? {
-                let records: Vec<ConversationRecord> = store::record(&row.page)?;
-                let shown = records.into_iter();
+            if !rows.0.is_empty() {
+                let counted: Counted<ConversationRecord> = Counted::read(rows)?;
+                let shown = counted.items.into_iter();
                 return Ok(Counted {
                     items: shown
                         .map(|record| view::Conversation::of(record, now))
                         .collect(),
-                    total: row.total,
+                    total: counted.total,
                 });
             }
         }

@@ -1,38 +1,38 @@
-//! Telling subscribers: claim a delivery, render and sign it, POST it, record
-//! what came of it. The row is the schedule; the queue only hurries it along.
+//! Telling subscribers: claim a delivery, POST it, record what came of it. The row is the
+//! schedule; the queue only hurries it along.
 
-use super::style::{self, Event, Header, Signing};
-use super::{Gateway, Ports, Push, Queue};
-use crate::channel::retry_after_ms;
-use crate::model::access::Environment;
-use crate::model::event::{EventType, Style};
+use super::posting::{Answer, NO_ANSWER, Stored, Subscriber};
+use super::{Gateway, Ports, Push, Queue, next};
 use crate::model::id::{EndpointId, EventId, WorkspaceId};
 use crate::model::json;
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::counters::{self, Counts};
-use crate::store::{DatabaseError, Rows, Statement, events};
+use crate::store::deliveries::{self, Room};
+use crate::store::{DatabaseError, Statement};
 use crate::webhook;
-use bytes::Bytes;
-use futures_util::StreamExt;
-use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderName, HeaderValue, Request};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt, future, pin_mut};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
 
 const AT_ONCE: usize = 6;
-/// How long a subscriber may take to answer.
-const DEADLINE_MS: u32 = 15_000;
+/// Of which so many to one endpoint while others wait.
+const MOST_OF_ONE: usize = AT_ONCE - 1;
+/// How long those that answered wait for the others, to be recorded with them.
+const GRACE_MS: u32 = 500;
 const LEASE_MS: i64 = 30 * SECOND_MS;
 const LONGEST_RUN_MS: i64 = 20 * SECOND_MS;
-/// How much of a subscriber's answer is kept.
-const KEPT_BYTES: usize = 1024;
 
-/// What the events queue carries: one event for one endpoint.
+/// What the events queue carries: one event for one endpoint, or for all of a workspace that
+/// are still to be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryHint {
     pub endpoint_id: EndpointId,
     pub event_id: EventId,
+    /// 0 or 1, of a new delivery: nothing is to be done for it yet.
+    #[serde(default, skip_serializing)]
+    is_waiting: i64,
 }
 
 impl DeliveryHint {
@@ -59,160 +59,162 @@ struct Job {
     #[serde(rename = "type")]
     kind: String,
     attempt: i64,
+    /// Attempts that are no part of its schedule.
+    first_attempt: i64,
+    claim: String,
+    /// 0 or 1: it stands for the endpoints that are still to be told.
+    is_fan_out: i64,
     data: String,
     created_at: i64,
-    /// None of the endpoint's columns where it was deleted.
-    url: Option<String>,
-    secret: Option<String>,
-    headers: Option<String>,
-    style: Option<Style>,
-    environment: Option<Environment>,
     /// 0 or 1.
-    requires_signature: Option<i64>,
-    endpoint_status: Option<String>,
+    is_failing: i64,
+    /// JSON; none where the endpoint was deleted.
+    subscriber: Option<String>,
 }
 
-impl Job {
-    /// The body, and the event it tells of.
-    fn render(&self, style: Style) -> Option<(EventType, Bytes)> {
-        let kind = EventType::parse(&self.kind)?;
-        let event = Event {
-            id: self.event_id,
-            workspace_id: self.workspace_id,
-            kind,
-            at: Timestamp::from_ms(self.created_at),
-            environment: self.environment?,
-            snapshot: json::parse(&self.data).ok()?,
-        };
-        Some((kind, style::body(style, event)?))
-    }
-}
-
-/// How an attempt ended.
-enum Answer {
-    /// Not attempted: the endpoint is deleted or disabled.
+/// What became of a claimed delivery.
+enum Outcome {
+    FannedOut,
+    /// The endpoint is deleted.
     NoEndpoint,
-    /// Our own data cannot be rendered or signed; another try would not help.
-    Unusable(&'static str),
-    Nothing,
-    Status {
-        status: u16,
-        retry_after_ms: Option<i64>,
-        body: String,
-    },
+    Answered(Answer),
 }
+
+type Done = (Job, Outcome);
 
 impl<P: Ports> Gateway<P> {
-    /// Delivers what the hints point at, six at a time. Run twice, the second finds
-    /// nothing due; a crash leaves a lease, after which it is delivered again
-    /// under the same id.
+    /// Delivers what the hints point at, six at a time: as some are answered, others take
+    /// their places, whoever else is slow. Run twice, the second finds nothing due; a crash
+    /// leaves a lease, after which it is delivered again under the same id.
     pub async fn publish(&self, hints: Vec<DeliveryHint>) -> Result<(), DatabaseError> {
         let started = self.now();
         let mut waiting = hints;
-        let mut token = self.token();
-        let rows = self.batch(self.claim_deliveries(&waiting, &token)).await?;
-        let mut jobs = read_jobs(rows.into_iter().nth(1))?;
-        while !jobs.is_empty() {
-            waiting.retain(|hint| {
-                !jobs
-                    .iter()
-                    .any(|job| job.event_id == hint.event_id && job.endpoint_id == hint.endpoint_id)
-            });
-            let done: Vec<(Job, Answer)> = futures_util::stream::iter(jobs)
-                .map(|job| async {
-                    let answer = self.post(&job).await;
-                    (job, answer)
-                })
-                .buffer_unordered(AT_ONCE)
-                .collect()
-                .await;
-            let goes_on = self.now().ms() - started.ms() < LONGEST_RUN_MS;
-            token = self.token();
-            let next = if goes_on && !waiting.is_empty() {
-                self.claim_deliveries(&waiting, &token)
-            } else {
-                vec![]
-            };
-            jobs = self.record_deliveries(done, next).await?;
-            if !goes_on {
-                self.push_deliveries(waiting).await;
+        let mut under_way = FuturesUnordered::new();
+        let mut called: Vec<EndpointId> = Vec::new();
+        let mut done = Vec::new();
+        loop {
+            if self.now().ms() - started.ms() >= LONGEST_RUN_MS {
+                self.push_deliveries(std::mem::take(&mut waiting)).await;
+            }
+            let jobs = self.record_and_claim(done, &waiting, &called).await?;
+            for job in jobs {
+                waiting.retain(|hint| {
+                    hint.event_id != job.event_id || hint.endpoint_id != job.endpoint_id
+                });
+                called.push(job.endpoint_id);
+                under_way.push(self.attempt_delivery(job));
+            }
+            if under_way.is_empty() {
                 return Ok(());
             }
+            done = self.some_done(&mut under_way).await;
+            for (job, _) in &done {
+                if let Some(at) = called.iter().position(|id| *id == job.endpoint_id) {
+                    called.swap_remove(at);
+                }
+            }
         }
-        Ok(())
     }
 
-    fn claim_deliveries(&self, hints: &[DeliveryHint], token: &str) -> Vec<Statement> {
+    /// The next that are done: at least one, and those that are not much later.
+    async fn some_done(&self, under_way: &mut (impl Stream<Item = Done> + Unpin)) -> Vec<Done> {
+        let mut done: Vec<Done> = under_way.next().await.into_iter().collect();
+        {
+            let others = async {
+                while let Some(one) = under_way.next().await {
+                    done.push(one);
+                }
+            };
+            let grace = self.ports.sleep(GRACE_MS);
+            pin_mut!(others, grace);
+            future::select(others, grace).await;
+        }
+        done
+    }
+
+    fn claim_deliveries(&self, hints: &[DeliveryHint], called: &[EndpointId]) -> Vec<Statement> {
+        let (token, now) = (self.token(), self.now());
+        let first = hints.first().map(|hint| hint.endpoint_id);
+        let is_one = hints.iter().all(|hint| Some(hint.endpoint_id) == first);
+        let room = Room {
+            most: AT_ONCE.saturating_sub(called.len()),
+            most_of_one: if is_one { AT_ONCE } else { MOST_OF_ONE },
+            under_way: &json!(called),
+        };
         let hints: Json = hints
             .iter()
             .map(|hint| json!([hint.endpoint_id, hint.event_id]))
             .collect();
         vec![
-            events::claim(&hints, token, self.now(), LEASE_MS),
-            events::claimed(&hints, token),
+            deliveries::hold(&hints, now),
+            deliveries::claim(&hints, &room, &token, now, LEASE_MS),
+            deliveries::claimed(&hints, &token, now),
         ]
     }
 
     /// Hints at deliveries that are due now.
     pub(super) async fn push_deliveries(&self, hints: Vec<DeliveryHint>) {
-        if !hints.is_empty() {
-            let pushes = hints.iter().map(|hint| hint.push(0)).collect();
+        let due = hints.iter().filter(|hint| hint.is_waiting == 0);
+        let pushes: Vec<Push> = due.map(|hint| hint.push(0)).collect();
+        if !pushes.is_empty() {
             self.push(Queue::Events, pushes).await;
         }
     }
 
-    async fn post(&self, job: &Job) -> Answer {
-        let (Some(url), Some(sealed), Some(style), Some("enabled")) = (
-            &job.url,
-            &job.secret,
-            job.style,
-            job.endpoint_status.as_deref(),
-        ) else {
-            return Answer::NoEndpoint;
-        };
-        let Some(secret) = self.open_secret(job.workspace_id, job.endpoint_id, sealed) else {
-            return Answer::Unusable("the endpoint's secret does not open");
-        };
-        let Some((kind, body)) = job.render(style) else {
-            return Answer::Unusable("the event cannot be rendered");
-        };
-        let signing = Signing {
-            style,
-            is_required: job.requires_signature != Some(0),
-            secrets: &[&secret],
-            at: self.now(),
-        };
-        let Some(headers) = style::headers(&signing, job.event_id, kind, &body) else {
-            return Answer::Unusable("the event cannot be signed");
-        };
-        let Some(request) = post(url, job.headers.as_deref(), headers, body) else {
-            return Answer::Unusable("the endpoint's URL or headers cannot form a request");
-        };
-        match self.ports.fetch(request, DEADLINE_MS).await {
-            Err(_) => Answer::Nothing,
-            Ok(response) => Answer::Status {
-                status: response.status().as_u16(),
-                retry_after_ms: retry_after_ms(&response),
-                body: kept(response.body()),
-            },
+    async fn attempt_delivery(&self, job: Job) -> Done {
+        if job.is_fan_out != 0 {
+            // What does not work now, the sweep finds when the lease is over.
+            let _ = self.fan_out_on(&job).await;
+            return (job, Outcome::FannedOut);
         }
+        let subscriber = job.subscriber.as_deref();
+        let Some(subscriber) = subscriber.and_then(|it| json::parse::<Subscriber>(it).ok()) else {
+            return (job, Outcome::NoEndpoint);
+        };
+        let event = Stored {
+            id: job.event_id,
+            kind: &job.kind,
+            at: Timestamp::from_ms(job.created_at),
+            data: &job.data,
+        };
+        let to = (job.workspace_id, job.endpoint_id);
+        let answer = self.call_subscriber(to, &subscriber, &event).await;
+        (job, Outcome::Answered(answer))
     }
 
-    async fn record_deliveries(
+    /// Tells the next endpoints, and hints at the rest.
+    async fn fan_out_on(&self, job: &Job) -> Result<(), DatabaseError> {
+        let [told, moved, ended] =
+            deliveries::fan_out_on(job.workspace_id, job.event_id, &job.claim, self.now());
+        let mut rows = self.batch(vec![told, moved, ended]).await?.into_iter();
+        let mut hints: Vec<DeliveryHint> = next(&mut rows).read()?;
+        hints.extend(next(&mut rows).read::<DeliveryHint>()?);
+        self.push_deliveries(hints).await;
+        Ok(())
+    }
+
+    /// Records what is done, and claims what may follow, in one batch.
+    async fn record_and_claim(
         &self,
-        done: Vec<(Job, Answer)>,
-        next: Vec<Statement>,
+        done: Vec<Done>,
+        waiting: &[DeliveryHint],
+        called: &[EndpointId],
     ) -> Result<Vec<Job>, DatabaseError> {
         let now = self.now();
         let mut results = Vec::new();
+        let mut health = Vec::new();
         let mut retries = Vec::new();
         let mut counts = Counts::new();
-        for (job, answer) in done {
-            let result = self.settle_delivery(&job, &answer, now);
+        for (job, outcome) in done {
+            let Some(result) = self.settle_delivery(&job, &outcome, now) else {
+                continue;
+            };
+            note(&mut health, &job, &outcome);
             if let Some(due_at) = result.due_at.filter(|at| at - now.ms() <= DAY_MS) {
                 let hint = DeliveryHint {
                     endpoint_id: job.endpoint_id,
                     event_id: job.event_id,
+                    is_waiting: 0,
                 };
                 retries.push(hint.push(now.seconds_until(due_at)));
             }
@@ -228,20 +230,47 @@ impl<P: Ports> Gateway<P> {
             *counts.entry(outcome).or_default() += 1;
             results.push(result);
         }
-        let mut batch = vec![events::record(&json!(results), now)];
-        batch.extend(next);
-        batch.push(counters::add(&counts, &self.token()));
-        let rows = self.batch(batch).await?;
+        health.retain(Health::is_news);
+        let mut batch = vec![];
+        if !results.is_empty() {
+            batch.push(deliveries::record(&json!(results), now));
+        }
+        if !health.is_empty() {
+            // Before the claim: an endpoint that failed is held to one delivery at once.
+            let noted = deliveries::note_health(&json!(health), self.fresh(now), now);
+            batch.extend(noted);
+        }
+        let claim_at = batch.len();
+        if !waiting.is_empty() && called.len() < AT_ONCE {
+            batch.extend(self.claim_deliveries(waiting, called));
+        }
+        if !results.is_empty() {
+            batch.push(counters::add(&counts, &self.token()));
+        }
+        if batch.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut rows = self.batch(batch).await?;
         if !retries.is_empty() {
             self.push(Queue::Events, retries).await;
         }
-        read_jobs(rows.into_iter().nth(2))
+        let mut taken = |at: usize| rows.get_mut(at).map(std::mem::take).unwrap_or_default();
+        if !health.is_empty() {
+            self.push_deliveries(taken(3).read()?).await;
+        }
+        taken(claim_at + 2).read()
     }
 
-    fn settle_delivery(&self, job: &Job, answer: &Answer, now: Timestamp) -> DeliveryResult {
+    fn settle_delivery(
+        &self,
+        job: &Job,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Option<DeliveryResult> {
         let [jitter] = self.random();
         let retry = |retry_after_ms| {
-            webhook::next_wait_ms(job.attempt, retry_after_ms, jitter).map(|wait| now.ms() + wait)
+            let attempt = job.attempt - job.first_attempt;
+            webhook::next_wait_ms(attempt, retry_after_ms, jitter).map(|wait| now.ms() + wait)
         };
         let mut result = DeliveryResult {
             endpoint: job.endpoint_id,
@@ -252,22 +281,26 @@ impl<P: Ports> Gateway<P> {
             response_status: None,
             detail: None,
         };
-        match answer {
-            Answer::NoEndpoint => result.status = "canceled",
-            Answer::Unusable(why) => result.detail = Some((*why).to_owned()),
-            Answer::Nothing => {
+        match outcome {
+            Outcome::FannedOut => return None,
+            Outcome::NoEndpoint => result.status = "canceled",
+            Outcome::Answered(Answer::Unusable(why)) => result.detail = Some((*why).to_owned()),
+            Outcome::Answered(Answer::Nothing) => {
                 result.due_at = retry(None);
-                result.detail = Some("no complete answer".to_owned());
+                result.detail = Some(NO_ANSWER.to_owned());
             }
-            Answer::Status {
+            Outcome::Answered(Answer::Status {
                 status,
                 retry_after_ms,
                 body,
-            } => {
+            }) => {
                 result.response_status = Some(*status);
                 result.detail = Some(body.clone());
                 if (200..300).contains(status) {
                     result.status = "delivered";
+                } else if *status == GONE {
+                    // For the endpoint, which is disabled with this.
+                    result.status = "waiting";
                 } else {
                     result.due_at = retry(*retry_after_ms);
                 }
@@ -276,9 +309,11 @@ impl<P: Ports> Gateway<P> {
         if result.due_at.is_some() {
             result.status = "pending";
         }
-        result
+        Some(result)
     }
 }
+
+const GONE: u16 = StatusCode::GONE.as_u16();
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -292,29 +327,45 @@ struct DeliveryResult {
     detail: Option<String>,
 }
 
-fn read_jobs(rows: Option<Rows>) -> Result<Vec<Job>, DatabaseError> {
-    rows.unwrap_or_default().read()
+/// How an endpoint answered this time.
+#[derive(Serialize)]
+struct Health {
+    workspace: WorkspaceId,
+    id: EndpointId,
+    failed: i64,
+    succeeded: i64,
+    gone: i64,
+    #[serde(skip)]
+    was_failing: bool,
 }
 
-fn post(url: &str, extra: Option<&str>, own: Vec<Header>, body: Bytes) -> Option<Request<Bytes>> {
-    let extra: BTreeMap<String, String> = json::parse(extra.unwrap_or("{}")).ok()?;
-    let mut request = Request::post(url).body(body).ok()?;
-    let headers = request.headers_mut();
-    headers.insert(USER_AGENT, HeaderValue::from_static("Patchbay"));
-    for (name, value) in &extra {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        headers.insert(name, HeaderValue::from_str(value).ok()?);
+impl Health {
+    fn is_news(&self) -> bool {
+        self.failed > 0 || self.was_failing
     }
-    // Ours, last: nothing replaces them.
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in own {
-        headers.insert(name, HeaderValue::from_str(&value).ok()?);
-    }
-    Some(request)
 }
 
-/// The beginning of an answer, as text.
-fn kept(body: &[u8]) -> String {
-    let head = body.get(..KEPT_BYTES).unwrap_or(body);
-    String::from_utf8_lossy(head).into_owned()
+fn note(health: &mut Vec<Health>, job: &Job, outcome: &Outcome) {
+    let status = match outcome {
+        Outcome::FannedOut | Outcome::NoEndpoint | Outcome::Answered(Answer::Unusable(_)) => return,
+        Outcome::Answered(Answer::Nothing) => 0,
+        Outcome::Answered(Answer::Status { status, .. }) => *status,
+    };
+    let succeeded = i64::from((200..300).contains(&status));
+    let (failed, gone) = (1 - succeeded, i64::from(status == GONE));
+    match health.iter_mut().find(|known| known.id == job.endpoint_id) {
+        Some(known) => {
+            known.failed += failed;
+            known.succeeded += succeeded;
+            known.gone += gone;
+        }
+        None => health.push(Health {
+            workspace: job.workspace_id,
+            id: job.endpoint_id,
+            failed,
+            succeeded,
+            gone,
+            was_failing: job.is_failing != 0,
+        }),
+    }
 }

@@ -10,7 +10,8 @@ use super::{Gateway, Ports, next, search};
 use crate::model::id::{WorkspaceId, lower_bound};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
 use crate::store::{
-    self, DatabaseError, Rows, changes, erasure, events, media, outbox, schedule, sweep,
+    self, DatabaseError, Rows, changes, deliveries, delivery_log, erasure, events, media, outbox,
+    schedule, sweep,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -19,6 +20,8 @@ use serde_json::json;
 const STALE_MS: i64 = 8 * SECOND_MS;
 /// Most rows pushed again in one run.
 const PUSHED: i64 = 500;
+/// Endpoints that go on to recover what failed, or waited, in one run.
+const RECOVERING: i64 = 5;
 /// Most abandoned sends, and most parked reports, settled in one run.
 const SETTLED: i64 = 100;
 /// Most rows of each kind cleared in one run.
@@ -92,7 +95,8 @@ impl<P: Ports> Gateway<P> {
         let from = now.plus_ms(-DAY_MS * i64::from(share) / 255);
         let mut batch = vec![
             outbox::push_again(now, stale_before, from, PUSHED),
-            events::push_again(now, stale_before, PUSHED),
+            deliveries::push_again(now, stale_before, from, PUSHED),
+            delivery_log::recovering(RECOVERING),
             schedule::push_due(now, stale_before, PUSHED),
         ];
         batch.extend(claim_due_templates(now, SYNCED));
@@ -100,11 +104,13 @@ impl<P: Ports> Gateway<P> {
         *due = rows.pop().unwrap_or_default();
         let mut rows = rows.into_iter();
         let messages: Vec<Hint> = next(&mut rows).read()?;
-        let deliveries: Vec<DeliveryHint> = next(&mut rows).read()?;
+        let found: Vec<DeliveryHint> = next(&mut rows).read()?;
+        let recovering = next(&mut rows);
         self.push_schedules(next(&mut rows)).await?;
-        let counts = (messages.len(), deliveries.len());
+        let counts = (messages.len(), found.len());
         self.push_sends(messages).await;
-        self.push_deliveries(deliveries).await;
+        self.push_deliveries(found).await;
+        self.recover_on(recovering, PUSHED).await?;
         Ok(counts)
     }
 

@@ -301,6 +301,7 @@ pub struct Snapshot {
     pub handover: Option<Value>,
     pub notice: Option<Value>,
     pub template: Option<Value>,
+    pub webhook: Option<Value>,
 }
 
 #[derive(Serialize, Deserialize)]

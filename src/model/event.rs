@@ -36,10 +36,12 @@ pub enum EventType {
     TemplateUpdated,
     #[serde(rename = "contact.merged")]
     ContactMerged,
+    #[serde(rename = "webhook.disabled")]
+    WebhookDisabled,
 }
 
 impl EventType {
-    pub const ALL: [EventType; 15] = [
+    pub const ALL: [EventType; 16] = [
         EventType::MessageReceived,
         EventType::MessageSent,
         EventType::MessageDelivered,
@@ -55,6 +57,7 @@ impl EventType {
         EventType::ChannelUpdated,
         EventType::TemplateUpdated,
         EventType::ContactMerged,
+        EventType::WebhookDisabled,
     ];
 
     #[must_use]
@@ -75,6 +78,7 @@ impl EventType {
             EventType::ChannelUpdated => "channel.updated",
             EventType::TemplateUpdated => "template.updated",
             EventType::ContactMerged => "contact.merged",
+            EventType::WebhookDisabled => "webhook.disabled",
         }
     }
 
@@ -101,7 +105,8 @@ impl EventType {
             | EventType::ConversationHandover
             | EventType::ChannelUpdated
             | EventType::TemplateUpdated
-            | EventType::ContactMerged => None,
+            | EventType::ContactMerged
+            | EventType::WebhookDisabled => None,
         }
     }
 
@@ -166,6 +171,7 @@ impl Style {
                     | EventType::ChannelUpdated
                     | EventType::TemplateUpdated
                     | EventType::ContactMerged
+                    | EventType::WebhookDisabled
             ),
             Style::Chatt2me => match event {
                 EventType::MessageReceived
@@ -182,14 +188,12 @@ impl Style {
                 | EventType::ConversationHandover
                 | EventType::ChannelUpdated
                 | EventType::TemplateUpdated
-                | EventType::ContactMerged => false,
+                | EventType::ContactMerged
+                | EventType::WebhookDisabled => false,
             },
         }
     }
 }
-
-/// Events of the contract that nothing emits yet; subscribing to one is refused by name.
-pub const NOT_EMITTED: [&str; 1] = ["webhook.disabled"];
 
 #[cfg(test)]
 mod tests {

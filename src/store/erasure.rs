@@ -106,6 +106,10 @@ pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
                CROSS JOIN endpoint w ON w.workspace_id = ?1
                CROSS JOIN delivery d ON d.endpoint_id = w.id AND d.event_id = o.id)"
         )),
+        // What stands for endpoints that are still to be told.
+        of(format!(
+            "DELETE FROM delivery WHERE endpoint_id = ?1 AND event_id IN (SELECT id FROM ({events}))"
+        )),
         of(format!(
             "DELETE FROM event WHERE (workspace_id, subject, type) IN (
                SELECT workspace_id, subject, type FROM ({events}))"

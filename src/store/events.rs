@@ -19,19 +19,26 @@ const CHANNEL_DATA: &str = "json_object('channel', json_object(
       'at', strftime('%Y-%m-%dT%H:%M:%fZ', h.last_error_at / 1000.0, 'unixepoch')) END)))";
 
 /// Whether endpoint `w` wants an event of `type` on `channel`, and its style has a form
-/// for it.
-fn is_wanted(workspace: &str, channel: &str, kind: &str) -> String {
+/// for it. What one that is paused or disabled wants waits for it.
+pub(super) fn is_wanted(workspace: &str, channel: &str, kind: &str) -> String {
     let untold: String = Style::ALL
         .into_iter()
         .map(|style| untold(style, kind))
         .collect();
     format!(
-        "w.workspace_id = {workspace} AND w.status = 'enabled'
+        "w.workspace_id = {workspace} AND w.deleted_at IS NULL
+         AND NOT (w.status = 'disabled' AND {kind} = 'webhook.disabled')
          AND (w.channel_id IS NULL OR w.channel_id = {channel})
          AND EXISTS (SELECT 1 FROM json_each(w.events) f
            WHERE f.value IN ('*', {kind}, substr({kind}, 1, instr({kind}, '.')) || '*')){untold}"
     )
 }
+
+/// The most endpoints that are told of an event in the transaction that writes it.
+const MOST_AT_ONCE: i64 = 20;
+
+/// How a delivery to an endpoint of this `status` begins.
+pub(super) const STATUS: &str = "CASE status WHEN 'enabled' THEN 'pending' ELSE 'waiting' END";
 
 /// Leaves out the events that a style has no form for.
 fn untold(style: Style, kind: &str) -> String {
@@ -292,101 +299,79 @@ pub fn fan_out_reported(
     )
 }
 
-/// The same for a query of the columns `workspace_id`, `subject` and `event_id`.
+/// The same for a query of the columns `workspace_id`, `subject` and `event_id`. Where more
+/// than a few endpoints want an event, one row stands for them all, by the workspace's id, and
+/// the consumer goes on from there.
 pub fn fan_out_of(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
     let wanted = is_wanted("e.workspace_id", "e.channel_id", "e.type");
     let at = at_parameter;
     Statement::new(
         format!(
             "INSERT INTO delivery (workspace_id, endpoint_id, event_id, subject, type, status, due_at, pushed_at, created_at)
-             SELECT e.workspace_id, w.id, e.id, e.subject, e.type, 'pending', ?{at}, ?{at}, ?{at}
+             SELECT e.workspace_id, f.value ->> 0, e.id, e.subject, e.type, f.value ->> 1,
+               CASE f.value ->> 1 WHEN 'pending' THEN ?{at} END, ?{at}, ?{at}
              FROM ({source}) s
              CROSS JOIN event e ON e.workspace_id = s.workspace_id AND e.subject = s.subject AND e.id = s.event_id
-             CROSS JOIN endpoint w ON {wanted}
+             CROSS JOIN json_each((
+               SELECT CASE WHEN COUNT(*) > {MOST_AT_ONCE} THEN json_array(json_array(e.workspace_id, 'pending'))
+                 ELSE json_group_array(json_array(id, {STATUS})) END
+               FROM (SELECT w.id, w.status FROM endpoint w WHERE {wanted} LIMIT {MOST_AT_ONCE} + 1))) f
              WHERE true
              ON CONFLICT DO NOTHING
-             RETURNING endpoint_id, event_id"
+             RETURNING endpoint_id, event_id, due_at IS NULL AS is_waiting"
         ),
         values,
     )
 }
 
-/// Takes up to six of the deliveries hinted at: JSON array of `[endpoint, event]`; run
-/// again under the same token, no more than what is missing to six.
-pub fn claim(hints: &serde_json::Value, token: &str, now: Timestamp, lease_ms: i64) -> Statement {
-    Statement::new(
-        "UPDATE delivery SET attempt = attempt + 1, claim = ?2, lease_until = ?3 + ?4
-         WHERE (endpoint_id, event_id) IN (
-           SELECT DISTINCT d.endpoint_id, d.event_id FROM json_each(?1) s
-           CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
-             AND d.event_id = json_extract(s.value, '$[1]')
-           WHERE d.due_at <= ?3 AND (d.lease_until IS NULL OR d.lease_until <= ?3)
-           LIMIT MAX(0, 6 - (
-             SELECT COUNT(*) FROM json_each(?1) s
-             CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
-               AND d.event_id = json_extract(s.value, '$[1]')
-             WHERE d.claim = ?2)))",
-        values![hints.clone(), token, now, lease_ms],
-    )
-}
-
-/// What was claimed under a token, with the event and the endpoint as they are.
-pub fn claimed(hints: &serde_json::Value, token: &str) -> Statement {
-    Statement::new(
-        "SELECT DISTINCT d.workspace_id, d.endpoint_id, d.event_id, d.type, d.attempt, e.data, e.created_at,
-           w.url, w.secret, w.headers, w.style, w.environment, w.requires_signature, w.status AS endpoint_status
-         FROM json_each(?1) s
-         CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
-           AND d.event_id = json_extract(s.value, '$[1]')
-         CROSS JOIN event e ON e.workspace_id = d.workspace_id AND e.subject = d.subject AND e.type = d.type
-         LEFT JOIN endpoint w ON w.workspace_id = d.workspace_id AND w.id = d.endpoint_id
-         WHERE d.claim = ?2 AND d.lease_until IS NOT NULL",
-        values![hints.clone(), token],
-    )
-}
-
-/// Records attempts: JSON array of `{endpoint, event, attempt, status, dueAt,
-/// responseStatus, detail}`; a result of an attempt that was overtaken is dropped.
-pub fn record(results: &serde_json::Value, now: Timestamp) -> Statement {
-    Statement::new(
-        "UPDATE delivery SET
-           status = r.status, due_at = r.due_at, lease_until = NULL,
-           pushed_at = ?2, response_status = r.response_status, response_detail = r.detail,
-           ended_at = CASE WHEN r.due_at IS NULL THEN ?2 END
-         FROM (
-           SELECT value ->> '$.endpoint' AS endpoint_id, value ->> '$.event' AS event_id,
-             value ->> '$.attempt' AS attempt, value ->> '$.status' AS status,
-             value ->> '$.dueAt' AS due_at, value ->> '$.responseStatus' AS response_status,
-             value ->> '$.detail' AS detail
-           FROM json_each(?1)
-         ) r
-         WHERE delivery.endpoint_id = r.endpoint_id AND delivery.event_id = r.event_id
-           AND delivery.attempt = r.attempt AND delivery.due_at IS NOT NULL",
-        values![results.clone(), now],
-    )
-}
-
-/// Stamps deliveries that are due and not pushed of late; gives back which.
-pub fn push_again(now: Timestamp, stale_before: Timestamp, limit: i64) -> Statement {
-    Statement::new(
-        "UPDATE delivery SET pushed_at = ?1 WHERE (endpoint_id, event_id) IN (
-           SELECT endpoint_id, event_id FROM delivery
-           WHERE due_at <= ?1 AND pushed_at <= ?2 AND (lease_until IS NULL OR lease_until <= ?1)
-           ORDER BY due_at LIMIT ?3)
-         RETURNING endpoint_id, event_id",
-        values![now, stale_before, limit],
-    )
-}
-
-/// Removes ended deliveries and their events past retention, a few at a time.
-pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 3] {
+/// Tells of the endpoints that the statement before disabled: JSON array of `{workspace, id}`.
+pub fn webhooks_disabled(
+    endpoints: &serde_json::Value,
+    event: EventId,
+    now: Timestamp,
+) -> [Statement; 2] {
+    let kind = EventType::WebhookDisabled.name();
+    let wanted = is_wanted("z.workspace_id", "z.channel_id", &format!("'{kind}'"));
+    let source = format!(
+        "SELECT v.workspace_id, v.id || ':' || v.disabled_at AS subject, {} AS event_id, v.channel_id, v.id, v.url,
+           v.disabled_reason, v.failing_since
+         FROM json_each(?1) r CROSS JOIN endpoint v
+           ON v.workspace_id = r.value ->> '$.workspace' AND v.id = r.value ->> '$.id'
+         WHERE v.status = 'disabled' AND v.disabled_at = ?3",
+        id_for("?2", "v.id")
+    );
+    let values = || values![endpoints.clone(), event, now];
     [
+        Statement::new(
+            format!(
+                "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
+                 SELECT z.workspace_id, z.subject, '{kind}', z.event_id, z.channel_id,
+                   json_object('webhook', json_object('id', z.id, 'url', z.url, 'reason', z.disabled_reason,
+                     'since', strftime('%Y-%m-%dT%H:%M:%fZ', z.failing_since / 1000.0, 'unixepoch'))), ?3
+                 FROM ({source}) z
+                 WHERE EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
+                 ON CONFLICT DO NOTHING"
+            ),
+            values(),
+        ),
+        fan_out_of(&source, 3, values()),
+    ]
+}
+
+/// Removes deliveries and their events past retention, a few at a time, and what ended of
+/// endpoints that are deleted.
+pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 4] {
+    [
+        Statement::new(
+            "DELETE FROM delivery WHERE endpoint_id = ?1 AND event_id < ?2",
+            values![workspace, before],
+        ),
         Statement::new(
             "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
                SELECT d.endpoint_id, d.event_id FROM endpoint w
                CROSS JOIN delivery d ON d.endpoint_id = w.id
                  AND d.event_id < CASE w.status WHEN 'deleted' THEN 'g' ELSE ?2 END
-               WHERE w.workspace_id = ?1 AND d.due_at IS NULL LIMIT ?3)",
+               WHERE w.workspace_id = ?1 AND (d.due_at IS NULL OR d.event_id < ?2) LIMIT ?3)",
             values![workspace, before, limit],
         ),
         Statement::new(

@@ -54,7 +54,7 @@ pub fn delete_workspace(id: WorkspaceId, now: Timestamp) -> Vec<Statement> {
             values![id, now],
         ),
         Statement::new(
-            "UPDATE endpoint SET status = 'deleted', deleted_at = ?2, secret = '', headers = '{}', url = ''
+            "UPDATE endpoint SET status = 'deleted', deleted_at = ?2, secret = '', old_secret = NULL, headers = '{}', url = ''
              WHERE workspace_id = ?1 AND deleted_at IS NULL",
             values![id, now],
         ),

@@ -7,6 +7,8 @@ pub mod claim;
 pub mod contacts;
 pub mod conversations;
 pub mod counters;
+pub mod deliveries;
+pub mod delivery_log;
 pub mod echoes;
 pub mod endpoints;
 pub mod erasure;
@@ -30,7 +32,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The newest migration this code needs.
-pub const SCHEMA_VERSION: i64 = 18;
+pub const SCHEMA_VERSION: i64 = 19;
 
 /// The most rows a filtered page looks at.
 const SCAN: i64 = 2_000;

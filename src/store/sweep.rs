@@ -105,6 +105,10 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
                WHERE w.workspace_id = ?1 LIMIT ?2)",
             values![workspace, limit],
         ),
+        Statement::new(
+            "DELETE FROM delivery WHERE endpoint_id = ?1",
+            values![workspace],
+        ),
         keyed(
             "endpoint",
             "workspace_id, id",

@@ -78,6 +78,8 @@ pub struct TestPorts {
     pub from_provider: RefCell<VecDeque<Answer>>,
     /// While set, no HTTP peer answers.
     pub stalls: Cell<bool>,
+    /// While it is set, this host does not answer.
+    pub stalls_host: RefCell<Option<String>>,
     /// So many requests, oldest first, are answered all the same.
     pub released: Cell<usize>,
     /// A request whose body holds this is not answered while it is set.
@@ -140,8 +142,12 @@ impl Ports for TestPorts {
         self.most_in_flight
             .set(self.most_in_flight.get().max(self.in_flight.get()));
         let number = self.requests.borrow().len();
-        let hangs = || self.hangs_on.get().is_some_and(|word| body.contains(word));
-        while self.stalls.get() && number > self.released.get() || hangs() {
+        let is_stalled = || {
+            let all = self.stalls.get() && number > self.released.get();
+            let hangs = self.hangs_on.get().is_some_and(|word| body.contains(word));
+            all || hangs || self.stalls_host.borrow().as_ref() == Some(&host)
+        };
+        while is_stalled() {
             tokio::task::yield_now().await;
         }
         self.in_flight.set(self.in_flight.get() - 1);
@@ -448,6 +454,7 @@ impl World {
             answered: RefCell::default(),
             from_provider: RefCell::default(),
             stalls: Cell::new(false),
+            stalls_host: RefCell::default(),
             released: Cell::new(0),
             hangs_on: Cell::new(None),
             in_flight: Cell::new(0),

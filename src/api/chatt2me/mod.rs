@@ -2,6 +2,7 @@
 
 mod content;
 mod older;
+mod webhooks;
 mod wire;
 
 use super::problem::{self, Told};
@@ -20,9 +21,10 @@ use wire::{Answer, Places};
 pub enum Action {
     /// Sends on a channel of a type.
     Send(ChannelKind),
+    Webhooks(webhooks::Action),
 }
 
-use Action::Send;
+use Action::{Send, Webhooks};
 
 pub static ROUTES: &[(Method, &str, Action)] = &[
     (
@@ -55,6 +57,46 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         "/v1/communication/web-chatt2me/message",
         Send(ChannelKind::Webchat),
     ),
+    (
+        Method::POST,
+        "/v1/organization/webhook",
+        Webhooks(webhooks::Action::Create),
+    ),
+    (
+        Method::GET,
+        "/v1/organization/webhook",
+        Webhooks(webhooks::Action::List),
+    ),
+    (
+        Method::GET,
+        "/v1/organization/webhook/{id}",
+        Webhooks(webhooks::Action::Show),
+    ),
+    (
+        Method::PATCH,
+        "/v1/organization/webhook/{id}",
+        Webhooks(webhooks::Action::Patch),
+    ),
+    (
+        Method::DELETE,
+        "/v1/organization/webhook/{id}",
+        Webhooks(webhooks::Action::Delete),
+    ),
+    (
+        Method::GET,
+        "/v1/organization/webhook/{id}/webhook-log",
+        Webhooks(webhooks::Action::ListLogs),
+    ),
+    (
+        Method::POST,
+        "/v1/organization/webhook/{id}/webhook-log/retry",
+        Webhooks(webhooks::Action::RetryMany),
+    ),
+    (
+        Method::POST,
+        "/v1/organization/webhook/{id}/webhook-log/{log}/retry",
+        Webhooks(webhooks::Action::Retry),
+    ),
 ];
 
 pub async fn handle<P: Ports>(
@@ -64,6 +106,10 @@ pub async fn handle<P: Ports>(
 ) -> Response<Bytes> {
     match action {
         Send(kind) => send(gateway, kind, call).await,
+        Webhooks(action) => {
+            let answer = webhooks::handle(gateway, action, call).await;
+            answer.unwrap_or_else(|refusal| problem(&told(refusal), call.request_id))
+        }
     }
 }
 

@@ -250,6 +250,41 @@ pub static ROUTES: &[(Method, &str, Action)] = &[
         "/v1/webhooks/{id}",
         Webhooks(webhooks::Action::Delete),
     ),
+    (
+        Method::PATCH,
+        "/v1/webhooks/{id}",
+        Webhooks(webhooks::Action::Patch),
+    ),
+    (
+        Method::POST,
+        "/v1/webhooks/{id}/rotate-secret",
+        Webhooks(webhooks::Action::RotateSecret),
+    ),
+    (
+        Method::POST,
+        "/v1/webhooks/{id}/test",
+        Webhooks(webhooks::Action::Test),
+    ),
+    (
+        Method::GET,
+        "/v1/webhooks/{id}/deliveries",
+        Webhooks(webhooks::Action::ListDeliveries),
+    ),
+    (
+        Method::POST,
+        "/v1/webhooks/{id}/deliveries/resend",
+        Webhooks(webhooks::Action::ResendMany),
+    ),
+    (
+        Method::POST,
+        "/v1/webhooks/{id}/deliveries/{delivery}/resend",
+        Webhooks(webhooks::Action::Resend),
+    ),
+    (
+        Method::POST,
+        "/v1/webhooks/{id}/recover",
+        Webhooks(webhooks::Action::Recover),
+    ),
 ];
 
 pub async fn handle<P: Ports>(

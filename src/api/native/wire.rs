@@ -2,11 +2,10 @@
 
 use crate::api::reading::{Name, Named, given, read, take};
 use crate::api::{content, problem};
-use crate::channel::Invalid;
 use crate::gateway::{
-    ChannelPatch, ConnectChannel, ContactPatch, ConversationPatch, Draft, Error,
+    ChannelPatch, ConnectChannel, ContactPatch, ConversationPatch, Draft, EndpointPatch, Error,
     IssuedKey as Issued, NewApiKey, NewContact, NewSubscriber, NewTemplate, Outcome, Recipient,
-    Segments, Send, Sender, TemplatePatch, Validation, is_credential,
+    Segments, Send, Sender, TemplatePatch, Validation, check_events, is_credential,
 };
 use crate::model::access::{Environment, Scope};
 use crate::model::channel::{
@@ -15,7 +14,7 @@ use crate::model::channel::{
 use crate::model::contact::{Identity, IdentityKind};
 use crate::model::content::{Content, MediaMode};
 use crate::model::conversation::{ConversationStatus, Mode};
-use crate::model::event::{EventType, NOT_EMITTED, Style};
+use crate::model::event::Style;
 use crate::model::id::{ChannelId, ContactId, KeyId, MessageId};
 use crate::model::message::{Actor, Change};
 use crate::model::time::Timestamp;
@@ -354,53 +353,52 @@ pub fn subscribe(json: Value) -> Result<NewSubscriber, Error> {
         headers: Option<BTreeMap<String, String>>,
     }
     let wire: Wire = read(json, "")?;
-    let style = match wire.style.as_deref() {
-        None => Style::default(),
-        Some(name) => Style::parse(name).ok_or_else(|| {
-            Error::invalid(
-                "/style",
-                "must be one of standard, visito, chatt2me and cloove",
-            )
-        })?,
-    };
-    if wire.events.is_empty() || wire.events.len() > 50 {
-        return Err(Error::invalid("/events", "must name 1 to 50 events"));
-    }
-    let wrong: Vec<Invalid> = wire
-        .events
-        .iter()
-        .enumerate()
-        .filter_map(|(at, event)| {
-            let detail = if NOT_EMITTED.contains(&event.as_str()) {
-                "is not emitted yet".to_owned()
-            } else if !EventType::is_filter(event) {
-                "is not an event; * and families such as message.* are".to_owned()
-            } else if !is_told(style, event) {
-                format!("has no form in the style {}", style.name())
-            } else {
-                return None;
-            };
-            Some(Invalid::new(format!("/events/{at}"), detail))
-        })
-        .collect();
-    if !wrong.is_empty() {
-        return Err(Error::Invalid(wrong));
-    }
+    let style = style(wire.style.as_deref())?.unwrap_or_default();
+    check_events(style, &wire.events)?;
     Ok(NewSubscriber {
-        url: wire.url,
-        events: wire.events,
         channel_id: wire.channel_id,
-        style,
-        requires_signature: true,
         headers: wire.headers.unwrap_or_default(),
+        ..NewSubscriber::new(wire.url, wire.events, style)
     })
 }
 
-/// Whether a style has a form for any of the events that a filter means.
-fn is_told(style: Style, filter: &str) -> bool {
-    EventType::ALL
-        .into_iter()
-        .any(|event| event.is_meant_by(filter) && style.tells(event))
+pub fn endpoint_patch(json: Value) -> Result<EndpointPatch, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Wire {
+        url: Option<String>,
+        events: Option<Vec<String>>,
+        #[serde(default, deserialize_with = "given")]
+        channel_id: Option<Option<ChannelId>>,
+        style: Option<String>,
+        headers: Option<BTreeMap<String, String>>,
+        status: Option<String>,
+    }
+    let wire: Wire = read(json, "")?;
+    let is_enabled = match wire.status.as_deref() {
+        None => None,
+        Some("enabled") => Some(true),
+        Some("paused") => Some(false),
+        Some(_) => return Err(Error::invalid("/status", "must be enabled or paused")),
+    };
+    Ok(EndpointPatch {
+        url: wire.url,
+        events: wire.events,
+        channel_id: wire.channel_id,
+        style: style(wire.style.as_deref())?,
+        headers: wire.headers,
+        is_enabled,
+        ..EndpointPatch::default()
+    })
+}
+
+fn style(name: Option<&str>) -> Result<Option<Style>, Error> {
+    let unknown = || {
+        let detail = "must be one of standard, visito, chatt2me and cloove";
+        Error::invalid("/style", detail)
+    };
+    name.map(|name| Style::parse(name).ok_or_else(unknown))
+        .transpose()
 }
 
 /// Most bytes of metadata, as JSON.

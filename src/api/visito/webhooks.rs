@@ -4,13 +4,12 @@
 use super::{Answer, Call, Listed, MOST, Refusal, auth, body, id, json_response};
 use crate::api::no_content;
 use crate::channel::Invalid;
-use crate::gateway::{Endpoint, Error, Gateway, NewSubscriber, Ports};
+use crate::gateway::{Endpoint, Error, Gateway, NewSubscriber, Ports, check_events};
 use crate::model::access::Scope;
 use crate::model::event::{EventType, Style};
 use crate::model::id::{ChannelId, EndpointId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
@@ -73,7 +72,7 @@ fn subscriber(wanted: Wanted) -> Result<NewSubscriber, Refusal> {
         } else {
             event
         };
-        if !EventType::is_filter(&event) {
+        if check_events(Style::Visito, std::slice::from_ref(&event)).is_err() {
             let detail = "must be messages, or an event such as message.delivered or message.*";
             wrong.push(Invalid::new(format!("/events/{at}"), detail));
         } else if !events.contains(&event) {
@@ -88,12 +87,8 @@ fn subscriber(wanted: Wanted) -> Result<NewSubscriber, Refusal> {
         pointer: Some("/channel".to_owned()),
     })?;
     Ok(NewSubscriber {
-        url: wanted.endpoint,
-        events,
         channel_id: Some(channel),
-        style: Style::Visito,
-        requires_signature: true,
-        headers: BTreeMap::new(),
+        ..NewSubscriber::new(wanted.endpoint, events, Style::Visito)
     })
 }
 

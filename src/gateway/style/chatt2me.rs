@@ -73,7 +73,8 @@ pub fn body(event: Event) -> Option<Body> {
         | EventType::ConversationHandover
         | EventType::ChannelUpdated
         | EventType::TemplateUpdated
-        | EventType::ContactMerged => None,
+        | EventType::ContactMerged
+        | EventType::WebhookDisabled => None,
     }
 }
 

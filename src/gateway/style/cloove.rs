@@ -37,6 +37,8 @@ struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     template: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<KnownContact>,
     #[serde(rename = "mergedContactId", skip_serializing_if = "Option::is_none")]
     merged_contact_id: Option<ContactId>,
@@ -90,6 +92,7 @@ pub fn body(event: Event) -> Body {
             handover: snapshot.handover,
             notice: snapshot.notice,
             template: snapshot.template,
+            webhook: snapshot.webhook,
             contact: snapshot.contact.map(KnownContact::from),
             merged_contact_id: snapshot.merged_contact_id,
         },

@@ -36,6 +36,8 @@ struct Data {
     notice: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     template: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<Value>,
 }
 
 /// Of an event about a conversation, or about a message in it.
@@ -70,6 +72,7 @@ pub fn body(event: Event) -> Body {
             handover: snapshot.handover,
             notice: snapshot.notice,
             template: snapshot.template,
+            webhook: snapshot.webhook,
         },
     }
 }
