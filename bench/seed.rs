@@ -57,7 +57,7 @@ fn person(
     let given = NAMES.get(index).unwrap_or(&"Ana");
     // Everybody's second name is their own.
     let name = format!("{given} Seed{number:07}");
-    let address = format!("4477{number:08}");
+    let address = format!("4488{number:08}");
     let line = Line::of(
         owner,
         Some(&name),

@@ -284,12 +284,13 @@ impl<'a> Flow<'a> {
         let seconds = started.elapsed().as_secs_f64();
         self.messages += requests;
         self.is_quiet().await?;
+        let after_bytes = self.server.resident_bytes();
         Ok(Memory {
             seconds,
             requests_per_second: requests as f64 / seconds,
             before_bytes,
-            peak_bytes,
-            after_bytes: self.server.resident_bytes(),
+            peak_bytes: peak_bytes.max(after_bytes),
+            after_bytes,
         })
     }
 
@@ -446,6 +447,8 @@ async fn start(
     send: impl AsyncFn() -> Result<reqwest::RequestBuilder>,
 ) -> Result<[f64; 3]> {
     let (first, _) = load::answered(send().await?).await?;
+    // The first is delivered meanwhile, and does not hold up the second.
+    sleep(Duration::from_secs(1)).await;
     let (second, _) = load::answered(send().await?).await?;
     Ok([ready.as_secs_f64() * 1_000.0, first, second])
 }
