@@ -8,6 +8,7 @@ mod lists;
 mod load;
 mod prices;
 mod report;
+mod runtime;
 mod scene;
 mod server;
 

@@ -1,4 +1,4 @@
-//! Messages from end to end, consumers included: how long they take, what they cost, and what the runtime uses.
+//! Messages from end to end, consumers included: how long they take, and what they cost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::load::{self, CLIENTS, cost_of, median, percentile};
+use super::load::{self, CLIENTS, cost_of, percentile};
 use super::prices::Units;
-use super::scene::{self, PEOPLE, SUBSCRIBER, Scene, person};
+use super::scene::{PEOPLE, SUBSCRIBER, Scene, person};
 use super::server::{Consumers, Server};
 use super::{Extent, lists, providers};
 use crate::paths::Paths;
@@ -42,36 +42,12 @@ pub struct Bill {
     pub stored_bytes: f64,
 }
 
-#[derive(Debug, Serialize)]
-pub struct Memory {
-    pub seconds: f64,
-    pub requests_per_second: f64,
-    pub before_bytes: u64,
-    pub peak_bytes: u64,
-    pub after_bytes: u64,
-}
-
-/// Medians, in milliseconds.
-#[derive(Debug, Serialize)]
-pub struct Starts {
-    pub patchbay: Start,
-    pub floor: Start,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Start {
-    /// From the start of wrangler to the first 200 of `/healthz`.
-    pub ready_ms: f64,
-    pub first_send_ms: f64,
-    pub second_send_ms: f64,
-}
-
 pub struct Flow<'a> {
-    progress: &'a Progress,
-    sandbox: &'a Sandbox,
-    extent: &'a Extent,
-    server: Server,
-    scene: Scene,
+    pub(super) progress: &'a Progress,
+    pub(super) sandbox: &'a Sandbox,
+    pub(super) extent: &'a Extent,
+    pub(super) server: Server,
+    pub(super) scene: Scene,
     /// How many messages were made, in either direction.
     messages: usize,
 }
@@ -249,79 +225,6 @@ impl<'a> Flow<'a> {
         Ok(drained(began, &told))
     }
 
-    /// The runtime's memory while clients send and providers post for a while.
-    pub async fn memory(&mut self) -> Result<Memory> {
-        self.progress.step("Watching the memory under load…");
-        let before_bytes = self.server.resident_bytes();
-        let time = self.extent.load;
-        let started = Instant::now();
-        let mut peak_bytes = before_bytes;
-        let clients = (0..CLIENTS).map(async |client| {
-            let mut requests = 0;
-            while started.elapsed() < time {
-                let to = (client + requests * CLIENTS) % PEOPLE;
-                let request = if client % 2 == 0 {
-                    self.scene.send(&person(to), "Loaded")
-                } else {
-                    self.scene.webhook(&[(to, "Loaded".to_owned())]).await?
-                };
-                load::answered(request).await?;
-                requests += 1;
-            }
-            Ok(requests)
-        });
-        let watch = async {
-            loop {
-                peak_bytes = peak_bytes.max(self.server.resident_bytes());
-                sleep(Duration::from_millis(250)).await;
-            }
-        };
-        let requests: Vec<usize> = tokio::select! {
-            requests = load::all(clients) => requests?,
-            () = watch => vec![],
-        };
-        let requests: usize = requests.iter().sum();
-        let seconds = started.elapsed().as_secs_f64();
-        self.messages += requests;
-        self.is_quiet().await?;
-        let after_bytes = self.server.resident_bytes();
-        Ok(Memory {
-            seconds,
-            requests_per_second: requests as f64 / seconds,
-            before_bytes,
-            peak_bytes: peak_bytes.max(after_bytes),
-            after_bytes,
-        })
-    }
-
-    /// Starts Patchbay and the floor anew, and has each send twice.
-    pub async fn starts(&mut self, paths: &Paths) -> Result<Starts> {
-        self.progress.step("Measuring starts…");
-        let vars = providers(self.sandbox);
-        let mut floor = Server::floor(paths, vars).await?;
-        floor.start(paths).await?;
-        let url = floor.url();
-        scene::introduce(&url).await?;
-        let (mut of_patchbay, mut of_floor) = (vec![], vec![]);
-        for _ in 0..self.extent.starts {
-            self.server.stop();
-            let ready = self.server.start(paths).await?;
-            let send = async || Ok(self.scene.send(&person(1), "Started"));
-            of_patchbay.push(start(ready, send).await?);
-            floor.stop();
-            let ready = floor.start(paths).await?;
-            let send = async || {
-                let native = super::Operation::Native;
-                self.scene.floor_request(&url, native, 0).await
-            };
-            of_floor.push(start(ready, send).await?);
-        }
-        Ok(Starts {
-            patchbay: Start::of(&of_patchbay),
-            floor: Start::of(&of_floor),
-        })
-    }
-
     fn last_call(&self) -> u64 {
         let newest = CallFilter {
             limit: Some(1),
@@ -388,7 +291,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Waits until the consumers have done nothing for a while.
-    async fn is_quiet(&self) -> Result<()> {
+    pub(super) async fn is_quiet(&self) -> Result<()> {
         let started = Instant::now();
         let mut length = self.server.log_length();
         loop {
@@ -428,29 +331,6 @@ fn consumed(log: &str) -> Consumed {
             kv_operations: sum.kv_operations + number("kv"),
         }
     })
-}
-
-impl Start {
-    fn of(starts: &[[f64; 3]]) -> Self {
-        let middle = |at: usize| median(starts.iter().map(|start| start[at]));
-        Self {
-            ready_ms: middle(0),
-            first_send_ms: middle(1),
-            second_send_ms: middle(2),
-        }
-    }
-}
-
-/// The time to be ready, of the first send and of the second.
-async fn start(
-    ready: Duration,
-    send: impl AsyncFn() -> Result<reqwest::RequestBuilder>,
-) -> Result<[f64; 3]> {
-    let (first, _) = load::answered(send().await?).await?;
-    // The first is delivered meanwhile, and does not hold up the second.
-    sleep(Duration::from_secs(1)).await;
-    let (second, _) = load::answered(send().await?).await?;
-    Ok([ready.as_secs_f64() * 1_000.0, first, second])
 }
 
 fn way(title: &'static str, latencies: &[f64], drained_per_second: f64) -> Way {

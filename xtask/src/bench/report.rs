@@ -6,10 +6,11 @@ use chrono::Utc;
 use serde::Serialize;
 use tokio::process::Command;
 
-use super::flow::{Bill, Memory, Starts, Way};
+use super::flow::{Bill, Way};
 use super::lists::List;
 use super::load::{CLIENTS, Round, cost_of, median};
 use super::prices::{Month, Units, month};
+use super::runtime::{Memory, Starts};
 use crate::bundle;
 use crate::paths::Paths;
 use crate::problem::{Doing, Problem, Result};
@@ -63,13 +64,14 @@ impl Compared {
         (middle(&self.floor), middle(&self.patchbay))
     }
 
-    fn rows_written(&self) -> (f64, f64) {
-        let written = |rounds: &[Round]| {
+    /// A number of the last answers' `x-cost`: the floor's and Patchbay's.
+    fn costs(&self, name: &str) -> String {
+        let last = |rounds: &[Round]| {
             rounds
                 .last()
-                .map_or(0.0, |round| cost_of(&round.cost, "written"))
+                .map_or(0.0, |round| cost_of(&round.cost, name))
         };
-        (written(&self.floor), written(&self.patchbay))
+        format!("{:.0}, {:.0}", last(&self.floor), last(&self.patchbay))
     }
 
     /// For the terminal.
@@ -166,14 +168,14 @@ impl Report {
             "p99 ratio",
             "CPU ms, floor",
             "CPU ms, Patchbay",
-            "rows written",
+            "rows read, both",
+            "rows written, both",
         ];
         let rows = self.operations.iter().map(|one| {
             let speed = one.medians(|round| round.per_second);
             let p50 = one.medians(|round| round.p50_ms);
             let p99 = one.medians(|round| round.p99_ms);
             let cpu = one.medians(|round| round.cpu_ms);
-            let written = one.rows_written();
             vec![
                 one.title.to_owned(),
                 format!("{:.0}", speed.0),
@@ -184,7 +186,8 @@ impl Report {
                 format!("{:.2}", ratio(p99.1, p99.0)),
                 format!("{:.2}", cpu.0),
                 format!("{:.2}", cpu.1),
-                format!("{:.0}, {:.0}", written.0, written.1),
+                one.costs("read"),
+                one.costs("written"),
             ]
         });
         format!("### Beside the floor\n\n{}", table(&head, rows))
