@@ -6,7 +6,7 @@ use http::Method;
 use patchbay::gateway::{DeliveryHint, Queue};
 use serde_json::{Value, json};
 use support::World;
-use support::outgoing::{id, report, reports, text};
+use support::outgoing::{HOOK, id, report, reports, text};
 use support::world::{CUSTOMER, whatsapp_text, whatsapp_value};
 
 /// Round trips that something takes.
@@ -378,4 +378,92 @@ async fn a_text_costs_no_more_for_the_choices_it_might_have_answered() {
     let after = receive("1").await;
     assert_eq!(after.0, plain.0);
     assert!(after.1 <= plain.1 + 40, "{plain:?} then {after:?}");
+}
+
+#[tokio::test]
+async fn a_send_by_any_surface_takes_two_round_trips_at_most_and_one_hint() {
+    let world = World::new().await;
+    let shop = world.open_whatsapp().await;
+    let workspace = world.workspace.clone();
+    let conversations = world.get("/v1/conversations").await;
+    let conversation = &conversations["data"][0];
+    let (contact, conversation) = (id(&conversation["contact"]), id(conversation));
+    for (path, body, status, warm) in [
+        ("/v1/messages".to_owned(), text(CUSTOMER, "Hi"), 202, 1),
+        (
+            "/messages".to_owned(),
+            json!({ "type": "text", "to": conversation, "text": { "text": "Hi" } }),
+            200,
+            1,
+        ),
+        (
+            "/v1/communication/whatsapp/message".to_owned(),
+            json!({ "from": shop, "to": CUSTOMER, "content": { "text": "Hi" } }),
+            200,
+            1,
+        ),
+        (
+            "/v1/messages/whatsapp/sendtext".to_owned(),
+            json!({ "contact": { "id": contact }, "workspace": { "id": workspace }, "textMessage": "Hi" }),
+            200,
+            // A contact is looked up first, for the conversation with them.
+            2,
+        ),
+        (
+            format!("/v1/messaging/conversations/{conversation}/messages"),
+            json!({ "text": "Hi" }),
+            201,
+            1,
+        ),
+    ] {
+        world.post(&path, body.clone()).await.expect(status);
+        world.ports().pushed.borrow_mut().clear();
+        let (count, reply) = trips(&world, world.post(&path, body)).await;
+        reply.expect(status);
+        assert_eq!(count, warm, "warm for {path}");
+        assert_eq!(world.ports().pushed.borrow().len(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_webhook_writes_and_reads_grows_with_its_messages_alone() {
+    let world = World::new().await;
+    let shop = world.open_whatsapp().await;
+    world.subscribe_to_all().await;
+    let at = world.ports().now_ms.get() / 1_000;
+    let people = 10;
+    let mut number = 0;
+    // Rows written and steps taken by a webhook of so many messages, the same people writing by turns.
+    let mut receive = async |count: usize| {
+        let messages: Vec<Value> = (0..count)
+            .map(|n| {
+                number += 1;
+                json!({
+                    "from": format!("55119{:08}", n % people), "id": format!("wamid.grows.{number}"),
+                    "timestamp": at.to_string(), "type": "text", "text": { "body": "Hi" },
+                })
+            })
+            .collect();
+        let database = world.database();
+        let written = || database.count("SELECT total_changes()");
+        let before = (written(), database.steps.get(), world.ports().pushes.get());
+        let payload = whatsapp_value(json!({ "messages": messages }));
+        let (count, reply) = trips(&world, world.from_meta(&shop, &payload)).await;
+        reply.expect(200);
+        assert_eq!(count, 1);
+        assert_eq!(
+            world.ports().pushes.get() - before.2,
+            1,
+            "one send to a queue"
+        );
+        (written() - before.0, database.steps.get() - before.1)
+    };
+    // Everybody is known from here on, and the channel's own activity noted.
+    receive(people).await;
+    let ten = receive(10).await;
+    let hundred = receive(100).await;
+    // A message, an event and a delivery each; and the ten conversations.
+    assert_eq!(ten.0, 4 * 10);
+    assert_eq!(hundred.0, 3 * 100 + 10);
+    assert!(hundred.1 <= 11 * ten.1, "{ten:?} then {hundred:?}");
 }

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 
 /// What the script may weigh, compressed. Cloudflare takes three times as much on the free plan; a small
 /// script starts faster.
-const BUDGET_BYTES: u64 = 1024 * 1024;
+pub const BUDGET_BYTES: u64 = 1024 * 1024;
 
 const WASM: &str = "build/index_bg.wasm";
 const SCRIPT: [&str; 2] = ["build/index.js", WASM];
@@ -89,7 +89,8 @@ fn weighed(paths: &Paths) -> Result<String> {
     Ok(format!("{kib} KiB gzipped of {} KiB", BUDGET_BYTES / 1024))
 }
 
-fn compressed_bytes(paths: &Paths) -> Result<u64> {
+/// What the script weighs, compressed.
+pub fn compressed_bytes(paths: &Paths) -> Result<u64> {
     let mut total = 0;
     for file in SCRIPT {
         let bytes = std::fs::read(paths.root.join(file)).doing(format_args!("read {file}"))?;

@@ -1,10 +1,11 @@
-//! The project's only build scripts: `cargo xtask dev`, `test`, `fuzz`, `chaos`, `build` and `deploy`.
+//! The project's only build scripts: `cargo xtask dev`, `test`, `fuzz`, `chaos`, `bench`, `build` and `deploy`.
 //!
 //! A failure is one sentence that says what to do. What is started here is ended here, with everything it
 //! started in turn; nothing else is touched.
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod bundle;
 mod demo;
 mod deploy;
@@ -44,6 +45,12 @@ The build scripts of Patchbay.
 
   cargo xtask chaos    Kills the runtime under load: nothing accepted is lost, nothing is sent twice.
 
+  cargo xtask bench    What requests take and cost, beside a Worker that does only what cannot be left out.
+      --quick              short rounds, to see that it works; nothing is kept
+      --only NAME          that alone, may be repeated; nothing is kept
+                           (native, visito, chatt2me, inline, whautochat, cloove, webhook-1, webhook-10,
+                           webhook-100, lists, flow, bill, memory, start)
+
   cargo xtask build    The Worker script in build/, and its size. Does nothing when nothing changed.
 
   cargo xtask deploy   The Worker, its database, queues and secrets, in your Cloudflare account; again to upgrade.
@@ -77,6 +84,7 @@ async fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["dev", options @ ..] => dev::run(&paths, dev::Options::parse(options)?).await,
         ["test", options @ ..] => test::run(&paths, test::Options::parse(options)?).await,
         ["chaos"] => test::chaos(&paths).await,
+        ["bench", options @ ..] => bench::run(&paths, bench::Options::parse(options)?).await,
         ["fuzz", options @ ..] => fuzz::run(&paths, fuzz::Options::parse(options)?).await,
         ["build"] => {
             let progress = Progress::start();

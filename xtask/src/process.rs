@@ -59,6 +59,11 @@ impl Group {
         })
     }
 
+    /// The id of the group, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     pub async fn wait(&mut self) -> Result<ExitStatus> {
         self.child
             .wait()
