@@ -6,7 +6,7 @@ use http::Method;
 use patchbay::gateway::{DeliveryHint, Queue};
 use serde_json::{Value, json};
 use support::World;
-use support::outgoing::{HOOK, id, report, reports, text};
+use support::outgoing::{id, report, reports, text};
 use support::world::{CUSTOMER, whatsapp_text, whatsapp_value};
 
 /// Round trips that something takes.
