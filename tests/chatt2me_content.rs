@@ -74,6 +74,8 @@ impl Stage {
 
     /// Sends what must be taken, to the end; the message as it is shown then.
     async fn send(&self, channel: &str, content: Value) -> Value {
+        // Not so fast that they are paced.
+        self.world.advance(1_500);
         let answer = post(&self.world, channel, self.body(channel, content.clone())).await;
         assert_eq!(answer.status, 200, "{channel} {content}: {}", answer.body);
         let word = match channel {

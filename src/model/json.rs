@@ -92,21 +92,23 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// Names only: that is what enums are in this product.
+    /// A name, or one with a value: `{"name": value}`.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match self.value {
-            Value::String(name) => visitor.visit_enum(Name(name)),
-            Value::Null => Err(Error::invalid_type(Unexpected::Unit, &"string")),
-            Value::Bool(is) => Err(Error::invalid_type(Unexpected::Bool(is), &"string")),
-            Value::Number(_) => Err(Error::invalid_type(Unexpected::Other("number"), &"string")),
-            Value::Array(_) => Err(Error::invalid_type(Unexpected::Seq, &"string")),
-            Value::Object(_) => Err(Error::invalid_type(Unexpected::Map, &"string")),
-        }
+        let place = self.place;
+        let (name, value) = match self.value {
+            Value::String(name) => (name, None),
+            Value::Object(fields) if fields.len() == 1 => {
+                let field = fields.into_iter().next();
+                field.map_or_else(Default::default, |(name, value)| (name, Some(value)))
+            }
+            _ => return Err(Error::custom("must be a name")),
+        };
+        visitor.visit_enum(Variant { name, value, place })
     }
 
     forward_to_deserialize_any! {
@@ -192,28 +194,37 @@ fn note(place: &RefCell<String>, name: &str) {
     place.borrow_mut().insert_str(0, &format!("/{name}"));
 }
 
-/// The name of an enum's variant.
-struct Name(String);
+/// An enum's variant, by its name.
+struct Variant<'a> {
+    name: String,
+    value: Option<Value>,
+    place: &'a RefCell<String>,
+}
 
-impl<'de> EnumAccess<'de> for Name {
+impl<'de> EnumAccess<'de> for Variant<'_> {
     type Error = Error;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
-        let name = seed.deserialize(StringDeserializer::new(self.0))?;
-        Ok((name, Self(String::new())))
+    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self), Error> {
+        let name = std::mem::take(&mut self.name);
+        let name = seed.deserialize(StringDeserializer::new(name))?;
+        Ok((name, self))
     }
 }
 
-impl<'de> VariantAccess<'de> for Name {
+impl<'de> VariantAccess<'de> for Variant<'_> {
     type Error = Error;
 
     fn unit_variant(self) -> Result<(), Error> {
-        Ok(())
+        match self.value {
+            None => Ok(()),
+            Some(_) => Err(Error::custom("must be a name")),
+        }
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Error> {
-        Err(Error::invalid_type(Unexpected::UnitVariant, &"a name"))
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        let (value, place) = (self.value.unwrap_or_default(), self.place);
+        seed.deserialize(Reader { value, place })
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
@@ -245,6 +256,13 @@ mod tests {
         items: Vec<Item>,
         #[serde(default)]
         by_name: BTreeMap<String, i64>,
+        file: Option<File>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum File {
+        Url(String),
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -264,6 +282,7 @@ mod tests {
         for json in [
             json!({ "id": "1" }),
             json!({ "id": "1", "of": null, "more": [{}] }),
+            json!({ "id": "1", "file": { "url": "https://shop.example" } }),
             json!({ "id": "é", "of": "pix", "items": [{ "amount": 1, "rate": 2 }], "byName": { "a/b": -1 } }),
         ] {
             let theirs: Order = serde_json::from_value(json.clone()).expect("an order");
@@ -281,6 +300,9 @@ mod tests {
             (json!({ "id": "1", "of": "cash" }), "/base/of"),
             (json!({ "id": "1", "of": 5 }), "/base/of"),
             (json!({ "id": "1", "of": {} }), "/base/of"),
+            (json!({ "id": "1", "of": { "pix": 1 } }), "/base/of"),
+            (json!({ "id": "1", "file": "url" }), "/base/file"),
+            (json!({ "id": "1", "file": { "url": 1 } }), "/base/file"),
             (
                 json!({ "id": "1", "items": [{ "amount": 1, "rate": 1 }, { "rate": 1 }] }),
                 "/base/items/1/amount",
