@@ -96,11 +96,11 @@ struct Extent {
 }
 
 const WHOLE: Extent = Extent {
-    rounds: 5,
-    round: Duration::from_secs(4),
+    rounds: 4,
+    round: Duration::from_secs(3),
     sizes: &[1_000, 100_000, 1_000_000],
     pages: 100,
-    paced: 1_000,
+    paced: 500,
     burst: 3_000,
     billed: 200,
     load: Duration::from_secs(60),
