@@ -106,7 +106,11 @@ impl<'de> Deserializer<'de> for Reader<'_> {
                 let field = fields.into_iter().next();
                 field.map_or_else(Default::default, |(name, value)| (name, Some(value)))
             }
-            _ => return Err(Error::custom("must be a name")),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => return Err(Error::custom("must be a name")),
         };
         visitor.visit_enum(Variant { name, value, place })
     }

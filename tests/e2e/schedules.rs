@@ -1,21 +1,19 @@
 //! What is to be sent later, is.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use patchbay::model::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{Channel, SOON, Tenant, WORD, person, run, statuses, text};
+use crate::harness::{Channel, SOON, Tenant, WORD, now_ms, person, run, statuses, text};
 
 /// Longer than what is scheduled waits, and its hint.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Schedules a text so many seconds ahead.
-async fn schedules(tenant: &Tenant, channel: &Channel, to: &str, seconds: u64) -> Value {
+async fn schedules(tenant: &Tenant, channel: &Channel, to: &str, seconds: i64) -> Value {
     let mut body = text(channel, to, "Later");
-    let at = SystemTime::now() + Duration::from_secs(seconds);
-    let at = at.duration_since(SystemTime::UNIX_EPOCH).expect("a time");
-    let at = Timestamp::from_ms(at.as_millis().try_into().expect("a time"));
+    let at = Timestamp::from_ms(now_ms()).plus_ms(1_000 * seconds);
     body["scheduledAt"] = json!(at.to_rfc3339());
     tenant.post("/v1/messages", &body).await.expect(202)
 }
