@@ -85,7 +85,8 @@ fn extend(tree: &mut Value) {
 fn told(entries: &[Entry]) -> Vec<String> {
     let is_unknown = |content: &Content| matches!(content, Content::Unsupported(it) if it.provider_type == UNKNOWN);
     let is_told = |entry: &&Entry| match &entry.item {
-        Inbound::Ignored(_) => false,
+        // The provider's own words on an account are told as they are.
+        Inbound::Ignored(_) | Inbound::Notice(_) => false,
         Inbound::Message(message) | Inbound::Echo(message) => !is_unknown(&message.content),
         Inbound::Change(change) => {
             !matches!(&change.what, patchbay::channel::Changed::Edited(content) if is_unknown(content))

@@ -59,8 +59,7 @@ struct Form(HashMap<String, String>);
 impl Form {
     fn parse(form: &[u8]) -> Self {
         let mut fields = HashMap::new();
-        // A line's end of its own is none of the last field's: there it would be encoded.
-        for (name, value) in url::form_urlencoded::parse(form.trim_ascii_end()) {
+        for (name, value) in url::form_urlencoded::parse(form) {
             if !value.is_empty() {
                 fields
                     .entry(name.into_owned())
@@ -85,7 +84,8 @@ pub fn read(query: &str, body: &[u8]) -> Vec<Inbound> {
     let form = Form::parse(body);
     let names = ["MessageStatus", "SmsStatus"];
     let is_inbound = |status: &str| matches!(status, "received" | "receiving");
-    match form.any(&names).filter(|status| !is_inbound(status)) {
+    let status = form.any(&names).map(str::trim);
+    match status.filter(|status| !is_inbound(status)) {
         Some(status) => vec![report(query, &form, status)],
         None => {
             let consent = consent(&form);
