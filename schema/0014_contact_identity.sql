@@ -42,33 +42,6 @@ ALTER TABLE event ADD COLUMN about TEXT;
 UPDATE event SET about = data ->> '$.conversation.id' WHERE subject = id;
 CREATE INDEX event_about ON event (workspace_id, about) WHERE about IS NOT NULL;
 
--- A message is its conversation's contact's, whoever it was when it was written.
-DROP VIEW message_record;
-CREATE VIEW message_record AS
-SELECT
-  m.workspace_id, m.id, m.conversation_id, m.channel_id, m.seq, m.status, m.created_at,
-  json_object(
-    'id', m.id, 'conversation_id', m.conversation_id, 'channel_id', m.channel_id,
-    'channel_type', h.type, 'contact_id', COALESCE((
-      SELECT c.contact_id FROM conversation c
-      WHERE c.workspace_id = m.workspace_id AND c.id = m.conversation_id), m.contact_id),
-    'direction', m.direction,
-    'status', m.status, 'content', json(m.content), 'reply_to', m.reply_to,
-    'provider_message_id', m.provider_message_id,
-    'error', json_object(
-      'code', m.error_code, 'message', m.error_message, 'provider_code', m.error_provider_code
-    ),
-    'metadata', json(m.metadata), 'seq', m.seq, 'adapted', json(m.adapted),
-    'times', json_object(
-      'scheduled_at', m.scheduled_at, 'expires_at', m.expires_at, 'created_at', m.created_at,
-      'sending_at', m.sending_at, 'unknown_at', m.unknown_at, 'sent_at', m.sent_at,
-      'delivered_at', m.delivered_at, 'read_at', m.read_at, 'failed_at', m.failed_at,
-      'expired_at', m.expired_at, 'edited_at', m.edited_at, 'deleted_at', m.deleted_at
-    )
-  ) AS record
-FROM message m
-CROSS JOIN channel h ON h.id = m.channel_id;
-
 -- The contact of a conversation is gone once it was erased.
 DROP VIEW conversation_record;
 CREATE VIEW conversation_record AS

@@ -18,6 +18,7 @@ CREATE INDEX message_scheduled ON message (conversation_id, scheduled_at) WHERE 
 CREATE INDEX message_scheduled_at ON message (scheduled_at) WHERE status = 'scheduled';
 CREATE INDEX message_scheduled_list ON message (workspace_id, id) WHERE status = 'scheduled';
 
+-- A message is its conversation's contact's, whoever it was when it was written.
 DROP VIEW message_record;
 CREATE VIEW message_record AS
 SELECT

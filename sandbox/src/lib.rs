@@ -115,6 +115,16 @@ impl Sandbox {
         format!("{}/telegram", self.url())
     }
 
+    /// The variables that have a gateway take this for the providers.
+    pub fn variables(&self) -> [(&'static str, String); 4] {
+        [
+            ("GRAPH_API_BASE", self.graph_base()),
+            ("INSTAGRAM_API_BASE", self.instagram_base()),
+            ("TELEGRAM_API_BASE", self.telegram_base()),
+            ("TWILIO_API_BASE", self.twilio_base()),
+        ]
+    }
+
     pub fn subscriber_url(&self, name: &str) -> String {
         format!("{}/subscriber/{name}", self.url())
     }

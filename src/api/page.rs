@@ -1,6 +1,7 @@
 //! `?limit=` and `&cursor=`, and the page they give.
 
 use super::Call;
+use super::reading::number;
 use crate::gateway::{Error, Page};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,14 +17,7 @@ pub struct Paging {
 
 impl Paging {
     pub fn of(call: &Call<'_>) -> Result<Self, Error> {
-        let limit = match call.query("limit") {
-            None => DEFAULT_LIMIT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=100).contains(limit))
-                .ok_or_else(|| Error::invalid("/limit", "must be a number from 1 to 100"))?,
-        };
+        let limit = number(call, "limit", DEFAULT_LIMIT, 1..=100)?;
         let cursor = match call.query("cursor") {
             None => None,
             Some(text) => Some(

@@ -7,6 +7,7 @@ use crate::model::json;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use std::ops::RangeInclusive;
 
 /// The id in the path; what is none names nothing.
 pub fn id<Id>(
@@ -28,6 +29,31 @@ pub fn choice<T>(
             parse(&text).ok_or_else(|| Error::invalid(format!("/{name}"), "is not one there is"))
         })
         .transpose()
+}
+
+/// A number in the query, which is `absent` where it is not given.
+pub fn number(
+    call: &Call<'_>,
+    name: &str,
+    absent: i64,
+    within: RangeInclusive<i64>,
+) -> Result<i64, Error> {
+    let Some(text) = call.query(name) else {
+        return Ok(absent);
+    };
+    let number = text.parse().ok().filter(|number| within.contains(number));
+    number.ok_or_else(|| {
+        let (least, most) = within.into_inner();
+        let end = if most == i64::MAX {
+            "on".to_owned()
+        } else {
+            format!("to {most}")
+        };
+        Error::invalid(
+            format!("/{name}"),
+            format!("must be a number from {least} {end}"),
+        )
+    })
 }
 
 /// The body as JSON.

@@ -123,9 +123,7 @@ impl<P: Ports> Gateway<P> {
         let new = NewChannel {
             account: account.as_deref(),
             public_key: public_key.as_deref(),
-            templates_account: adapter
-                .templates()
-                .map(|templates| templates.account(&channel)),
+            templates_account: templates_account(adapter, &channel),
             id,
             workspace_id: key.workspace_id,
             kind: connect.kind,
@@ -158,7 +156,7 @@ impl<P: Ports> Gateway<P> {
         channel: &Channel,
         now: Timestamp,
     ) -> Result<(Vec<ChannelRecord>, Option<Reason>), Error> {
-        let url = view::inbound_url(&self.config.public_url, channel.id);
+        let url = self.inbound_url(channel.id);
         let Some(request) = adapter.announce(&self.config.origins, channel, &url) else {
             return Ok((vec![], None));
         };
@@ -273,9 +271,7 @@ impl<P: Ports> Gateway<P> {
         Ok(Renewed {
             sealed: self.seal_credentials(key.workspace_id, id, &channel.credentials)?,
             account: adapter.account(&channel),
-            templates_account: adapter
-                .templates()
-                .map(|templates| templates.account(&channel).to_owned()),
+            templates_account: templates_account(adapter, &channel).map(str::to_owned),
             channel,
         })
     }
@@ -556,6 +552,11 @@ pub fn is_credential(name: &str) -> bool {
         let optional = adapter.optional_credential_names();
         adapter.credential_names().contains(&name) || optional.contains(&name)
     })
+}
+
+/// What the provider calls the account whose templates a channel has.
+fn templates_account<'a>(adapter: &dyn Adapter, channel: &'a Channel) -> Option<&'a str> {
+    Some(adapter.templates()?.account(channel))
 }
 
 /// The adapter of a type, or that there is none yet.

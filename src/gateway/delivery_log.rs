@@ -53,6 +53,9 @@ impl Delivery {
 /// Every status of a delivery.
 pub const STATUSES: [&str; 5] = ["pending", "waiting", "delivered", "failed", "canceled"];
 
+/// The most that is made due again in a request; the sweep goes on.
+pub(super) const PORTION: i64 = 100;
+
 /// Something to recover.
 #[derive(Deserialize)]
 struct Recovering {
@@ -129,7 +132,6 @@ impl<P: Ports> Gateway<P> {
         endpoint: EndpointId,
         since: Timestamp,
     ) -> Result<(usize, bool), Error> {
-        const PORTION: i64 = 100;
         let workspace = key.workspace_id;
         let mut batch = vec![log::recover(workspace, endpoint, &lower_bound(since))];
         batch.extend(log::portion(workspace, endpoint, self.now(), PORTION));

@@ -3,6 +3,7 @@
 use super::Error;
 use crate::channel::Invalid;
 use crate::model::event::{EventType, Style};
+use crate::model::json;
 use std::collections::BTreeMap;
 
 /// Checks that there are events of these names, which the style has a form for.
@@ -65,7 +66,7 @@ pub(super) fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Er
         return Err(Error::invalid("/headers", "must be at most 20"));
     }
     for (name, value) in headers {
-        let pointer = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("/headers{}", json::step(name));
         if http::HeaderName::from_bytes(name.as_bytes()).is_err()
             || OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str())
         {

@@ -1,5 +1,6 @@
 //! Subscribers: who is told, and under which secret.
 
+use super::delivery_log::PORTION;
 use super::endpoint_check::{check_events, check_headers};
 use super::{Counted, Error, Gateway, Page, Ports, next};
 use crate::model::access::Key;
@@ -134,9 +135,6 @@ pub struct Endpoint {
 pub(super) fn place(workspace: WorkspaceId, id: EndpointId, column: &str) -> String {
     format!("endpoint|{workspace}|{id}|{column}")
 }
-
-/// The most that is made due again in a request; the sweep goes on.
-const PORTION: i64 = 100;
 
 impl<P: Ports> Gateway<P> {
     pub async fn subscribe(&self, key: &Key, new: NewSubscriber) -> Result<Endpoint, Error> {

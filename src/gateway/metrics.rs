@@ -41,7 +41,7 @@ const TOTALS: [(&str, &str, &str); 7] = [
 /// Counts what a group of sends came to.
 pub(super) fn count_sends(outcomes: &[Outcome]) -> Counts {
     let mut counts = Counts::new();
-    let mut count = |name, label: &str| *counts.entry((name, label.to_owned())).or_default() += 1;
+    let mut count = |name, label: &str| counters::count(&mut counts, name, label);
     for outcome in outcomes {
         if outcome.attempt == 1 {
             count("messages_accepted", "");

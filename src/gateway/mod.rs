@@ -36,6 +36,7 @@ mod style;
 mod submit;
 mod sweep;
 mod templates;
+mod together;
 mod upload;
 mod validate;
 mod vault;
@@ -304,7 +305,7 @@ impl<P: Ports> Gateway<P> {
 
     /// Where the provider of a channel posts.
     fn inbound_url(&self, channel: ChannelId) -> String {
-        format!("{}/inbound/{channel}", self.config.public_url)
+        view::inbound_url(&self.config.public_url, channel)
     }
 
     fn log_database_error(&self, error: &DatabaseError) {

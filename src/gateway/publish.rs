@@ -2,27 +2,24 @@
 //! schedule; the queue only hurries it along.
 
 use super::posting::{Answer, NO_ANSWER, Stored, Subscriber};
+use super::together::{AT_ONCE, LEASE_MS, LONGEST_RUN_MS};
 use super::{Gateway, Ports, Push, Queue, next};
 use crate::model::id::{EndpointId, EventId, WorkspaceId};
 use crate::model::json;
-use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
+use crate::model::time::{DAY_MS, Timestamp};
 use crate::store::counters::{self, Counts};
 use crate::store::deliveries::{self, Room};
 use crate::store::{DatabaseError, Statement};
 use crate::webhook;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{Stream, StreamExt, future, pin_mut};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-const AT_ONCE: usize = 6;
 /// Of which so many to one endpoint while others wait.
 const MOST_OF_ONE: usize = AT_ONCE - 1;
 /// How long those that answered wait for the others, to be recorded with them.
 const GRACE_MS: u32 = 500;
-const LEASE_MS: i64 = 30 * SECOND_MS;
-const LONGEST_RUN_MS: i64 = 20 * SECOND_MS;
 
 /// What the events queue carries: one event for one endpoint, or for all of a workspace that
 /// are still to be told.
@@ -107,29 +104,13 @@ impl<P: Ports> Gateway<P> {
             if under_way.is_empty() {
                 return Ok(());
             }
-            done = self.some_done(&mut under_way).await;
+            done = self.ended(&mut under_way, None, GRACE_MS).await;
             for (job, _) in &done {
                 if let Some(at) = called.iter().position(|id| *id == job.endpoint_id) {
                     called.swap_remove(at);
                 }
             }
         }
-    }
-
-    /// The next that are done: at least one, and those that are not much later.
-    async fn some_done(&self, under_way: &mut (impl Stream<Item = Done> + Unpin)) -> Vec<Done> {
-        let mut done: Vec<Done> = under_way.next().await.into_iter().collect();
-        {
-            let others = async {
-                while let Some(one) = under_way.next().await {
-                    done.push(one);
-                }
-            };
-            let grace = self.ports.sleep(GRACE_MS);
-            pin_mut!(others, grace);
-            future::select(others, grace).await;
-        }
-        done
     }
 
     fn claim_deliveries(&self, hints: &[DeliveryHint], called: &[EndpointId]) -> Vec<Statement> {
@@ -226,8 +207,7 @@ impl<P: Ports> Gateway<P> {
                     "dueAt": result.due_at,
                 }),
             );
-            let outcome = ("deliveries", result.status.to_owned());
-            *counts.entry(outcome).or_default() += 1;
+            counters::count(&mut counts, "deliveries", result.status);
             results.push(result);
         }
         health.retain(Health::is_news);

@@ -10,7 +10,7 @@ use crate::model::conversation::ServiceWindow;
 use crate::model::id::{ConversationId, EventId, MessageId, WorkspaceId};
 use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
 use crate::model::time::{DAY_MS, SECOND_MS, Timestamp};
-use crate::store::counters::Counts;
+use crate::store::counters::{self, Counts};
 use crate::store::{self, DatabaseError, Rows, Statement, messages, schedule};
 use serde::Deserialize;
 
@@ -96,8 +96,7 @@ impl<P: Ports> Gateway<P> {
         let problems = placed.iter().filter_map(|row| row.problem.as_deref());
         let mut failed = Counts::new();
         for code in problems {
-            let label = ("messages_failed", code.to_owned());
-            *failed.entry(label).or_default() += 1;
+            counters::count(&mut failed, "messages_failed", code);
         }
         self.count(failed).await;
         Ok(())

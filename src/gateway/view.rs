@@ -157,7 +157,7 @@ pub struct KnownContact {
     pub metadata: Option<Value>,
     /// Others that may be the same person, where they were looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub match_candidates: Option<Vec<serde_json::Value>>,
+    pub match_candidates: Option<Vec<Value>>,
     pub created_at: Timestamp,
 }
 
@@ -297,11 +297,21 @@ pub struct Snapshot {
     pub merged_contact_id: Option<ContactId>,
     #[serde(default)]
     pub reaction: Option<ReactionRecord>,
-    // What follows is kept as it is told.
-    pub handover: Option<Value>,
-    pub notice: Option<Value>,
-    pub template: Option<Value>,
-    pub webhook: Option<Value>,
+    #[serde(flatten)]
+    pub told: Told,
+}
+
+/// What an event keeps as it is told.
+#[derive(Serialize, Deserialize)]
+pub struct Told {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handover: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<Value>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 
 use super::deliver::{Done, Hint, read_jobs};
 use super::schedule::Due;
+use super::together::{AT_ONCE, LEASE_MS, LONGEST_RUN_MS};
 use super::word::{Sent, Word};
 use super::{Gateway, Ports, Queue, next};
 use crate::channel::ADAPTERS;
@@ -12,19 +13,11 @@ use crate::model::time::{SECOND_MS, Timestamp};
 use crate::store::claim::{Claim, Claimed, claim};
 use crate::store::outbox::{self, Candidates};
 use crate::store::{DatabaseError, Statement, messages};
-use futures_util::future::{Either, select};
+use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
-use std::pin::pin;
 
-/// As many as the runtime opens connections at a time.
-const AT_ONCE: usize = 6;
-/// Longer than any provider call may take.
-const LEASE_MS: i64 = 30 * SECOND_MS;
-/// A consumer hands the rest back to the queue after this long.
-const LONGEST_RUN_MS: i64 = 20 * SECOND_MS;
 /// A consumer waits for what may go within its first second: queues count in whole ones, and
 /// what is left of them has nowhere else to wait.
 const PATIENCE_MS: i64 = SECOND_MS - 1;
@@ -154,30 +147,9 @@ impl<P: Ports> Gateway<P> {
                 }
             } else {
                 let wait_ms = first.filter(|_| under_way.len() < AT_ONCE);
-                done = self.ended(&mut under_way, wait_ms).await;
+                done = self.ended(&mut under_way, wait_ms, TOGETHER_MS).await;
             }
         }
-    }
-
-    /// Waits for a send to end, not longer than told, and a moment for others that end with it.
-    async fn ended(
-        &self,
-        mut under_way: impl Stream<Item = Done> + Unpin,
-        wait_ms: Option<u32>,
-    ) -> Vec<Done> {
-        let first = match wait_ms {
-            None => under_way.next().await,
-            Some(ms) => match select(under_way.next(), pin!(self.ports.sleep(ms))).await {
-                Either::Left((done, _)) => done,
-                Either::Right(_) => return vec![],
-            },
-        };
-        let mut done = Vec::from_iter(first);
-        let mut moment = pin!(self.ports.sleep(TOGETHER_MS));
-        while let Either::Left((Some(more), _)) = select(under_way.next(), moment.as_mut()).await {
-            done.push(more);
-        }
-        done
     }
 
     async fn hand_back(&self, ready: &mut Candidates, kept: &mut Vec<Waiting>) {

@@ -194,8 +194,13 @@ impl<'de> MapAccess<'de> for Fields<'_> {
 
 /// Puts a name before a pointer.
 fn note(place: &RefCell<String>, name: &str) {
-    let name = name.replace('~', "~0").replace('/', "~1");
-    place.borrow_mut().insert_str(0, &format!("/{name}"));
+    place.borrow_mut().insert_str(0, &step(name));
+}
+
+/// A name as a step of a JSON pointer (RFC 6901).
+#[must_use]
+pub fn step(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// An enum's variant, by its name.

@@ -4,46 +4,40 @@
 use super::log;
 use super::ports::Runtime;
 use crate::gateway::{DeliveryHint, Gateway, Hint};
-use crate::store::DatabaseError;
 use serde_json::json;
 use worker::{MessageBatch, MessageExt, QueueRetryOptions, QueueRetryOptionsBuilder, RawMessage};
 
 const RETRY_AFTER_S: u32 = 5;
 
-/// Consumes one batch, by the last word of its queue's name: `outbound`, `events`,
-/// or `dead` for what failed too often.
+/// Consumes one batch, by the last word of its queue's name: `outbound` or `events`, and
+/// `dead` behind it for what failed too often. That is tried once more; then it is the
+/// sweep's, which drives the rows whatever becomes of their hints.
 pub async fn consume(batch: &MessageBatch<String>, gateway: &Gateway<Runtime>) {
     let queue = batch.queue();
-    match queue.rsplit('-').next() {
+    let messages = batch.raw_iter().count();
+    let alive = queue.strip_suffix("-dead");
+    if alive.is_some() {
+        log::line("queue.dead", &json!({ "queue": queue, "count": messages }));
+    }
+    match alive.unwrap_or(&queue).rsplit('-').next() {
         Some("outbound") => {
             let taken = take(batch, &queue, Hint::parse);
+            if alive.is_some() {
+                gateway.count_dead("dead_sends", messages).await;
+            }
             let done = gateway.deliver(taken.hints).await;
-            finish(&taken.messages, &done);
+            finish(&taken.messages, done.is_ok() || alive.is_some());
         }
         Some("events") => {
             let taken = take(batch, &queue, DeliveryHint::parse);
+            if alive.is_some() {
+                gateway.count_dead("dead_deliveries", messages).await;
+            }
             let done = gateway.publish(taken.hints).await;
-            finish(&taken.messages, &done);
-        }
-        // What failed too often is tried once more here; then it is the sweep's, which drives
-        // their rows whatever becomes of these.
-        Some("dead") => {
-            let count = batch.raw_iter().count();
-            log::line("queue.dead", &json!({ "queue": queue, "count": count }));
-            let _ = if queue.contains("outbound") {
-                gateway.count_dead("dead_sends", count).await;
-                let hints = take(batch, &queue, Hint::parse).hints;
-                gateway.deliver(hints).await
-            } else {
-                gateway.count_dead("dead_deliveries", count).await;
-                let hints = take(batch, &queue, DeliveryHint::parse).hints;
-                gateway.publish(hints).await
-            };
-            batch.ack_all();
+            finish(&taken.messages, done.is_ok() || alive.is_some());
         }
         Some(_) | None => return discard(batch, &queue, "queue.unknown"),
     }
-    let messages = batch.raw_iter().count();
     log::line(
         "queue.consumed",
         &gateway.ports.cost().fields(&queue, messages),
@@ -92,11 +86,12 @@ fn take<H>(
 }
 
 /// Messages are retried only where the database failed, which the gateway logged.
-fn finish(messages: &[RawMessage], done: &Result<(), DatabaseError>) {
+fn finish(messages: &[RawMessage], is_done: bool) {
     for message in messages {
-        match done {
-            Ok(()) => message.ack(),
-            Err(_) => message.retry_with_options(&later()),
+        if is_done {
+            message.ack();
+        } else {
+            message.retry_with_options(&later());
         }
     }
 }

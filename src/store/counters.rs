@@ -8,6 +8,11 @@ use std::collections::BTreeMap;
 /// How often each happened, by name and label.
 pub type Counts = BTreeMap<(&'static str, String), i64>;
 
+/// Counts one more.
+pub fn count(counts: &mut Counts, name: &'static str, label: &str) {
+    *counts.entry((name, label.to_owned())).or_default() += 1;
+}
+
 /// Most rows that are counted of what waits: a longer queue shows as this many.
 pub const MOST_COUNTED: i64 = 10_000;
 

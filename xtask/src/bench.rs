@@ -173,16 +173,6 @@ pub async fn run(paths: &Paths, options: Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where the providers are, for a Worker.
-fn providers(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
-    vec![
-        ("GRAPH_API_BASE", sandbox.graph_base()),
-        ("INSTAGRAM_API_BASE", sandbox.instagram_base()),
-        ("TELEGRAM_API_BASE", sandbox.telegram_base()),
-        ("TWILIO_API_BASE", sandbox.twilio_base()),
-    ]
-}
-
 /// Each operation in rounds, the floor's and Patchbay's by turns.
 async fn compare(
     paths: &Paths,
@@ -192,11 +182,11 @@ async fn compare(
     operations: &[(&'static str, &'static str, Operation)],
 ) -> Result<Vec<Compared>> {
     progress.step("Starting Patchbay and the floor, without consumers…");
-    let mut vars = providers(sandbox);
+    let mut vars = sandbox.variables().to_vec();
     vars.push(("APP_SECRET", scene::APP_SECRET.to_owned()));
     vars.push(("BOT_TOKEN", BOT_TOKEN.to_owned()));
     let mut floor = Server::floor(paths, vars).await?;
-    let vars = providers(sandbox);
+    let vars = sandbox.variables().to_vec();
     let mut patchbay = Server::patchbay(paths, "requests", Consumers::Absent, vars).await?;
     floor.start(paths).await?;
     patchbay.start(paths).await?;

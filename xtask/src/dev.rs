@@ -229,25 +229,15 @@ fn start_gateway(paths: &Paths, port: u16, places: &Places, sandbox: &Sandbox) -
     command
         // Saving a source file builds and reloads.
         .env_remove("PATCHBAY_BUILT")
-        .args(["dev", "--local", "--ip", "127.0.0.1", "--port"])
-        .arg(port.to_string())
-        .args(["--inspector-port", "0", "--test-scheduled"])
-        .args(persisted())
-        .arg("--show-interactive-dev-session=false")
-        .arg("--env-file")
-        .arg(secrets_file(paths));
-    for (name, value) in [
+        .args(persisted());
+    let own = [
         ("PUBLIC_URL", places.gateway.clone()),
-        ("GRAPH_API_BASE", sandbox.graph_base()),
-        ("INSTAGRAM_API_BASE", sandbox.instagram_base()),
-        ("TELEGRAM_API_BASE", sandbox.telegram_base()),
-        ("TWILIO_API_BASE", sandbox.twilio_base()),
         ("ALLOW_INSECURE_WEBHOOKS", "true".to_owned()),
         ("COST_HEADERS", "true".to_owned()),
         ("RATE_LIMIT_PER_MINUTE", "0".to_owned()),
-    ] {
-        command.arg("--var").arg(format!("{name}:{value}"));
-    }
+    ];
+    let vars = [&sandbox.variables()[..], &own].concat();
+    wrangler::serve(&mut command, port, &secrets_file(paths), &vars);
     process::log_to(&mut command, &paths.root.join(LOG))?;
     Group::start(command)
 }

@@ -1,6 +1,6 @@
 //! Wrangler, the way this project runs it: quiet about itself, everything it keeps inside this folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
@@ -24,6 +24,20 @@ pub fn command(paths: &Paths) -> Command {
         .env("WRANGLER_REGISTRY_PATH", paths.dev.join("registry"))
         .env("NO_COLOR", "1");
     command
+}
+
+/// Has it serve the Worker on this machine, with the secrets of a file and these variables.
+pub fn serve(command: &mut Command, port: u16, secrets: &Path, vars: &[(&str, String)]) {
+    command
+        .args(["dev", "--local", "--ip", "127.0.0.1", "--port"])
+        .arg(port.to_string())
+        .args(["--inspector-port", "0", "--test-scheduled"])
+        .arg("--show-interactive-dev-session=false")
+        .arg("--env-file")
+        .arg(secrets);
+    for (name, value) in vars {
+        command.arg("--var").arg(format!("{name}:{value}"));
+    }
 }
 
 pub fn script(paths: &Paths) -> PathBuf {

@@ -1,7 +1,7 @@
 //! `/v1/organization/webhook…`: the endpoints that are told in Chatt2.me's style, and their
 //! logs. One of another style is not this surface's to show or change.
 
-use super::super::reading::{body, choice, id, read};
+use super::super::reading::{body, choice, id, number, read};
 use super::super::{Answer, Call, Refusal, auth, json_response, no_content};
 use crate::gateway::{
     Counted, Delivery, Endpoint, EndpointPatch, Error, Gateway, NewSubscriber, Ports,
@@ -290,20 +290,9 @@ struct Paging {
 
 impl Paging {
     fn of(call: &Call<'_>) -> Result<Self, Error> {
-        let number = |name: &str, absent: i64, least: i64, most: i64| match call.query(name) {
-            None => Ok(absent),
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|number| (least..=most).contains(number))
-                .ok_or_else(|| {
-                    let detail = format!("must be a number from {least} to {most}");
-                    Error::invalid(format!("/{name}"), detail)
-                }),
-        };
         Ok(Self {
-            offset: number("offset", 0, 0, 1_000_000)?,
-            limit: number("limit", 20, 1, 50)?,
+            offset: number(call, "offset", 0, 0..=1_000_000)?,
+            limit: number(call, "limit", 20, 1..=50)?,
         })
     }
 

@@ -1,7 +1,7 @@
 //! The documented JSON of this surface.
 
 use crate::api::Call;
-use crate::api::reading::{Name, read};
+use crate::api::reading::{Name, number, read};
 use crate::channel::Invalid;
 use crate::gateway::cloove::{delivery_status, phone};
 use crate::gateway::{Accepted, Draft, Error, Recipient, Send, Sender, Word, view};
@@ -24,17 +24,9 @@ pub struct Paging {
 
 impl Paging {
     pub fn of(call: &Call<'_>) -> Result<Self, Error> {
-        let number = |name: &str, default: i64, most: i64, detail: &str| match call.query(name) {
-            None => Ok(default),
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|number| (1..=most).contains(number))
-                .ok_or_else(|| Error::invalid(format!("/{name}"), detail)),
-        };
         Ok(Self {
-            page: number("page", 1, i64::MAX, "must be a number from 1 on")?,
-            limit: number("limit", 20, 100, "must be a number from 1 to 100")?,
+            page: number(call, "page", 1, 1..=i64::MAX)?,
+            limit: number(call, "limit", 20, 1..=100)?,
         })
     }
 

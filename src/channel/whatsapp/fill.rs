@@ -5,6 +5,7 @@
 
 use super::super::{Filled, Invalid, lenient};
 use super::template::{Button, Form, Header, cut, header_name, is_number, placeholders};
+use crate::model::json;
 use crate::model::template::{TemplateDraft, TemplateRecord};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -635,5 +636,5 @@ fn word(json: &Value, field: &str) -> Option<String> {
 }
 
 fn at_variable(name: &str) -> String {
-    format!("/variables/{}", name.replace('~', "~0").replace('/', "~1"))
+    format!("/variables{}", json::step(name))
 }

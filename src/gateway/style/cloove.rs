@@ -2,14 +2,13 @@
 //! message of its Messaging API.
 
 use super::{Event, phone};
-use crate::gateway::view::{ChannelSummary, KnownContact};
+use crate::gateway::view::{ChannelSummary, KnownContact, Told};
 use crate::model::access::Environment;
 use crate::model::conversation::{ConversationRecord, ConversationStatus, Mode};
 use crate::model::id::{ContactId, ConversationId, EventId, MessageId, WorkspaceId};
 use crate::model::message::{DeliveryStatus, Direction, MessageRecord};
 use crate::model::time::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
 #[derive(Serialize)]
 pub struct Body {
@@ -30,14 +29,8 @@ struct Data {
     /// Where the event is about no conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<ChannelSummary>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handover: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    template: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    webhook: Option<Value>,
+    #[serde(flatten)]
+    told: Told,
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<KnownContact>,
     #[serde(rename = "mergedContactId", skip_serializing_if = "Option::is_none")]
@@ -89,10 +82,7 @@ pub fn body(event: Event) -> Body {
             conversation: snapshot
                 .conversation
                 .map(|record| of_conversation(event.workspace_id, record)),
-            handover: snapshot.handover,
-            notice: snapshot.notice,
-            template: snapshot.template,
-            webhook: snapshot.webhook,
+            told: snapshot.told,
             contact: snapshot.contact.map(KnownContact::from),
             merged_contact_id: snapshot.merged_contact_id,
         },

@@ -5,7 +5,6 @@ use crate::gateway::view::{self, KnownContact};
 use crate::model::id::{ContactId, WorkspaceId};
 use crate::model::time::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
 #[derive(Serialize)]
 pub struct Body {
@@ -30,14 +29,8 @@ struct Data {
     merged_contact_id: Option<ContactId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reaction: Option<view::Reaction>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handover: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    template: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    webhook: Option<Value>,
+    #[serde(flatten)]
+    told: view::Told,
 }
 
 /// Of an event about a conversation, or about a message in it.
@@ -69,10 +62,7 @@ pub fn body(event: Event) -> Body {
             contact: snapshot.contact.map(KnownContact::from),
             merged_contact_id: snapshot.merged_contact_id,
             reaction: snapshot.reaction.map(view::Reaction::from),
-            handover: snapshot.handover,
-            notice: snapshot.notice,
-            template: snapshot.template,
-            webhook: snapshot.webhook,
+            told: snapshot.told,
         },
     }
 }

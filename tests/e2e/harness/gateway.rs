@@ -81,17 +81,14 @@ impl Gateway {
             .arg(self.state())
             .arg("--env-file")
             .arg(self.folder.join("secrets.env"));
-        for (name, value) in [
+        let own = [
             ("PUBLIC_URL", self.admin.origin().to_owned()),
-            ("GRAPH_API_BASE", self.sandbox.graph_base()),
-            ("INSTAGRAM_API_BASE", self.sandbox.instagram_base()),
-            ("TELEGRAM_API_BASE", self.sandbox.telegram_base()),
-            ("TWILIO_API_BASE", self.sandbox.twilio_base()),
             ("PROVIDER_TIMEOUT_MS", PROVIDER_TIMEOUT_MS.to_string()),
             ("RATE_LIMIT_PER_MINUTE", "0".to_owned()),
             ("ALLOW_INSECURE_WEBHOOKS", "true".to_owned()),
             ("COST_HEADERS", "true".to_owned()),
-        ] {
+        ];
+        for (name, value) in self.sandbox.variables().into_iter().chain(own) {
             command.arg("--var").arg(format!("{name}:{value}"));
         }
         let group = Group::start(&command, &self.log_file()).expect("wrangler starts");

@@ -13,7 +13,7 @@ use super::load::{self, CLIENTS, cost_of, percentile};
 use super::prices::Units;
 use super::scene::{PEOPLE, SUBSCRIBER, Scene, person};
 use super::server::{Consumers, Server};
-use super::{Extent, lists, providers};
+use super::{Extent, lists};
 use crate::paths::Paths;
 use crate::problem::{Doing, Problem, Result};
 use crate::progress::Progress;
@@ -61,7 +61,7 @@ impl<'a> Flow<'a> {
     ) -> Result<Self> {
         progress.step("Starting Patchbay with its consumers…");
         let mut server =
-            Server::patchbay(paths, "flow", Consumers::Run, providers(sandbox)).await?;
+            Server::patchbay(paths, "flow", Consumers::Run, sandbox.variables().to_vec()).await?;
         server.start(paths).await?;
         let scene = Scene::set(server.url(), sandbox, &["message.*"]).await?;
         let flow = Self {

@@ -5,10 +5,10 @@ use reqwest::Method;
 use serde::Serialize;
 use tokio::process::Command;
 
+use super::Extent;
 use super::load::{self, cost_of, percentile};
 use super::scene::Scene;
 use super::server::{Consumers, Server};
-use super::{Extent, providers};
 use crate::paths::Paths;
 use crate::problem::{Problem, Result};
 use crate::process;
@@ -62,8 +62,13 @@ pub async fn measure(
 ) -> Result<Vec<List>> {
     progress.step("Building what fills databases…");
     build_seed(paths).await?;
-    let mut server =
-        Server::patchbay(paths, "lists", Consumers::Absent, providers(sandbox)).await?;
+    let mut server = Server::patchbay(
+        paths,
+        "lists",
+        Consumers::Absent,
+        sandbox.variables().to_vec(),
+    )
+    .await?;
     server.start(paths).await?;
     let scene = Scene::set(server.url(), sandbox, &["message.received"]).await?;
 

@@ -7,7 +7,6 @@ use tokio::time::{Instant, sleep};
 
 use super::flow::Flow;
 use super::load::{self, CLIENTS, median};
-use super::providers;
 use super::scene::{self, Operation, PEOPLE, person};
 use super::server::Server;
 use crate::paths::Paths;
@@ -85,7 +84,7 @@ impl Flow<'_> {
     /// Starts Patchbay and the floor anew, and has each send twice.
     pub async fn starts(&mut self, paths: &Paths) -> Result<Starts> {
         self.progress.step("Measuring starts…");
-        let vars = providers(self.sandbox);
+        let vars = self.sandbox.variables().to_vec();
         let mut floor = Server::floor(paths, vars).await?;
         floor.start(paths).await?;
         let url = floor.url();

@@ -93,16 +93,8 @@ impl Server {
     /// Starts it on the state it left; gives the time from the start to the first 200 of `/healthz`.
     pub async fn start(&mut self, paths: &Paths) -> Result<Duration> {
         let mut command = self.wrangler(paths);
-        command
-            .args(["dev", "--local", "--ip", "127.0.0.1", "--port"])
-            .arg(self.port.to_string())
-            .args(["--inspector-port", "0", "--test-scheduled"])
-            .arg("--show-interactive-dev-session=false")
-            .arg("--env-file")
-            .arg(self.folder.join("secrets.env"));
-        for (name, value) in &self.vars {
-            command.arg("--var").arg(format!("{name}:{value}"));
-        }
+        let secrets = self.folder.join("secrets.env");
+        wrangler::serve(&mut command, self.port, &secrets, &self.vars);
         self.state_and_log(&mut command)?;
         let started = Instant::now();
         let mut group = Group::start(command)?;
