@@ -315,7 +315,7 @@ fn sent_before() -> Value {
 }
 
 impl Database for Known {
-    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError> {
+    async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
         let answer = |statement: &Statement| {
             let sql = &statement.sql;
             if sql.contains("schema_version") {

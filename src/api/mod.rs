@@ -206,13 +206,16 @@ pub async fn handle<P: Ports>(gateway: &Gateway<P>, request: Request<Bytes>) -> 
         *response.body_mut() = Bytes::new();
     }
     let response = identified(response, &request_id);
-    gateway.ports.log(
-        "request",
-        json!({
-            "requestId": request_id, "method": request.method().as_str(), "route": route,
-            "status": response.status().as_u16(),
-        }),
-    );
+    // The others are in Cloudflare's own log of invocations.
+    if !response.status().is_success() {
+        gateway.ports.log(
+            "request",
+            json!({
+                "requestId": request_id, "method": request.method().as_str(), "route": route,
+                "status": response.status().as_u16(),
+            }),
+        );
+    }
     response
 }
 

@@ -1,10 +1,11 @@
-//! What one isolate remembers for minutes: keys, channels, and which channel a
-//! conversation is on. Plain data. The guards in SQL make staleness harmless: it
+//! What one isolate remembers for minutes: keys, channels, which channel a conversation
+//! is on, and which conversation an address has. Plain data. The guards in SQL make staleness harmless: it
 //! can only cost a second round trip.
 
 use super::webchat::WebChat;
 use crate::model::access::Key;
 use crate::model::channel::{Channel, ChannelKind};
+use crate::model::contact::Address;
 use crate::model::id::{ChannelId, ConversationId, WorkspaceId};
 use crate::model::template::{TemplateRecord, TemplateRef};
 use crate::model::time::{MINUTE_MS, Timestamp};
@@ -60,6 +61,7 @@ pub struct Memory {
     /// By workspace, the type asked for, and the form in which identifiers are compared.
     identifiers: Kept<(WorkspaceId, Option<ChannelKind>, String), ChannelId>,
     conversations: Kept<(WorkspaceId, ConversationId), ChannelId>,
+    addresses: Kept<(ChannelId, Address), ConversationId>,
     /// By workspace, type and the provider's name of the account, which may be connected
     /// more than once.
     accounts: Kept<(WorkspaceId, ChannelKind, String), Rc<[ChannelId]>>,
@@ -80,6 +82,7 @@ impl Default for Memory {
             channels: Kept::new(),
             identifiers: Kept::new(),
             conversations: Kept::new(),
+            addresses: Kept::new(),
             accounts: Kept::new(),
             has_all_accounts: Kept::new(),
             templates: Kept::new(),
@@ -163,6 +166,29 @@ impl Memory {
         now: Timestamp,
     ) {
         self.conversations.put((workspace, id), channel, now);
+    }
+
+    pub fn address(
+        &self,
+        channel: ChannelId,
+        address: &Address,
+        now: Timestamp,
+    ) -> Option<ConversationId> {
+        self.addresses.get(&(channel, address.clone()), now)
+    }
+
+    pub fn keep_address(
+        &self,
+        channel: ChannelId,
+        address: Address,
+        id: ConversationId,
+        now: Timestamp,
+    ) {
+        self.addresses.put((channel, address), id, now);
+    }
+
+    pub fn forget_address(&self, channel: ChannelId, address: &Address) {
+        self.addresses.forget(&(channel, address.clone()));
     }
 
     pub fn account(

@@ -284,7 +284,7 @@ impl<P: Ports> Gateway<P> {
 
     /// Runs a batch, and once more if that may help: every batch may run twice.
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError> {
-        match self.ports.database().batch(statements.clone()).await {
+        match self.ports.database().batch(&statements).await {
             Ok(rows) => Ok(rows),
             Err(error) => {
                 self.log_database_error(&error);
@@ -296,7 +296,7 @@ impl<P: Ports> Gateway<P> {
                 self.ports.sleep(20 + u32::from(jitter) / 2).await;
                 self.ports
                     .database()
-                    .batch(statements)
+                    .batch(&statements)
                     .await
                     .inspect_err(|error| self.log_database_error(error))
             }

@@ -1,7 +1,9 @@
 //! Who a message goes to, and by which channel: the forms of `to` and `from`.
 
 use super::channels::Sealed;
-use super::send::{Send, adapter_of, may_send_this, not_found};
+use super::send::{
+    Accepted, Decision, Idempotency, Send, adapter_of, may_send_this, not_found, replay,
+};
 use super::{Error, Gateway, Ports, next};
 use crate::channel::adapter;
 use crate::model::access::{Key, KeySecret};
@@ -11,6 +13,7 @@ use crate::model::id::{ChannelId, ConversationId};
 use crate::model::template::TemplateRecord;
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, From, RecipientIs};
+use crate::store::messages::Whose;
 use crate::store::{self, Rows, templates};
 use serde::Deserialize;
 use std::rc::Rc;
@@ -85,8 +88,17 @@ pub(super) struct Resolved {
     pub is_remembered: bool,
 }
 
+/// What is to be done about a message.
+pub(super) enum Found {
+    Recipient(Key, Resolved),
+    /// Nothing: the same request made it before.
+    Earlier(Accepted),
+}
+
 pub(super) enum To {
     Conversation(ConversationId),
+    /// The conversation of an address, as it is remembered.
+    Known(ConversationId, Address),
     Address(Address),
 }
 
@@ -98,14 +110,15 @@ struct Named {
 
 impl<P: Ports> Gateway<P> {
     /// The key and the recipient: from memory when all of it is there, else from
-    /// one batch of reads.
+    /// one batch of reads, which also finds what the same request made before.
     pub(super) async fn resolve(
         &self,
         secret: &KeySecret,
         send: &Send,
+        idempotency: &Idempotency,
         is_fresh: bool,
         now: Timestamp,
-    ) -> Result<(Key, Resolved), Error> {
+    ) -> Result<Found, Error> {
         let hash = secret.hash();
         let named = send.from.name.as_deref().map(|name| Named {
             id: ChannelId::parse(name),
@@ -118,7 +131,7 @@ impl<P: Ports> Gateway<P> {
                 .filter(|key| !key.is_expired(now))
             && let Some(resolved) = self.remembered(&key, send, named.as_ref(), now)
         {
-            return Ok((key, resolved));
+            return Ok(Found::Recipient(key, resolved));
         }
         let kind = send.from.kind;
         let from = named.as_ref().map(|named| From {
@@ -158,6 +171,9 @@ impl<P: Ports> Gateway<P> {
             send.content
                 .template()
                 .map(|draft| templates::wanted(&hash, &draft.template)),
+            Some(idempotency)
+                .filter(|it| !it.is_none())
+                .map(|it| it.earlier(&Whose::Key(&hash), now)),
         ];
         let asked = queries.each_ref().map(Option::is_some);
         let mut batch = vec![store::keys::key_by_hash(&hash)];
@@ -172,7 +188,20 @@ impl<P: Ports> Gateway<P> {
                 Rows::default()
             }
         });
-        let [found, contact, last_used, senders, candidates, wanted] = answers;
+        let [
+            found,
+            contact,
+            last_used,
+            senders,
+            candidates,
+            wanted,
+            earlier,
+        ] = answers;
+        match replay(earlier, &idempotency.fingerprint)? {
+            Some(Decision::Accepted(accepted)) => return Ok(Found::Earlier(accepted)),
+            Some(Decision::Refused(error)) => return Err(error),
+            Some(Decision::PlanChanged) | None => {}
+        }
         let senders = self.read_sealed(senders)?;
         let sender = match &named {
             Some(named) => Some(self.named_sender(&key, send, named, senders, now)?),
@@ -183,13 +212,11 @@ impl<P: Ports> Gateway<P> {
         let templates = self
             .learn_templates(wanted, &resolved.channel, send, now)
             .await?;
-        Ok((
-            key,
-            Resolved {
-                templates,
-                ..resolved
-            },
-        ))
+        let resolved = Resolved {
+            templates,
+            ..resolved
+        };
+        Ok(Found::Recipient(key, resolved))
     }
 
     /// The one channel that a name means.
@@ -268,7 +295,11 @@ impl<P: Ports> Gateway<P> {
                 return None;
             }
             let address = adapter(channel.kind)?.recipient(send.to.text()).ok()?;
-            (channel, To::Address(address))
+            let to = match self.memory.address(channel.id, &address, now) {
+                Some(conversation) => To::Known(conversation, address),
+                None => To::Address(address),
+            };
+            (channel, to)
         };
         let templates = match send.content.template() {
             Some(draft) => self.memory.templates(channel.id, &draft.template, now)?,
@@ -295,7 +326,7 @@ impl<P: Ports> Gateway<P> {
         now: Timestamp,
     ) -> Result<Resolved, Error> {
         #[derive(Deserialize)]
-        struct Found {
+        struct Row {
             conversation_id: ConversationId,
         }
         #[derive(Deserialize)]
@@ -311,8 +342,8 @@ impl<P: Ports> Gateway<P> {
                 is_remembered: false,
             })
         };
-        let conversation: Option<Found> = found.clone().first()?;
-        if let Some(Found { conversation_id }) = conversation {
+        let conversation: Option<Row> = found.clone().first()?;
+        if let Some(Row { conversation_id }) = conversation {
             let sealed = self.read_sealed(found)?.into_iter().next();
             let channel = self.remember_channel(sealed.ok_or(Error::Internal)?, now);
             if sender.is_some_and(|sender| sender.id != channel.id) {

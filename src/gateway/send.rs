@@ -4,7 +4,7 @@
 use super::compose::{Composed, compose};
 use super::deliver::Hint;
 use super::keys::Freshness;
-use super::recipient::{Recipient, Resolved, Sender, To};
+use super::recipient::{Found, Recipient, Resolved, Sender, To};
 use super::upload::says_upload;
 use super::word::{Sent, Word};
 use super::{Error, Gateway, Ports, next};
@@ -18,8 +18,8 @@ use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
 use crate::model::template::TemplateDraft;
 use crate::model::time::{SECOND_MS, Timestamp};
 use crate::store::claim::Claimed;
-use crate::store::messages::{Accept, RefersTo, Target};
-use crate::store::{Rows, messages};
+use crate::store::messages::{Accept, RefersTo, Target, Whose};
+use crate::store::{Rows, Statement, messages};
 use serde::Deserialize;
 
 /// A message as a client asks for it, on whatever surface.
@@ -113,6 +113,17 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
+    /// Looks for the message that the same request made before.
+    pub(super) fn earlier(&self, whose: &Whose<'_>, now: Timestamp) -> Statement {
+        let (scope, id) = (self.scope.as_deref(), self.client_message_id.as_deref());
+        messages::earlier(whose, scope, id, now)
+    }
+
+    /// Whether a request is told from others at all.
+    pub(super) fn is_none(&self) -> bool {
+        self.scope.is_none() && self.client_message_id.is_none()
+    }
+
     /// Of what is not to be done.
     pub(super) fn none() -> Self {
         Self {
@@ -151,19 +162,25 @@ impl<P: Ports> Gateway<P> {
         send: Result<Send, Error>,
         pace: Pace,
     ) -> Result<Accepted, Error> {
-        match self.plan_and_accept(secret, idempotency, send, pace).await {
-            Ok(accepted) => self.unless_running(accepted, pace),
-            Err(
-                error @ (Error::InvalidKey
-                | Error::ExpiredKey
-                | Error::MissingScope(_)
-                | Error::KeyReused
-                | Error::Unavailable),
-            ) => Err(error),
-            Err(refusal) => match self.earlier(secret, idempotency).await? {
-                Some(accepted) => self.unless_running(accepted, pace),
-                None => Err(refusal),
-            },
+        let refused = match self.plan_and_accept(secret, idempotency, send, pace).await {
+            Ok(accepted) => return self.unless_running(accepted, pace),
+            Err(refused) => refused,
+        };
+        let is_final = refused.has_looked_back
+            || matches!(
+                refused.error,
+                Error::InvalidKey
+                    | Error::ExpiredKey
+                    | Error::MissingScope(_)
+                    | Error::KeyReused
+                    | Error::Unavailable
+            );
+        if is_final {
+            return Err(refused.error);
+        }
+        match self.earlier(secret, idempotency).await? {
+            Some(accepted) => self.unless_running(accepted, pace),
+            None => Err(refused.error),
         }
     }
 
@@ -191,19 +208,25 @@ impl<P: Ports> Gateway<P> {
         idempotency: &Idempotency,
         send: Result<Send, Error>,
         pace: Pace,
-    ) -> Result<Accepted, Error> {
+    ) -> Result<Accepted, NotAccepted> {
         let now = self.now();
         let mut send = match send {
             Ok(send) => send,
             Err(refusal) => {
                 let key = self.authenticate(secret, Freshness::Remembered).await?;
                 may_send(&key)?;
-                return Err(refusal);
+                return Err(refusal.into());
             }
         };
         let mut is_fresh = false;
         loop {
-            let (key, resolved) = self.resolve(secret, &send, is_fresh, now).await?;
+            let (key, resolved) = match self
+                .resolve(secret, &send, idempotency, is_fresh, now)
+                .await?
+            {
+                Found::Recipient(key, resolved) => (key, resolved),
+                Found::Earlier(accepted) => return Ok(accepted),
+            };
             may_send_this(&key, &send)?;
             self.link_drafted(key.workspace_id, &mut send.content)
                 .await?;
@@ -224,21 +247,24 @@ impl<P: Ports> Gateway<P> {
             let accept = self.plan(&key, &resolved, adapter, &send, composed, idempotency, now)?;
             match self.accept(&accept, pace.unless(is_uploaded)).await? {
                 Decision::Accepted(accepted) => {
-                    self.memory.keep_conversation(
-                        accept.workspace_id,
-                        accepted.message.conversation_id,
-                        accept.channel_id,
-                        now,
-                    );
+                    self.remember_conversation(&accept, &accepted.message);
                     return Ok(accepted);
                 }
                 Decision::Refused(error) => {
                     if matches!(error, Error::InvalidKey) {
                         self.memory.forget_key(&secret.hash());
                     }
-                    return Err(error);
+                    return Err(NotAccepted {
+                        error,
+                        has_looked_back: true,
+                    });
                 }
                 Decision::PlanChanged if !is_fresh => {
+                    if let Target::Conversation { address, .. } = &accept.target
+                        && let Some(address) = address
+                    {
+                        self.memory.forget_address(accept.channel_id, address);
+                    }
                     self.forget_channel(accept.channel_id).await;
                     if let Some(draft) = send.content.template() {
                         self.memory
@@ -246,7 +272,7 @@ impl<P: Ports> Gateway<P> {
                     }
                     is_fresh = true;
                 }
-                Decision::PlanChanged => return Err(Error::Unavailable),
+                Decision::PlanChanged => return Err(Error::Unavailable.into()),
             }
         }
     }
@@ -293,7 +319,14 @@ impl<P: Ports> Gateway<P> {
             channel_id: channel.id,
             channel_version: channel.version,
             target: match &recipient.to {
-                To::Conversation(id) => Target::Conversation(*id),
+                To::Conversation(id) => Target::Conversation {
+                    id: *id,
+                    address: None,
+                },
+                To::Known(id, address) => Target::Conversation {
+                    id: *id,
+                    address: Some(address.clone()),
+                },
                 To::Address(address) => Target::Address {
                     address: address.clone(),
                     kind: adapter.identity_kind(),
@@ -323,7 +356,18 @@ impl<P: Ports> Gateway<P> {
         })
     }
 
-    /// Runs the accept batch and reads its answer.
+    fn remember_conversation(&self, accept: &Accept, message: &MessageRecord) {
+        let (channel, conversation) = (accept.channel_id, message.conversation_id);
+        let now = accept.now;
+        self.memory
+            .keep_conversation(accept.workspace_id, conversation, channel, now);
+        if let Target::Address { address, .. } = &accept.target {
+            self.memory
+                .keep_address(channel, address.clone(), conversation, now);
+        }
+    }
+
+    /// Runs the accept batch and reads its answer; one more of reads tells why it did nothing.
     async fn accept(&self, accept: &Accept, pace: Pace) -> Result<Decision, Error> {
         let workspace = accept.workspace_id;
         let is_queued = !accept.is_local && accept.scheduled_at.is_none();
@@ -340,59 +384,83 @@ impl<P: Ports> Gateway<P> {
         if sends_now {
             batch.extend(self.claim_own(workspace, accept.id, accept.now));
         }
-        let written = batch.len();
-        batch.push(messages::get(workspace, accept.id));
-        batch.push(messages::earlier(
-            workspace,
-            accept.scope.as_deref(),
-            accept.client_message_id.as_deref(),
-            accept.now,
-        ));
-        batch.push(messages::explain(accept));
+        if sends_now {
+            batch.push(messages::get(workspace, accept.id));
+        }
         let mut rows = self.batch(batch).await?;
         let taken = sends_now.then(|| Claimed::at(&mut rows, claimed_at));
         let told: Vec<Rows> = rows.drain(told_at..claimed_at).collect();
-        let mut rows = rows.into_iter().skip(written - told.len());
-        let mine: Vec<MessageRecord> = next(&mut rows).records()?;
-        let earlier = next(&mut rows);
-        let explained = next(&mut rows);
-        if let Some(message) = mine.into_iter().next() {
-            let (message, word) = match taken {
-                Some(taken) => self.deliver_own(taken, message).await?,
-                None => {
-                    let word = accept.is_sent_at_once().then_some(Word::Sent);
-                    (message, word)
-                }
-            };
-            let mut deliveries = Vec::new();
-            for rows in told {
-                deliveries.extend(rows.read()?);
+        // As it was made, or as it was claimed.
+        let mine = if sends_now {
+            rows.pop()
+        } else {
+            rows.into_iter().next()
+        };
+        let mine: Vec<MessageRecord> = mine.unwrap_or_default().records()?;
+        let message = match mine.into_iter().next() {
+            Some(message) => message,
+            None => match self.unaccepted(accept).await? {
+                Ok(message) => message,
+                Err(decision) => return Ok(decision),
+            },
+        };
+        let (message, word) = match taken {
+            Some(taken) => self.deliver_own(taken, message).await?,
+            None => {
+                let word = accept.is_sent_at_once().then_some(Word::Sent);
+                (message, word)
             }
-            self.push_deliveries(deliveries).await;
-            if let Some(at) = accept.scheduled_at {
-                let of = (workspace, message.conversation_id);
-                self.push_schedule(of, at).await;
-            } else if is_queued && !sends_now {
-                let hint = Hint::Message {
-                    workspace,
-                    message: accept.id,
-                };
-                self.push_sends(vec![hint]).await;
-            }
-            return Ok(Decision::Accepted(Accepted {
-                message: Box::new(message),
-                word,
-                is_replay: false,
-            }));
+        };
+        let mut deliveries = Vec::new();
+        for rows in told {
+            deliveries.extend(rows.read()?);
         }
-        let state: Explained = explained.first()?.ok_or(Error::Internal)?;
+        self.push_deliveries(deliveries).await;
+        if let Some(at) = accept.scheduled_at {
+            let of = (workspace, message.conversation_id);
+            self.push_schedule(of, at).await;
+        } else if is_queued && !sends_now {
+            let hint = Hint::Message {
+                workspace,
+                message: accept.id,
+            };
+            self.push_sends(vec![hint]).await;
+        }
+        Ok(Decision::Accepted(Accepted {
+            message: Box::new(message),
+            word,
+            is_replay: false,
+        }))
+    }
+
+    /// What became of an accept batch that gave no message: it made one all the same, where
+    /// it was run twice for a lost answer; or what stood in its way.
+    async fn unaccepted(&self, accept: &Accept) -> Result<Result<MessageRecord, Decision>, Error> {
+        let batch = vec![
+            messages::get(accept.workspace_id, accept.id),
+            messages::earlier(
+                &Whose::Workspace(accept.workspace_id),
+                accept.scope.as_deref(),
+                accept.client_message_id.as_deref(),
+                accept.now,
+            ),
+            messages::explain(accept),
+        ];
+        let mut rows = self.batch(batch).await?.into_iter();
+        let mine: Vec<MessageRecord> = next(&mut rows).records()?;
+        if let Some(message) = mine.into_iter().next() {
+            return Ok(Ok(message));
+        }
+        let earlier = next(&mut rows);
+        let state: Explained = next(&mut rows).first()?.ok_or(Error::Internal)?;
         if state.key_is_live == 0 {
-            return Ok(Decision::Refused(Error::InvalidKey));
+            return Ok(Err(Decision::Refused(Error::InvalidKey)));
         }
         if let Some(decision) = replay(earlier, &accept.fingerprint)? {
-            return Ok(decision);
+            return Ok(Err(decision));
         }
-        refusal(accept, &state).ok_or(Error::Unavailable)
+        let decision = refusal(accept, &state).ok_or(Error::Unavailable)?;
+        Ok(Err(decision))
     }
 
     /// What a request accepted before made, if this is the same one again. Checks the
@@ -403,17 +471,29 @@ impl<P: Ports> Gateway<P> {
         idempotency: &Idempotency,
     ) -> Result<Option<Accepted>, Error> {
         let key = self.authenticate(secret, Freshness::Remembered).await?;
-        let statement = messages::earlier(
-            key.workspace_id,
-            idempotency.scope.as_deref(),
-            idempotency.client_message_id.as_deref(),
-            self.now(),
-        );
+        let whose = Whose::Workspace(key.workspace_id);
+        let statement = idempotency.earlier(&whose, self.now());
         let mut rows = self.read(&key, vec![statement]).await?;
         match replay(next(&mut rows), &idempotency.fingerprint)? {
             Some(Decision::Accepted(accepted)) => Ok(Some(accepted)),
             Some(Decision::Refused(error)) => Err(error),
             Some(Decision::PlanChanged) | None => Ok(None),
+        }
+    }
+}
+
+/// Why a message was not accepted.
+struct NotAccepted {
+    error: Error,
+    /// The same request did not make one before: that was looked for.
+    has_looked_back: bool,
+}
+
+impl From<Error> for NotAccepted {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            has_looked_back: false,
         }
     }
 }
@@ -503,7 +583,11 @@ pub(super) fn refusal(accept: &Accept, state: &Explained) -> Option<Decision> {
     }
     if state.conversation_id.is_none() {
         match accept.target {
-            Target::Conversation(_) => {
+            // The address has another, or none any more.
+            Target::Conversation {
+                address: Some(_), ..
+            } => return Some(Decision::PlanChanged),
+            Target::Conversation { address: None, .. } => {
                 return refused(not_found("conversation or contact", "/to"));
             }
             // Nobody can be written to on a web chat who never opened it.

@@ -2,6 +2,7 @@
 
 use super::compose::{Composed, compose};
 use super::keys::Freshness;
+use super::recipient::Found;
 use super::send::{Decision, Explained, Idempotency, Send, adapter_of, may_send_this, refusal};
 use super::{Error, Gateway, Ports, next};
 use crate::channel::Segments;
@@ -41,8 +42,10 @@ impl<P: Ports> Gateway<P> {
             Ok(send) => send,
             Err(problem) => return Ok(Validation::refused(problem)),
         };
-        let (key, resolved) = match self.resolve(secret, &send, true, now).await {
-            Ok(found) => found,
+        let none = Idempotency::none();
+        let (key, resolved) = match self.resolve(secret, &send, &none, true, now).await {
+            Ok(Found::Recipient(key, resolved)) => (key, resolved),
+            Ok(Found::Earlier(_)) => return Err(Error::Internal),
             Err(error @ (Error::InvalidKey | Error::ExpiredKey | Error::Unavailable)) => {
                 return Err(error);
             }
@@ -61,7 +64,6 @@ impl<P: Ports> Gateway<P> {
             Composed::nothing()
         });
         let told = (composed.contents.clone(), composed.changes.clone());
-        let none = Idempotency::none();
         let accept = self.plan(&key, &resolved, adapter, &send, composed, &none, now)?;
         let mut rows = self.read(&key, vec![messages::explain(&accept)]).await?;
         let state: Explained = next(&mut rows).first()?.ok_or(Error::Internal)?;

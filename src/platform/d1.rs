@@ -4,7 +4,6 @@ use super::cost::Cost;
 use super::log::reason;
 use crate::model::json;
 use crate::store::{Database, DatabaseError, Rows, Statement, Value};
-use serde::Deserialize;
 use std::rc::Rc;
 use worker::Env;
 use worker::js_sys::{Array, JSON, Promise, Reflect};
@@ -26,6 +25,24 @@ extern "C" {
 
     #[wasm_bindgen(method, catch, variadic)]
     fn bind(this: &Prepared, values: &Array) -> Result<Prepared, JsValue>;
+
+    /// What one statement gave.
+    /// <https://developers.cloudflare.com/d1/worker-api/return-object/#d1result>
+    type Outcome;
+
+    #[wasm_bindgen(method, catch, getter)]
+    fn results(this: &Outcome) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch, getter)]
+    fn meta(this: &Outcome) -> Result<Meta, JsValue>;
+
+    type Meta;
+
+    #[wasm_bindgen(method, catch, getter)]
+    fn rows_read(this: &Meta) -> Result<Option<f64>, JsValue>;
+
+    #[wasm_bindgen(method, catch, getter)]
+    fn rows_written(this: &Meta) -> Result<Option<f64>, JsValue>;
 }
 
 /// The binding `DB` in one invocation.
@@ -52,55 +69,58 @@ impl D1 {
         prepared.bind(&statement.values.iter().map(to_js).collect())
     }
 
-    /// Runs the statements and gives the results as JSON text.
-    async fn run(&self, statements: &[Statement]) -> Result<String, JsValue> {
+    async fn run(&self, statements: &[Statement]) -> Result<Array, JsValue> {
         let bound = Array::new();
         for statement in statements {
             bound.push(&self.bound(statement)?.into());
         }
         self.cost.d1_round_trip();
-        let results = JsFuture::from(self.binding.batch(&bound)?).await?;
-        JSON::stringify(&results).map(String::from)
+        let outcomes = JsFuture::from(self.binding.batch(&bound)?).await?;
+        outcomes.dyn_into()
     }
-}
 
-/// One statement's result. Text crosses from JavaScript once, and integers in it
-/// stay exact.
-/// <https://developers.cloudflare.com/d1/worker-api/return-object/#d1result>
-#[derive(Deserialize)]
-struct Outcome {
-    #[serde(default)]
-    results: Vec<serde_json::Value>,
-    #[serde(default)]
-    meta: Meta,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Meta {
-    rows_read: u64,
-    rows_written: u64,
+    fn count(&self, outcome: &Outcome) {
+        let Ok(meta) = outcome.meta() else {
+            return;
+        };
+        let rows = |count: Result<Option<f64>, JsValue>| count.ok().flatten().unwrap_or(0.0) as u64;
+        self.cost
+            .rows(rows(meta.rows_read()), rows(meta.rows_written()));
+    }
 }
 
 impl Database for D1 {
-    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError> {
+    async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
         if statements.is_empty() {
             return Ok(vec![]);
         }
-        let json = self
-            .run(&statements)
-            .await
-            .map_err(|thrown| DatabaseError(reason(thrown)))?;
-        let outcomes: Vec<Outcome> =
-            json::parse(&json).map_err(|error| DatabaseError::new(&error))?;
-        for Outcome { meta, .. } in &outcomes {
-            self.cost.rows(meta.rows_read, meta.rows_written);
-        }
-        Ok(outcomes
-            .into_iter()
-            .map(|outcome| Rows(outcome.results))
-            .collect())
+        let outcomes = self.run(statements).await;
+        outcomes
+            .map_err(|thrown| DatabaseError(reason(thrown)))?
+            .iter()
+            .map(|outcome| {
+                let outcome: Outcome = outcome.unchecked_into();
+                self.count(&outcome);
+                rows(&outcome)
+            })
+            .collect()
     }
+}
+
+/// The rows cross from JavaScript as one text, in which integers stay exact. Most statements
+/// give none.
+fn rows(outcome: &Outcome) -> Result<Rows, DatabaseError> {
+    let thrown = |thrown| DatabaseError(reason(thrown));
+    let results: Array = outcome
+        .results()
+        .and_then(JsCast::dyn_into)
+        .map_err(thrown)?;
+    if results.length() == 0 {
+        return Ok(Rows::default());
+    }
+    let text = JSON::stringify(&results).map_err(thrown)?;
+    let rows = json::parse(&String::from(text)).map_err(|error| DatabaseError::new(&error))?;
+    Ok(Rows(rows))
 }
 
 /// D1 takes neither `undefined` nor `BigInt`; every integer stays within ±2^53.

@@ -30,10 +30,13 @@ pub async fn request(raw: &web_sys::Request) -> Option<Request<Bytes>> {
     let body = if is_streamed(&method, uri.path()) {
         // Whoever takes it in counts it.
         Ok(Bytes::new())
-    } else if content_length(&headers).is_some_and(|length| length > most) {
-        Err(Unread::TooLarge)
     } else {
-        read(raw.body(), most).await
+        match content_length(&headers) {
+            Some(length) if length > most => Err(Unread::TooLarge),
+            // The runtime holds it to its length.
+            Some(_) => read_whole(raw).await,
+            None => read(raw.body(), most).await,
+        }
     };
     let mut request = Request::new(body.clone().unwrap_or_default());
     *request.uri_mut() = uri;
@@ -73,6 +76,13 @@ pub fn response(
     // Some statuses may have no body at all, not even an empty one.
     let body = (!response.body().is_empty()).then(|| Uint8Array::from(response.body().as_ref()));
     web_sys::Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &init)
+}
+
+/// Reads a body whose length is told.
+async fn read_whole(raw: &web_sys::Request) -> Result<Bytes, Unread> {
+    let read = raw.array_buffer().map_err(|_| Unread::Broken)?;
+    let buffer = JsFuture::from(read).await.map_err(|_| Unread::Broken)?;
+    Ok(Uint8Array::new(&buffer).to_vec().into())
 }
 
 /// Reads a body of up to `most` bytes. A longer one is cancelled: unread, it would hold

@@ -53,15 +53,15 @@ pub fn keep(receiver: Receiver, changes: &[Change], now: Timestamp) -> Statement
 /// message `m` is known.
 const WAITING: &str = "
     json_each(?1) p
-    CROSS JOIN change c ON c.channel_id = ?2 AND c.provider_message_id = p.value AND c.due_at IS NOT NULL
-    CROSS JOIN message m ON m.channel_id = ?2 AND m.provider_message_id = c.provider_message_id";
+    CROSS JOIN change c ON c.channel_id = +?2 AND c.provider_message_id = p.value AND c.due_at IS NOT NULL
+    CROSS JOIN message m ON m.channel_id = +?2 AND m.provider_message_id = c.provider_message_id";
 
 /// The same of deletions, with all the messages that one of the provider's became.
 const WITHDRAWN: &str = "
     json_each(?1) p
-    CROSS JOIN change c ON c.channel_id = ?2 AND c.provider_message_id = p.value AND c.due_at IS NOT NULL
+    CROSS JOIN change c ON c.channel_id = +?2 AND c.provider_message_id = p.value AND c.due_at IS NOT NULL
       AND c.type = 'deleted'
-    CROSS JOIN message m ON m.channel_id = ?2 AND (m.provider_message_id = c.provider_message_id
+    CROSS JOIN message m ON m.channel_id = +?2 AND (m.provider_message_id = c.provider_message_id
       OR (m.provider_message_id > c.provider_message_id || ':'
         AND m.provider_message_id < c.provider_message_id || ';'))";
 
@@ -143,7 +143,7 @@ pub const TOLD: usize = 4;
 pub fn waiting(channel: ChannelId, ids: &Json) -> Statement {
     Statement::new(
         "SELECT DISTINCT c.provider_message_id FROM json_each(?1) p
-         CROSS JOIN change c ON c.channel_id = ?2 AND c.provider_message_id = p.value
+         CROSS JOIN change c ON c.channel_id = +?2 AND c.provider_message_id = p.value
          WHERE c.due_at IS NOT NULL",
         values![ids.clone(), channel],
     )
@@ -156,7 +156,7 @@ pub fn look_again(now: Timestamp, limit: i64) -> Statement {
         "UPDATE change SET due_at = ?1 + MAX(60000, ?1 - created_at)
          WHERE (channel_id, provider_message_id, key) IN (
            SELECT channel_id, provider_message_id, key FROM change
-           WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2)
+           WHERE due_at <= ?1 ORDER BY due_at LIMIT +?2)
          RETURNING channel_id, provider_message_id",
         values![now, limit],
     )
@@ -167,7 +167,7 @@ pub fn purge(before: Timestamp, limit: i64) -> Statement {
     Statement::new(
         "DELETE FROM change WHERE (channel_id, provider_message_id, key) IN (
            SELECT channel_id, provider_message_id, key FROM change
-           WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)",
+           WHERE created_at <= ?1 ORDER BY created_at LIMIT +?2)",
         values![before, limit],
     )
 }
@@ -182,7 +182,7 @@ pub fn consents(receiver: Receiver, consents: &Json) -> Statement {
              FROM (SELECT c.workspace_id, c.id, json_extract(p.value, '$[1]') AS opted_out_at,
                      MAX(json_extract(p.value, '$[2]')) AS at
                    FROM json_each(?1) p
-                   CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = json_extract(p.value, '$[0]')
+                   CROSS JOIN conversation c ON c.channel_id = +?2 AND c.address = json_extract(p.value, '$[0]')
                    WHERE {is_current} GROUP BY c.workspace_id, c.id LIMIT 1000000) told
              WHERE conversation.workspace_id = told.workspace_id AND conversation.id = told.id
                AND (conversation.consent_at IS NULL OR conversation.consent_at <= told.at)"

@@ -63,7 +63,7 @@ pub fn get(workspace: WorkspaceId, id: ChannelId) -> Statement {
     Statement::new(
         format!(
             "SELECT {RECORD} FROM channel
-             WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL"
+             WHERE id = +?2 AND workspace_id = +?1 AND deleted_at IS NULL"
         ),
         values![workspace, id],
     )
@@ -79,15 +79,15 @@ pub fn list(
 ) -> Statement {
     let (index, of_kind) = match kind {
         None => ("channel_living", ""),
-        Some(_) => ("channel_type", "AND type = ?4"),
+        Some(_) => ("channel_type", "AND type = +?4"),
     };
     let mut values = values![workspace, after, limit];
     values.extend(kind.map(|kind| Value::from(kind.name())));
     Statement::new(
         format!(
             "SELECT {RECORD} FROM channel INDEXED BY {index}
-             WHERE workspace_id = ?1 AND deleted_at IS NULL AND id > ?2 {of_kind}
-             ORDER BY id LIMIT ?3"
+             WHERE workspace_id = +?1 AND deleted_at IS NULL AND id > ?2 {of_kind}
+             ORDER BY id LIMIT +?3"
         ),
         values,
     )
@@ -96,7 +96,7 @@ pub fn list(
 /// A channel for use by its id, whatever its workspace: provider webhooks name no other.
 pub fn sealed(id: ChannelId) -> Statement {
     Statement::new(
-        format!("SELECT {SEALED} FROM channel WHERE id = ?1 AND deleted_at IS NULL"),
+        format!("SELECT {SEALED} FROM channel WHERE id = +?1 AND deleted_at IS NULL"),
         values![id],
     )
 }
@@ -104,7 +104,7 @@ pub fn sealed(id: ChannelId) -> Statement {
 /// A channel that visitors of a site know by its public key.
 pub fn sealed_by_public_key(public_key: &str) -> Statement {
     Statement::new(
-        format!("SELECT {SEALED} FROM channel WHERE public_key = ?1 AND deleted_at IS NULL"),
+        format!("SELECT {SEALED} FROM channel WHERE public_key = +?1 AND deleted_at IS NULL"),
         values![public_key],
     )
 }
@@ -121,7 +121,7 @@ pub fn sealed_siblings(id: ChannelId) -> Statement {
                SELECT h.* FROM channel o
                CROSS JOIN channel h INDEXED BY channel_account ON h.workspace_id = o.workspace_id
                  AND h.account IS NOT NULL AND h.deleted_at IS NULL AND h.id <> o.id
-               WHERE o.id = ?1 AND o.account IS NOT NULL LIMIT {MOST_SIBLINGS})"
+               WHERE o.id = +?1 AND o.account IS NOT NULL LIMIT {MOST_SIBLINGS})"
         ),
         values![id],
     )
@@ -135,7 +135,7 @@ pub fn sealed_siblings_of(id: ChannelId, accounts: &[&str]) -> Statement {
                SELECT h.* FROM channel o CROSS JOIN json_each(?2) wanted
                CROSS JOIN channel h INDEXED BY channel_account ON h.workspace_id = o.workspace_id
                  AND h.account = wanted.value AND h.deleted_at IS NULL AND h.id <> o.id
-               WHERE o.id = ?1 AND o.account IS NOT NULL LIMIT {MOST_SIBLINGS})"
+               WHERE o.id = +?1 AND o.account IS NOT NULL LIMIT {MOST_SIBLINGS})"
         ),
         values![id, serde_json::json!(accounts)],
     )
@@ -157,9 +157,9 @@ pub struct From<'a> {
 /// by id, or those whose identifier matches, at most two.
 pub fn sealed_from(key_hash: &str, from: &From<'_>) -> Statement {
     let by = match (from.id, from.or_account) {
-        (Some(_), _) => "h.id = ?2",
-        (None, false) => "h.match_key = ?2",
-        (None, true) => "(h.match_key = ?2 OR (h.account = ?2 AND h.account IS NOT NULL))",
+        (Some(_), _) => "h.id = +?2",
+        (None, false) => "h.match_key = +?2",
+        (None, true) => "(h.match_key = +?2 OR (h.account = +?2 AND h.account IS NOT NULL))",
     };
     let wanted = from
         .id
@@ -167,8 +167,8 @@ pub fn sealed_from(key_hash: &str, from: &From<'_>) -> Statement {
     Statement::new(
         format!(
             "SELECT {SEALED} FROM channel h
-             WHERE {by} AND h.deleted_at IS NULL AND (?3 IS NULL OR h.type = ?3)
-               AND h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
+             WHERE {by} AND h.deleted_at IS NULL AND (?3 IS NULL OR h.type = +?3)
+               AND h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = +?1)
              LIMIT 2"
         ),
         values![key_hash, wanted, from.kind.map(ChannelKind::name)],
@@ -181,8 +181,8 @@ pub fn sealed_of_kind(key_hash: &str, kind: ChannelKind) -> Statement {
     Statement::new(
         format!(
             "SELECT {SEALED}, name FROM channel h INDEXED BY channel_type
-             WHERE h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
-               AND h.type = ?2 AND h.deleted_at IS NULL
+             WHERE h.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = +?1)
+               AND h.type = +?2 AND h.deleted_at IS NULL
              ORDER BY h.id LIMIT 20"
         ),
         values![key_hash, kind.name()],
@@ -214,9 +214,9 @@ pub fn sealed_of_recipient(
     let kind = from.and_then(|from| from.kind);
     let by_conversation = "
                SELECT h.*, c.id AS conversation_id FROM k
-               CROSS JOIN conversation c ON c.workspace_id = k.workspace_id AND c.id = ?2
-               CROSS JOIN channel h ON h.id = c.channel_id AND (?5 IS NULL OR h.type = ?5)";
-    let contact = merges::surviving("k.workspace_id", "?2");
+               CROSS JOIN conversation c ON c.workspace_id = k.workspace_id AND c.id = +?2
+               CROSS JOIN channel h ON h.id = c.channel_id AND (?5 IS NULL OR h.type = +?5)";
+    let contact = merges::surviving("k.workspace_id", "+?2");
     let by_contact = format!(
         "
                SELECT * FROM (
@@ -224,8 +224,8 @@ pub fn sealed_of_recipient(
                  CROSS JOIN conversation c INDEXED BY conversation_contact
                    ON c.workspace_id = k.workspace_id AND c.contact_id = {contact}
                  CROSS JOIN channel h ON h.id = c.channel_id AND h.deleted_at IS NULL
-                   AND (?3 IS NULL OR h.id = ?3) AND (?4 IS NULL OR h.match_key = ?4)
-                   AND (?5 IS NULL OR h.type = ?5)
+                   AND (?3 IS NULL OR h.id = +?3) AND (?4 IS NULL OR h.match_key = +?4)
+                   AND (?5 IS NULL OR h.type = +?5)
                  ORDER BY c.last_activity_at DESC, c.id DESC LIMIT 1)"
     );
     let found = match is {
@@ -235,7 +235,7 @@ pub fn sealed_of_recipient(
     };
     Statement::new(
         format!(
-            "WITH k AS (SELECT workspace_id FROM api_key WHERE hash = ?1)
+            "WITH k AS (SELECT workspace_id FROM api_key WHERE hash = +?1)
              SELECT {SEALED}, conversation_id FROM ({found}) LIMIT 1"
         ),
         values![key_hash, id, from_id, from_key, kind.map(ChannelKind::name)],
@@ -255,11 +255,11 @@ pub fn sealed_of_address(
         format!(
             "SELECT {SEALED}, conversation_id FROM (
                SELECT h.*, c.id AS conversation_id, c.last_activity_at AS at FROM api_key k
-               CROSS JOIN identity i ON i.workspace_id = k.workspace_id AND i.kind = ?4 AND i.value = ?3
+               CROSS JOIN identity i ON i.workspace_id = k.workspace_id AND i.kind = +?4 AND i.value = +?3
                CROSS JOIN conversation c INDEXED BY conversation_contact
-                 ON c.workspace_id = i.workspace_id AND c.contact_id = i.contact_id AND c.address = ?3
-               CROSS JOIN channel h ON h.id = c.channel_id AND h.type = ?2 AND h.deleted_at IS NULL
-               WHERE k.hash = ?1
+                 ON c.workspace_id = i.workspace_id AND c.contact_id = i.contact_id AND c.address = +?3
+               CROSS JOIN channel h ON h.id = c.channel_id AND h.type = +?2 AND h.deleted_at IS NULL
+               WHERE k.hash = +?1
              ) ORDER BY at DESC, conversation_id DESC LIMIT 1"
         ),
         values![key_hash, kind.name(), address, identity.name()],
@@ -269,13 +269,13 @@ pub fn sealed_of_address(
 /// The addresses of a contact, of the workspace of a key (by its hash), as
 /// `kind`, `value`; one row of NULLs for a contact without any.
 pub fn contact_addresses(key_hash: &str, contact: &str) -> Statement {
-    let id_now = merges::surviving("k.workspace_id", "?2");
+    let id_now = merges::surviving("k.workspace_id", "+?2");
     Statement::new(
         format!(
             "SELECT i.kind, i.value FROM api_key k
              CROSS JOIN contact p ON p.workspace_id = k.workspace_id AND p.id = {id_now}
              LEFT JOIN identity i ON i.workspace_id = p.workspace_id AND i.contact_id = p.id
-             WHERE k.hash = ?1
+             WHERE k.hash = +?1
              ORDER BY i.kind, i.value LIMIT 50"
         ),
         values![key_hash, contact],
@@ -313,7 +313,7 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
                last_error_at = CASE WHEN ?5 IS NULL THEN last_error_at END,
                templates_due_at = CASE WHEN ?5 IS NULL THEN templates_due_at ELSE MIN(templates_due_at, 0) END,
                version = version + 1
-             WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL
+             WHERE id = +?2 AND workspace_id = +?1 AND deleted_at IS NULL
                AND (name <> COALESCE(?3, name) OR settings <> {settings} OR status <> COALESCE(?6, status)
                  OR (?5 IS NOT NULL AND credentials IS NOT ?5))"
         ),
@@ -335,7 +335,7 @@ pub fn update(workspace: WorkspaceId, id: ChannelId, change: &Change<'_>) -> Sta
 pub fn delete(workspace: WorkspaceId, id: ChannelId, now: Timestamp) -> Statement {
     Statement::new(
         "UPDATE channel SET deleted_at = ?3, status = 'disabled', credentials = NULL, version = version + 1
-         WHERE id = ?2 AND workspace_id = ?1 AND (deleted_at IS NULL OR deleted_at = ?3)
+         WHERE id = +?2 AND workspace_id = +?1 AND (deleted_at IS NULL OR deleted_at = +?3)
          RETURNING id",
         values![workspace, id, now],
     )
@@ -352,7 +352,7 @@ pub fn needs_reauth(
     Statement::new(
         "UPDATE channel SET status = 'needs_reauth', last_error_code = ?3, last_error_at = ?4,
            blocked_at = NULL, version = version + 1
-         WHERE id = ?1 AND version = ?2 AND status = 'connected'",
+         WHERE id = +?1 AND version = +?2 AND status = 'connected'",
         values![id, version, provider_code, now],
     )
 }
@@ -362,7 +362,7 @@ pub fn is_well(id: ChannelId, version: i64) -> Statement {
     Statement::new(
         "UPDATE channel SET status = 'connected', last_error_code = NULL, last_error_at = NULL,
            templates_due_at = MIN(templates_due_at, 0), version = version + 1
-         WHERE id = ?1 AND version = ?2 AND status = 'needs_reauth'",
+         WHERE id = +?1 AND version = +?2 AND status = 'needs_reauth'",
         values![id, version],
     )
 }
@@ -375,7 +375,7 @@ pub fn announced(id: ChannelId, was_told: bool, now: Timestamp) -> Statement {
             "UPDATE channel SET
                last_error_code = CASE WHEN ?2 = 0 THEN 'webhook_not_set' WHEN {of_this} THEN NULL ELSE last_error_code END,
                last_error_at = CASE WHEN ?2 = 0 THEN ?3 WHEN {of_this} THEN NULL ELSE last_error_at END
-             WHERE id = ?1 AND deleted_at IS NULL RETURNING {RECORD}"
+             WHERE id = +?1 AND deleted_at IS NULL RETURNING {RECORD}"
         ),
         values![id, i64::from(was_told), now],
     )
@@ -384,7 +384,7 @@ pub fn announced(id: ChannelId, was_told: bool, now: Timestamp) -> Statement {
 /// Lets everything planned with a version of a channel be planned again.
 pub fn outdate(id: ChannelId, version: i64) -> Statement {
     Statement::new(
-        "UPDATE channel SET version = version + 1 WHERE id = ?1 AND version = ?2",
+        "UPDATE channel SET version = version + 1 WHERE id = +?1 AND version = +?2",
         values![id, version],
     )
 }
@@ -393,7 +393,7 @@ pub fn outdate(id: ChannelId, version: i64) -> Statement {
 pub fn heard(id: ChannelId, now: Timestamp) -> Statement {
     Statement::new(
         "UPDATE channel SET last_inbound_at = ?2
-         WHERE id = ?1 AND (last_inbound_at IS NULL OR last_inbound_at < ?2 - 60000)",
+         WHERE id = +?1 AND (last_inbound_at IS NULL OR last_inbound_at < ?2 - 60000)",
         values![id, now],
     )
 }
@@ -407,14 +407,14 @@ pub fn claim_template_syncs(now: Timestamp, next_at: Timestamp, limit: i64) -> [
             "UPDATE channel SET templates_due_at = ?2 WHERE id IN (
                SELECT id FROM channel INDEXED BY channel_templates_due
                WHERE templates_due_at <= ?1 AND deleted_at IS NULL
-                 AND NOT EXISTS (SELECT 1 FROM channel x WHERE x.templates_due_at = ?2 AND x.deleted_at IS NULL)
-               ORDER BY templates_due_at LIMIT ?3)",
+                 AND NOT EXISTS (SELECT 1 FROM channel x WHERE x.templates_due_at = +?2 AND x.deleted_at IS NULL)
+               ORDER BY templates_due_at LIMIT +?3)",
             values![now, next_at, limit],
         ),
         Statement::new(
             format!(
                 "SELECT {SEALED} FROM channel
-                 WHERE templates_due_at = ?1 AND deleted_at IS NULL AND status = 'connected' LIMIT ?2"
+                 WHERE templates_due_at = +?1 AND deleted_at IS NULL AND status = 'connected' LIMIT +?2"
             ),
             values![next_at, limit],
         ),
@@ -435,7 +435,7 @@ pub struct TemplatesRead<'a> {
 pub fn templates_read(read: &TemplatesRead<'_>) -> Statement {
     Statement::new(
         "UPDATE channel SET templates_due_at = ?4, templates_account = ?5
-         WHERE id = ?2 AND workspace_id = ?1 AND templates_due_at = ?3 AND deleted_at IS NULL",
+         WHERE id = +?2 AND workspace_id = +?1 AND templates_due_at = +?3 AND deleted_at IS NULL",
         values![
             read.workspace_id,
             read.id,
@@ -453,9 +453,9 @@ pub fn expect_templates(workspace: WorkspaceId, id: ChannelId, account: &str) ->
          WHERE id IN (
            SELECT ?2 UNION ALL
            SELECT id FROM channel INDEXED BY channel_templates_account
-           WHERE workspace_id = ?1 AND templates_account = ?3 AND templates_account IS NOT NULL
+           WHERE workspace_id = +?1 AND templates_account = +?3 AND templates_account IS NOT NULL
              AND deleted_at IS NULL)
-           AND workspace_id = ?1 AND templates_due_at > 0 AND deleted_at IS NULL",
+           AND workspace_id = +?1 AND templates_due_at > 0 AND deleted_at IS NULL",
         values![workspace, id, account],
     )
 }

@@ -54,7 +54,7 @@ fn paced() -> String {
                  h.held_until <= ?4 AND (m.slot_at IS m.due_at
                    OR m.id IN (SELECT value FROM json_each(?7))) AS is_paid,
                  m.content ->> '$.type' IN ('reaction', 'markSeen', 'typing') AS is_sign,
-                 CASE WHEN h.paced_by IS ?3 THEN h.paced_from ELSE MAX(?4 * 1000, h.paced_until) END AS base,
+                 CASE WHEN h.paced_by IS +?3 THEN h.paced_from ELSE MAX(?4 * 1000, h.paced_until) END AS base,
                  MAX(COALESCE(1000000 / (h.settings ->> '$.messagesPerSecond'), p.value ->> '$.senderUs'),
                    CASE WHEN m.content ->> '$.type' IN ('audio', 'video') THEN p.value ->> '$.mediaUs' ELSE 0 END) AS cost,
                  c.paced_until - (p.value ->> {chat} ->> '$.slackUs') AS chat_until
@@ -129,7 +129,7 @@ pub fn claim(claim: &Claim<'_>) -> Vec<Statement> {
             "SELECT workspace_id AS workspace, id AS message, at, is_paid FROM ({paced})
              UNION ALL
              SELECT DISTINCT m.workspace_id, m.id, m.due_at, 1 FROM ({CANDIDATES}) m
-             WHERE m.claim = ?3 AND m.status = 'accepted' AND m.due_at > ?5"
+             WHERE m.claim = +?3 AND m.status = 'accepted' AND m.due_at > ?5"
         ),
         shared.clone(),
     );
@@ -149,7 +149,7 @@ pub fn claim(claim: &Claim<'_>) -> Vec<Statement> {
                slot_at = CASE WHEN y.at > ?4 AND y.is_paid THEN y.at ELSE slot_at END
              FROM (SELECT workspace_id, id, at, is_paid,
                  ROW_NUMBER() OVER (ORDER BY at > ?4, due_at, id) AS place,
-                 EXISTS (SELECT 1 FROM ({CANDIDATES}) m WHERE m.claim = ?3 AND m.status = 'sending') AS is_repeat
+                 EXISTS (SELECT 1 FROM ({CANDIDATES}) m WHERE m.claim = +?3 AND m.status = 'sending') AS is_repeat
                FROM ({paced}) LIMIT 1000000) y
              WHERE message.workspace_id = y.workspace_id AND message.id = y.id AND message.status = 'accepted'
                AND (y.at > ?5 OR y.at <= ?4 AND y.place <= ?9 AND NOT y.is_repeat)"
@@ -164,7 +164,7 @@ pub fn claim(claim: &Claim<'_>) -> Vec<Statement> {
                CROSS JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
                CROSS JOIN channel h ON h.id = m.channel_id
                CROSS JOIN json_each(?5) p ON p.key = h.type
-               WHERE m.claim = ?3 AND m.status = 'sending'
+               WHERE m.claim = +?3 AND m.status = 'sending'
                  AND m.content ->> '$.type' NOT IN ('reaction', 'markSeen', 'typing')
                LIMIT 1000000) y
              WHERE conversation.workspace_id = y.workspace_id AND conversation.id = y.id

@@ -46,11 +46,11 @@ pub fn create(new: &NewContact<'_>, now: Timestamp) -> Vec<Statement> {
                  SELECT ?1, ?2, ?3, ?4, ?5, ?7
                  WHERE NOT EXISTS (
                    SELECT 1 FROM json_each(?6) n
-                   CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = n.value ->> '$.kind'
+                   CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = n.value ->> '$.kind'
                      AND i.value = n.value ->> '$.value')
                  AND (?8 IS NULL OR NOT EXISTS (
                    SELECT 1 FROM idempotency d
-                   WHERE {living_days} AND d.workspace_id = ?1 AND d.scope = ?8 AND d.created_at > ?7 - {DAY_MS}))
+                   WHERE {living_days} AND d.workspace_id = +?1 AND d.scope = +?8 AND d.created_at > ?7 - {DAY_MS}))
                  ON CONFLICT DO NOTHING"
             ),
             values![
@@ -72,7 +72,7 @@ pub fn create(new: &NewContact<'_>, now: Timestamp) -> Vec<Statement> {
             format!(
                 "INSERT INTO idempotency (day, workspace_id, scope, fingerprint, subject_id, created_at)
                  SELECT CAST(?5 / {DAY_MS} AS INTEGER), workspace_id, ?3, ?4, id, ?5 FROM contact
-                 WHERE workspace_id = ?1 AND id = ?2
+                 WHERE workspace_id = +?1 AND id = +?2
                  ON CONFLICT DO NOTHING"
             ),
             values![new.workspace_id, new.id, scope, new.fingerprint, now],
@@ -87,7 +87,7 @@ fn know(workspace: WorkspaceId, contact: ContactId, identities: &serde_json::Val
         "INSERT INTO identity (workspace_id, kind, value, contact_id)
          SELECT p.workspace_id, n.value ->> '$.kind', n.value ->> '$.value', p.id
          FROM contact p CROSS JOIN json_each(?3) n
-         WHERE p.workspace_id = ?1 AND p.id = ?2
+         WHERE p.workspace_id = +?1 AND p.id = +?2
          ON CONFLICT DO NOTHING",
         values![workspace, contact, identities.clone()],
     )
@@ -99,7 +99,7 @@ pub fn earlier(workspace: WorkspaceId, scope: Option<&str>, now: Timestamp) -> S
     Statement::new(
         format!(
             "SELECT d.subject_id, d.fingerprint, d.created_at FROM idempotency d
-             WHERE {living_days} AND d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?3 - {DAY_MS}"
+             WHERE {living_days} AND d.workspace_id = +?1 AND d.scope = +?2 AND d.created_at > ?3 - {DAY_MS}"
         ),
         values![workspace, scope, now],
     )
@@ -109,7 +109,7 @@ pub fn earlier(workspace: WorkspaceId, scope: Option<&str>, now: Timestamp) -> S
 pub fn taken(workspace: WorkspaceId, contact: ContactId, identities: &[Identity]) -> Statement {
     Statement::new(
         "SELECT n.key AS at FROM json_each(?3) n
-         CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = n.value ->> '$.kind'
+         CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = n.value ->> '$.kind'
            AND i.value = n.value ->> '$.value'
          WHERE i.contact_id <> ?2 ORDER BY n.key",
         values![workspace, contact, json!(identities)],
@@ -118,9 +118,9 @@ pub fn taken(workspace: WorkspaceId, contact: ContactId, identities: &[Identity]
 
 /// A contact, as `ContactRecord`; of one that was merged, the other.
 pub fn get(workspace: WorkspaceId, id: ContactId) -> Statement {
-    let id_now = merges::surviving("?1", "?2");
+    let id_now = merges::surviving("+?1", "+?2");
     Statement::new(
-        format!("SELECT record FROM contact_record WHERE workspace_id = ?1 AND id = {id_now}"),
+        format!("SELECT record FROM contact_record WHERE workspace_id = +?1 AND id = {id_now}"),
         values![workspace, id],
     )
 }
@@ -132,7 +132,7 @@ pub fn candidates(workspace: WorkspaceId, id: ContactId, identities: &[Identity]
         "SELECT json_object('contactId', p.id, 'name', p.name,
            'identity', json_object('kind', i.kind, 'value', i.value)) AS record
          FROM json_each(?3) n
-         CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = n.value ->> '$.kind'
+         CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = n.value ->> '$.kind'
            AND i.value = n.value ->> '$.value'
          CROSS JOIN contact p ON p.workspace_id = i.workspace_id AND p.id = i.contact_id
          WHERE p.id <> ?2 GROUP BY i.kind, i.value ORDER BY MIN(n.key)",
@@ -155,11 +155,11 @@ fn may_have() -> String {
     format!(
         "NOT EXISTS (
            SELECT 1 FROM json_each(?3) o
-           CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = o.value ->> '$.kind'
+           CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = o.value ->> '$.kind'
              AND i.value = o.value ->> '$.value'
            WHERE i.contact_id <> ?2)
          AND (json_array_length(?3) = 0 OR {MOST_IDENTITIES} >= (SELECT COUNT(*) FROM (
-           SELECT i.kind, i.value FROM identity i WHERE i.workspace_id = ?1 AND i.contact_id = ?2
+           SELECT i.kind, i.value FROM identity i WHERE i.workspace_id = +?1 AND i.contact_id = +?2
            UNION SELECT o.value ->> '$.kind', o.value ->> '$.value' FROM json_each(?3) o)))"
     )
 }
@@ -177,7 +177,7 @@ pub fn update(workspace: WorkspaceId, id: ContactId, change: &Change<'_>) -> Vec
                    name = CASE WHEN ?4 THEN ?5 ELSE name END,
                    folded = CASE WHEN ?4 THEN ?6 ELSE folded END,
                    metadata = CASE WHEN ?7 THEN ?8 ELSE metadata END
-                 WHERE workspace_id = ?1 AND id = ?2 AND {may_have}
+                 WHERE workspace_id = +?1 AND id = +?2 AND {may_have}
                  RETURNING id"
             ),
             values![
@@ -196,7 +196,7 @@ pub fn update(workspace: WorkspaceId, id: ContactId, change: &Change<'_>) -> Vec
                 "INSERT INTO identity (workspace_id, kind, value, contact_id)
                  SELECT p.workspace_id, n.value ->> '$.kind', n.value ->> '$.value', p.id
                  FROM contact p CROSS JOIN json_each(?3) n
-                 WHERE p.workspace_id = ?1 AND p.id = ?2 AND {may_have}
+                 WHERE p.workspace_id = +?1 AND p.id = +?2 AND {may_have}
                  ON CONFLICT DO NOTHING"
             ),
             values![workspace, id, identities],
@@ -209,7 +209,7 @@ pub fn update(workspace: WorkspaceId, id: ContactId, change: &Change<'_>) -> Vec
         statements.push(Statement::new(
             search::insert(
                 "i.contact_id",
-                "FROM identity i WHERE i.workspace_id = ?3 AND i.contact_id = ?4 AND i.kind = ?5 AND i.value = ?6",
+                "FROM identity i WHERE i.workspace_id = +?3 AND i.contact_id = +?4 AND i.kind = +?5 AND i.value = +?6",
             ),
             values,
         ));
@@ -222,7 +222,7 @@ pub fn update(workspace: WorkspaceId, id: ContactId, change: &Change<'_>) -> Vec
         statements.push(Statement::new(
             search::insert(
                 "p.id",
-                "FROM contact p WHERE p.workspace_id = ?3 AND p.id = ?4 AND p.name = ?5",
+                "FROM contact p WHERE p.workspace_id = +?3 AND p.id = +?4 AND p.name = +?5",
             ),
             values![line.id, line.grams, workspace, id, name],
         ));
@@ -251,7 +251,7 @@ pub fn numbers_changed(
                 "INSERT INTO identity (workspace_id, kind, value, contact_id)
                  SELECT i.workspace_id, i.kind, p.value ->> '$.number', i.contact_id
                  FROM json_each(?3) p CROSS JOIN json_each(p.value, '$.knownAs') n
-                 CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = ?4 AND i.value = n.value
+                 CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = +?4 AND i.value = n.value
                  WHERE {}
                  ON CONFLICT DO NOTHING",
                 receiver.is_current()
@@ -263,7 +263,7 @@ pub fn numbers_changed(
                 "p.value ->> '$.line.id'",
                 "p.value ->> '$.line.grams'",
                 "i.contact_id",
-                "FROM json_each(?2) p CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = ?3
+                "FROM json_each(?2) p CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = +?3
                    AND i.value = p.value ->> '$.number' WHERE true",
             ),
             values![workspace, json, kind],
@@ -275,8 +275,8 @@ pub fn numbers_changed(
 pub fn list(workspace: WorkspaceId, before: &str, limit: i64) -> Statement {
     Statement::new(
         "SELECT r.record FROM (
-           SELECT workspace_id, id FROM contact WHERE workspace_id = ?1 AND id < ?2
-           ORDER BY id DESC LIMIT ?3
+           SELECT workspace_id, id FROM contact WHERE workspace_id = +?1 AND id < ?2
+           ORDER BY id DESC LIMIT +?3
          ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
          ORDER BY page.id DESC",
         values![workspace, before, limit],
@@ -290,10 +290,10 @@ pub fn search(workspace: WorkspaceId, needle: &Needle, before: &str, limit: i64)
     let nominees = search::nominees("?7", SCAN);
     let scan = search::only_if(&search::exceeds("?7", SCAN), &SCAN.to_string());
     let nominated = format!(
-        "({nominees}) n CROSS JOIN contact p ON p.workspace_id = ?1 AND p.id = n.contact_id AND p.id < ?2"
+        "({nominees}) n CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.contact_id AND p.id < ?2"
     );
     let scanned = format!(
-        "(SELECT workspace_id, id, name, folded FROM contact WHERE workspace_id = ?1 AND id < ?2
+        "(SELECT workspace_id, id, name, folded FROM contact WHERE workspace_id = +?1 AND id < ?2
           ORDER BY id DESC {scan}) l"
     );
     [("p", nominated), ("l", scanned)].map(|(of, source)| {
@@ -306,7 +306,7 @@ pub fn search(workspace: WorkspaceId, needle: &Needle, before: &str, limit: i64)
             format!(
                 "SELECT r.record FROM (
                    SELECT {of}.workspace_id, {of}.id FROM {source}
-                   WHERE {is_found} ORDER BY {of}.id DESC LIMIT ?3
+                   WHERE {is_found} ORDER BY {of}.id DESC LIMIT +?3
                  ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
                  ORDER BY page.id DESC"
             ),
@@ -322,8 +322,8 @@ pub fn scan_end(workspace: WorkspaceId, needle: &Needle, before: &str) -> Statem
     values.push(needle.terms());
     Statement::new(
         format!(
-            "SELECT id FROM contact WHERE workspace_id = ?1 AND id < ?2
-             ORDER BY id DESC {limit} OFFSET ?3"
+            "SELECT id FROM contact WHERE workspace_id = +?1 AND id < ?2
+             ORDER BY id DESC {limit} OFFSET +?3"
         ),
         values,
     )

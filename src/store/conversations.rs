@@ -73,12 +73,12 @@ fn scanned(
             "SELECT r.record FROM (
                SELECT workspace_id, id, channel_id, contact_id, status, mode, assignee, last_activity_at
                FROM conversation
-               WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3)
+               WHERE workspace_id = +?1 AND (last_activity_at, id) < (?2, ?3)
                ORDER BY last_activity_at DESC, id DESC {scan}
              ) page {contact}
              CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
              WHERE {is_wanted} {condition}
-             ORDER BY page.last_activity_at DESC, page.id DESC LIMIT ?12"
+             ORDER BY page.last_activity_at DESC, page.id DESC LIMIT +?12"
         ),
         bound(workspace, after, filter, needle, values![limit]),
     )
@@ -100,11 +100,11 @@ pub fn nominated(
         format!(
             "SELECT r.record FROM (
                SELECT c.workspace_id, c.id, c.last_activity_at FROM ({nominees}) n
-               CROSS JOIN contact p ON p.workspace_id = ?1 AND p.id = n.contact_id
+               CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.contact_id
                CROSS JOIN conversation c INDEXED BY conversation_contact
                  ON c.workspace_id = p.workspace_id AND c.contact_id = p.id
                WHERE (c.last_activity_at, c.id) < (?2, ?3) AND {is_wanted} AND {condition}
-               ORDER BY c.last_activity_at DESC, c.id DESC LIMIT ?12
+               ORDER BY c.last_activity_at DESC, c.id DESC LIMIT +?12
              ) page
              CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
              ORDER BY page.last_activity_at DESC, page.id DESC"
@@ -116,8 +116,8 @@ pub fn nominated(
 /// What `Filter` asks of the conversation `of`.
 fn is_wanted(of: &str) -> String {
     format!(
-        "(?4 IS NULL OR {of}.status = ?4) AND (?5 IS NULL OR {of}.mode = ?5)
-         AND (?6 IS NULL OR {of}.channel_id = ?6) AND (?10 = 0 OR {of}.assignee IS ?11)"
+        "(?4 IS NULL OR {of}.status = +?4) AND (?5 IS NULL OR {of}.mode = +?5)
+         AND (?6 IS NULL OR {of}.channel_id = +?6) AND (?10 = 0 OR {of}.assignee IS +?11)"
     )
 }
 
@@ -157,8 +157,8 @@ pub fn scan_end(workspace: WorkspaceId, needle: Option<&Needle>, after: &After<'
     Statement::new(
         format!(
             "SELECT last_activity_at, id FROM conversation
-             WHERE workspace_id = ?1 AND (last_activity_at, id) < (?2, ?3)
-             ORDER BY last_activity_at DESC, id DESC {limit} OFFSET ?4"
+             WHERE workspace_id = +?1 AND (last_activity_at, id) < (?2, ?3)
+             ORDER BY last_activity_at DESC, id DESC {limit} OFFSET +?4"
         ),
         values,
     )
@@ -189,12 +189,12 @@ pub fn counted(
     let is_wanted = is_wanted("l");
     // `id > ''` is all of them: it is what the index is ordered by.
     let channels = format!(
-        "(SELECT id FROM channel WHERE workspace_id = ?1 AND id > '' AND type = '{kind}' LIMIT 1000) sender"
+        "(SELECT id FROM channel WHERE workspace_id = +?1 AND id > '' AND type = '{kind}' LIMIT 1000) sender"
     );
     let gathered = format!("{channels} CROSS JOIN conversation l ON l.channel_id = sender.id");
     let recent = format!(
         "(SELECT workspace_id, id, channel_id, contact_id, status, mode, assignee, last_activity_at
-          FROM conversation WHERE workspace_id = ?1 AND last_activity_at < ?2
+          FROM conversation WHERE workspace_id = +?1 AND last_activity_at < ?2
           ORDER BY last_activity_at DESC, id DESC LIMIT {MOST_SCANNED}) l
          CROSS JOIN channel h ON h.id = l.channel_id AND h.type = '{kind}'"
     );
@@ -213,7 +213,7 @@ pub fn counted(
             let nominees = search::nominees("?7", MOST_COUNTED);
             let nominated = format!(
                 "({nominees}) n
-                 CROSS JOIN contact p ON p.workspace_id = ?1 AND p.id = n.contact_id
+                 CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.contact_id
                  CROSS JOIN conversation l INDEXED BY conversation_contact
                    ON l.workspace_id = p.workspace_id AND l.contact_id = p.id
                  CROSS JOIN channel h ON h.id = l.channel_id AND h.type = '{kind}'"
@@ -244,7 +244,7 @@ pub fn counted(
                      SELECT (SELECT COUNT(*) FROM found) AS total, (
                        SELECT json_group_array(json(r.record) ORDER BY page.last_activity_at DESC, page.id DESC) FROM (
                          SELECT workspace_id, id, last_activity_at FROM found
-                         ORDER BY last_activity_at DESC, id DESC LIMIT ?12 OFFSET ?13
+                         ORDER BY last_activity_at DESC, id DESC LIMIT +?12 OFFSET +?13
                        ) page CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
                      ) AS page
                      WHERE {guard}"
@@ -257,7 +257,7 @@ pub fn counted(
 
 pub fn get(workspace: WorkspaceId, id: ConversationId) -> Statement {
     Statement::new(
-        "SELECT record FROM conversation_record WHERE workspace_id = ?1 AND id = ?2",
+        "SELECT record FROM conversation_record WHERE workspace_id = +?1 AND id = +?2",
         values![workspace, id],
     )
 }
@@ -276,7 +276,7 @@ pub fn update(workspace: WorkspaceId, id: ConversationId, change: &Change<'_>) -
         "UPDATE conversation SET
            status = COALESCE(?3, status), mode = COALESCE(?4, mode),
            assignee = CASE WHEN ?5 THEN ?6 ELSE assignee END
-         WHERE workspace_id = ?1 AND id = ?2
+         WHERE workspace_id = +?1 AND id = +?2
            AND ((?3 IS NOT NULL AND status <> ?3) OR (?4 IS NOT NULL AND mode <> ?4)
              OR (?5 AND assignee IS NOT ?6))
          RETURNING id",
@@ -294,7 +294,7 @@ pub fn update(workspace: WorkspaceId, id: ConversationId, change: &Change<'_>) -
 pub fn mark_read(workspace: WorkspaceId, id: ConversationId) -> Statement {
     Statement::new(
         "UPDATE conversation SET unread_count = 0
-         WHERE workspace_id = ?1 AND id = ?2 AND unread_count <> 0
+         WHERE workspace_id = +?1 AND id = +?2 AND unread_count <> 0
          RETURNING id",
         values![workspace, id],
     )

@@ -75,7 +75,7 @@ pub fn claim(
                  SELECT COUNT(*) FROM json_each(?1) s
                  CROSS JOIN delivery d ON d.endpoint_id = json_extract(s.value, '$[0]')
                    AND d.event_id = json_extract(s.value, '$[1]')
-                 WHERE d.claim = ?2)))"
+                 WHERE d.claim = +?2)))"
         ),
         values,
     )
@@ -93,7 +93,7 @@ pub fn claimed(hints: &Json, token: &str, now: Timestamp) -> Statement {
            AND d.event_id = json_extract(s.value, '$[1]')
          CROSS JOIN event e ON e.workspace_id = d.workspace_id AND e.subject = d.subject AND e.type = d.type
          LEFT JOIN endpoint w ON w.workspace_id = d.workspace_id AND w.id = d.endpoint_id
-         WHERE d.claim = ?2 AND d.lease_until IS NOT NULL",
+         WHERE d.claim = +?2 AND d.lease_until IS NOT NULL",
             endpoints::subscriber("?3")
         ),
         values![hints.clone(), token, now],
@@ -135,7 +135,7 @@ pub fn note_health(endpoints: &Json, event: EventId, now: Timestamp) -> [Stateme
             "UPDATE endpoint SET
                failing_since = CASE WHEN n.failed = 0 THEN NULL WHEN n.succeeded > 0 THEN ?2
                  ELSE COALESCE(endpoint.failing_since, ?2) END,
-               failures = CASE WHEN n.succeeded > 0 THEN n.failed WHEN endpoint.counted_by IS ?3 THEN endpoint.failures
+               failures = CASE WHEN n.succeeded > 0 THEN n.failed WHEN endpoint.counted_by IS +?3 THEN endpoint.failures
                  ELSE endpoint.failures + n.failed END,
                counted_by = ?3,
                status = CASE WHEN {dies} THEN 'disabled' ELSE endpoint.status END,
@@ -172,7 +172,7 @@ pub fn fan_out_on(
          CROSS JOIN event e ON e.workspace_id = d.workspace_id AND e.subject = d.subject AND e.type = d.type
          CROSS JOIN endpoint w ON {wanted}
            AND w.id > COALESCE(d.fan_out_after, '') AND w.created_at <= e.created_at
-         WHERE d.endpoint_id = ?1 AND d.event_id = ?2 AND d.claim = ?3 AND d.lease_until IS NOT NULL
+         WHERE d.endpoint_id = +?1 AND d.event_id = +?2 AND d.claim = +?3 AND d.lease_until IS NOT NULL
          ORDER BY w.id LIMIT {PORTION}"
     );
     let values = || values![workspace, event, token, now];
@@ -190,14 +190,14 @@ pub fn fan_out_on(
         Statement::new(
             format!(
                 "UPDATE delivery SET fan_out_after = (SELECT MAX(id) FROM ({next})),
-                   due_at = ?4, pushed_at = ?4, lease_until = NULL
-                 WHERE endpoint_id = ?1 AND event_id = ?2 AND claim = ?3 AND lease_until IS NOT NULL
+                   due_at = +?4, pushed_at = +?4, lease_until = NULL
+                 WHERE endpoint_id = +?1 AND event_id = +?2 AND claim = +?3 AND lease_until IS NOT NULL
                  RETURNING endpoint_id, event_id, fan_out_after IS NULL AS is_waiting"
             ),
             values(),
         ),
         Statement::new(
-            "DELETE FROM delivery WHERE endpoint_id = ?1 AND event_id = ?2 AND claim = ?3
+            "DELETE FROM delivery WHERE endpoint_id = +?1 AND event_id = +?2 AND claim = +?3
                AND lease_until IS NULL AND fan_out_after IS NULL",
             values![workspace, event, token],
         ),
@@ -226,7 +226,7 @@ pub fn push_again(
              LEFT JOIN endpoint w ON w.workspace_id = o.workspace_id AND w.id = o.endpoint_id
              WHERE o.pushed_at <= ?2 AND (o.lease_until IS NULL OR o.lease_until <= ?1))
            WHERE failing_since IS NULL OR place = 1
-           ORDER BY due_at LIMIT ?3)
+           ORDER BY due_at LIMIT +?3)
          RETURNING endpoint_id, event_id",
         values![now, stale_before, limit, from],
     )

@@ -29,10 +29,10 @@ pub fn list(
     Statement::new(
         format!(
             "SELECT {} FROM (
-               SELECT * FROM delivery WHERE endpoint_id = ?2 AND event_id < ?3 AND workspace_id = ?1
-               ORDER BY event_id DESC LIMIT ?4
-             ) page WHERE ?5 IS NULL OR page.status = ?5
-             ORDER BY page.event_id DESC LIMIT ?6",
+               SELECT * FROM delivery WHERE endpoint_id = +?2 AND event_id < ?3 AND workspace_id = +?1
+               ORDER BY event_id DESC LIMIT +?4
+             ) page WHERE ?5 IS NULL OR page.status = +?5
+             ORDER BY page.event_id DESC LIMIT +?6",
             record("page")
         ),
         values![workspace, endpoint, before, SCAN, status, limit],
@@ -42,8 +42,8 @@ pub fn list(
 /// The last id that a filtered page looks at, if there are as many.
 pub fn scan_end(workspace: WorkspaceId, endpoint: EndpointId, before: &str) -> Statement {
     Statement::new(
-        "SELECT event_id AS id FROM delivery WHERE endpoint_id = ?2 AND event_id < ?3 AND workspace_id = ?1
-         ORDER BY event_id DESC LIMIT 1 OFFSET ?4",
+        "SELECT event_id AS id FROM delivery WHERE endpoint_id = +?2 AND event_id < ?3 AND workspace_id = +?1
+         ORDER BY event_id DESC LIMIT 1 OFFSET +?4",
         values![workspace, endpoint, before, SCAN - 1],
     )
 }
@@ -61,11 +61,11 @@ pub fn counted(
         format!(
             "WITH l AS MATERIALIZED (
                SELECT * FROM (
-                 SELECT * FROM delivery WHERE endpoint_id = ?2 AND workspace_id = ?1
+                 SELECT * FROM delivery WHERE endpoint_id = +?2 AND workspace_id = +?1
                  ORDER BY event_id DESC LIMIT {MOST_COUNTED})
-               WHERE attempt > 0 AND (?3 IS NULL OR (status = 'delivered') = ?3))
+               WHERE attempt > 0 AND (?3 IS NULL OR (status = 'delivered') = +?3))
              SELECT (SELECT COUNT(*) FROM l) AS total, (SELECT json_group_array(json(record)) FROM (
-               SELECT {} FROM l ORDER BY l.event_id DESC LIMIT ?5 OFFSET ?4)) AS page",
+               SELECT {} FROM l ORDER BY l.event_id DESC LIMIT +?5 OFFSET +?4)) AS page",
             record("l")
         ),
         values![workspace, endpoint, is_delivered, offset, limit],
@@ -77,7 +77,7 @@ pub fn get(workspace: WorkspaceId, endpoint: EndpointId, ids: &Value) -> Stateme
     Statement::new(
         format!(
             "SELECT DISTINCT {} FROM json_each(?3) s
-             CROSS JOIN delivery d ON d.endpoint_id = ?2 AND d.event_id = s.value AND d.workspace_id = ?1",
+             CROSS JOIN delivery d ON d.endpoint_id = +?2 AND d.event_id = s.value AND d.workspace_id = +?1",
             record("d")
         ),
         values![workspace, endpoint, ids.clone()],
@@ -86,7 +86,7 @@ pub fn get(workspace: WorkspaceId, endpoint: EndpointId, ids: &Value) -> Stateme
 
 /// What makes a delivery due at `?4`, its schedule from the start.
 const ANEW: &str =
-    "status = 'pending', due_at = ?4, pushed_at = ?4, first_attempt = attempt, ended_at = NULL";
+    "status = 'pending', due_at = +?4, pushed_at = +?4, first_attempt = attempt, ended_at = NULL";
 
 /// Makes deliveries due now, whatever became of them, but for those under way; gives which.
 pub fn resend(
@@ -98,7 +98,7 @@ pub fn resend(
     Statement::new(
         format!(
             "UPDATE delivery SET {ANEW}
-             WHERE (endpoint_id, event_id) IN (SELECT ?2, value FROM json_each(?3)) AND workspace_id = ?1
+             WHERE (endpoint_id, event_id) IN (SELECT ?2, value FROM json_each(?3)) AND workspace_id = +?1
                AND (due_at IS NULL OR due_at > ?4)
              RETURNING endpoint_id, event_id"
         ),
@@ -111,7 +111,7 @@ pub fn recover(workspace: WorkspaceId, endpoint: EndpointId, since: &str) -> Sta
     Statement::new(
         "UPDATE endpoint SET recover_since = MIN(COALESCE(recover_since, ?3), ?3),
            recover_after = MIN(COALESCE(recover_after, ?3), ?3)
-         WHERE workspace_id = ?1 AND id = ?2 AND deleted_at IS NULL
+         WHERE workspace_id = +?1 AND id = +?2 AND deleted_at IS NULL
          RETURNING id",
         values![workspace, endpoint, since],
     )
@@ -121,7 +121,7 @@ pub fn recover(workspace: WorkspaceId, endpoint: EndpointId, since: &str) -> Sta
 pub fn recovering(limit: i64) -> Statement {
     Statement::new(
         "SELECT workspace_id, id FROM endpoint INDEXED BY endpoint_recovering
-         WHERE recover_after IS NOT NULL LIMIT ?1",
+         WHERE recover_after IS NOT NULL LIMIT +?1",
         values![limit],
     )
 }
@@ -141,16 +141,16 @@ pub fn portion(
                    SELECT d.endpoint_id, d.event_id FROM endpoint w
                    CROSS JOIN delivery d INDEXED BY delivery_held
                      ON d.endpoint_id = w.id AND d.event_id > w.recover_after
-                   WHERE w.workspace_id = ?1 AND w.id = ?2 AND d.workspace_id = ?1
+                   WHERE w.workspace_id = +?1 AND w.id = +?2 AND d.workspace_id = +?1
                      AND d.due_at IS NULL AND d.status <> 'delivered'
                      AND (d.status = 'waiting' OR (d.status = 'failed' AND d.event_id >= w.recover_since))
-                   ORDER BY d.event_id LIMIT ?3)
+                   ORDER BY d.event_id LIMIT +?3)
                  RETURNING endpoint_id, event_id"
             ),
             values![workspace, endpoint, limit, now],
         ),
         Statement::new(
-            "SELECT recover_after FROM endpoint WHERE workspace_id = ?1 AND id = ?2",
+            "SELECT recover_after FROM endpoint WHERE workspace_id = +?1 AND id = +?2",
             values![workspace, endpoint],
         ),
     ]
@@ -166,7 +166,7 @@ pub fn recovered(
 ) -> Statement {
     Statement::new(
         "UPDATE endpoint SET recover_after = ?4, recover_since = CASE WHEN ?4 IS NOT NULL THEN recover_since END
-         WHERE workspace_id = ?1 AND id = ?2 AND recover_after = ?3",
+         WHERE workspace_id = +?1 AND id = +?2 AND recover_after = +?3",
         values![workspace, endpoint, from, last],
     )
 }

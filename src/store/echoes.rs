@@ -26,13 +26,13 @@ pub fn echoes(receiver: Receiver, echoed: &[Received], now: Timestamp) -> Vec<St
                 "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
                    content, reply_to, provider_message_id, seq, created_at, sent_at)
                  SELECT ?1, p.value ->> '$.id', c.id, ?2, c.contact_id, 'outbound', 'sent', p.value ->> '$.content',
-                   (SELECT r.id FROM message r WHERE r.channel_id = ?2
+                   (SELECT r.id FROM message r WHERE r.channel_id = +?2
                       AND r.provider_message_id = p.value ->> '$.replyTo'),
                    p.value ->> '$.providerMessageId',
                    c.last_seq + ROW_NUMBER() OVER (PARTITION BY c.id ORDER BY p.value ->> '$.at', p.key),
                    p.value ->> '$.at', p.value ->> '$.at'
                  FROM json_each(?3) p
-                 CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
+                 CROSS JOIN conversation c ON c.channel_id = +?2 AND c.address = p.value ->> '$.address'
                  WHERE {is_current} AND NOT EXISTS (
                    SELECT 1 FROM message w WHERE w.conversation_id = c.id AND w.seq > c.last_seq - 50
                      AND w.direction = 'outbound' AND w.provider_message_id IS NULL
@@ -50,7 +50,7 @@ pub fn echoes(receiver: Receiver, echoed: &[Received], now: Timestamp) -> Vec<St
              FROM (
                SELECT m.workspace_id, m.conversation_id, MAX(m.seq) AS seq, MAX(m.created_at) AS at
                FROM json_each(?2) p
-               CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'
+               CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$.id'
                GROUP BY m.workspace_id, m.conversation_id
              ) n
              WHERE conversation.workspace_id = n.workspace_id AND conversation.id = n.conversation_id",
@@ -58,7 +58,7 @@ pub fn echoes(receiver: Receiver, echoed: &[Received], now: Timestamp) -> Vec<St
         ),
         events::of_messages(
             "SELECT m.workspace_id, m.id AS message_id, 'message.sent' AS type, p.value ->> '$.event' AS event_id
-             FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'",
+             FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$.id'",
             3,
             values![workspace, json.clone(), now],
         ),

@@ -41,7 +41,7 @@ pub fn create(endpoint: &NewEndpoint<'_>, now: Timestamp) -> Statement {
                environment, requires_signature, label, scope, verified_at, updated_at)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'enabled', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?9
              WHERE ?3 IS NULL OR EXISTS (
-               SELECT 1 FROM channel WHERE id = ?3 AND workspace_id = ?1 AND deleted_at IS NULL)
+               SELECT 1 FROM channel WHERE id = +?3 AND workspace_id = +?1 AND deleted_at IS NULL)
              ON CONFLICT (workspace_id, id) DO UPDATE SET url = excluded.url
              RETURNING {RECORD}"
         ),
@@ -111,9 +111,9 @@ pub fn update(
                headers = COALESCE(?10, headers), requires_signature = COALESCE(?11, requires_signature),
                label = COALESCE(?12, label), scope = COALESCE(?13, scope),
                verified_at = CASE WHEN ?4 IS NOT NULL THEN ?14 ELSE verified_at END, updated_at = ?3
-             WHERE workspace_id = ?1 AND id = ?2 AND deleted_at IS NULL
+             WHERE workspace_id = +?1 AND id = +?2 AND deleted_at IS NULL
                AND (?7 IS NULL OR EXISTS (
-                 SELECT 1 FROM channel WHERE id = ?7 AND workspace_id = ?1 AND deleted_at IS NULL))
+                 SELECT 1 FROM channel WHERE id = +?7 AND workspace_id = +?1 AND deleted_at IS NULL))
              RETURNING {RECORD}"
         ),
         values![
@@ -139,9 +139,9 @@ pub fn update(
 pub fn rotate(workspace: WorkspaceId, id: EndpointId, secret: &str, now: Timestamp) -> Statement {
     Statement::new(
         format!(
-            "UPDATE endpoint SET old_secret = CASE WHEN secret = ?3 THEN old_secret ELSE secret END,
+            "UPDATE endpoint SET old_secret = CASE WHEN secret = +?3 THEN old_secret ELSE secret END,
                old_secret_until = ?4 + {DAY_MS}, secret = ?3, updated_at = ?4
-             WHERE workspace_id = ?1 AND id = ?2 AND deleted_at IS NULL
+             WHERE workspace_id = +?1 AND id = +?2 AND deleted_at IS NULL
              RETURNING {RECORD}"
         ),
         values![workspace, id, secret, now],
@@ -152,7 +152,7 @@ pub fn get(workspace: WorkspaceId, id: EndpointId) -> Statement {
     Statement::new(
         format!(
             "SELECT {RECORD} FROM endpoint
-             WHERE workspace_id = ?1 AND id = ?2 AND deleted_at IS NULL"
+             WHERE workspace_id = +?1 AND id = +?2 AND deleted_at IS NULL"
         ),
         values![workspace, id],
     )
@@ -171,7 +171,7 @@ pub(super) fn subscriber(now: &str) -> String {
 pub fn called(workspace: WorkspaceId, id: EndpointId, now: Timestamp) -> Statement {
     Statement::new(
         format!(
-            "SELECT {} AS record FROM endpoint w WHERE workspace_id = ?1 AND id = ?2 AND deleted_at IS NULL",
+            "SELECT {} AS record FROM endpoint w WHERE workspace_id = +?1 AND id = +?2 AND deleted_at IS NULL",
             subscriber("?3")
         ),
         values![workspace, id, now],
@@ -183,15 +183,15 @@ pub fn called(workspace: WorkspaceId, id: EndpointId, now: Timestamp) -> Stateme
 pub fn list(workspace: WorkspaceId, style: Option<Style>, after: &str, limit: i64) -> Statement {
     let (index, of_style) = match style {
         None => ("endpoint_living", ""),
-        Some(_) => ("endpoint_style", "AND style = ?4"),
+        Some(_) => ("endpoint_style", "AND style = +?4"),
     };
     let mut values = values![workspace, after, limit];
     values.extend(style.map(|style| Value::from(style.name())));
     Statement::new(
         format!(
             "SELECT {RECORD} FROM endpoint INDEXED BY {index}
-             WHERE workspace_id = ?1 AND deleted_at IS NULL AND id > ?2 {of_style}
-             ORDER BY id LIMIT ?3"
+             WHERE workspace_id = +?1 AND deleted_at IS NULL AND id > ?2 {of_style}
+             ORDER BY id LIMIT +?3"
         ),
         values,
     )
@@ -200,12 +200,12 @@ pub fn list(workspace: WorkspaceId, style: Option<Style>, after: &str, limit: i6
 /// A numbered page of the endpoints of a style, oldest first: `total`, and `page` as JSON.
 pub fn counted(workspace: WorkspaceId, style: Style, offset: i64, limit: i64) -> Statement {
     let own = "FROM endpoint w INDEXED BY endpoint_style
-        WHERE workspace_id = ?1 AND style = ?2 AND deleted_at IS NULL";
+        WHERE workspace_id = +?1 AND style = +?2 AND deleted_at IS NULL";
     Statement::new(
         format!(
             "SELECT (SELECT COUNT(*) FROM (SELECT 1 {own} LIMIT {MOST_COUNTED})) AS total,
                (SELECT json_group_array(json(record)) FROM (
-                 SELECT {RECORD} {own} ORDER BY id LIMIT ?4 OFFSET ?3)) AS page"
+                 SELECT {RECORD} {own} ORDER BY id LIMIT +?4 OFFSET +?3)) AS page"
         ),
         values![workspace, style.name(), offset, limit],
     )
@@ -222,8 +222,8 @@ pub fn delete(
     Statement::new(
         "UPDATE endpoint SET status = 'deleted', deleted_at = ?3, secret = '', old_secret = NULL, headers = '{}', url = '',
            recover_after = NULL
-         WHERE workspace_id = ?1 AND id = ?2 AND (deleted_at IS NULL OR deleted_at = ?3)
-           AND (?4 IS NULL OR style = ?4)
+         WHERE workspace_id = +?1 AND id = +?2 AND (deleted_at IS NULL OR deleted_at = +?3)
+           AND (?4 IS NULL OR style = +?4)
          RETURNING id",
         values![workspace, id, now, style.map(Style::name)],
     )

@@ -23,40 +23,40 @@ pub fn erase(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Vec<
              SELECT p.workspace_id, p.id, c.id, c.last_seq, ?3 FROM contact p
              CROSS JOIN conversation c INDEXED BY conversation_contact
                ON c.workspace_id = p.workspace_id AND c.contact_id = p.id
-             WHERE p.workspace_id = ?1 AND p.id = ?2
+             WHERE p.workspace_id = +?1 AND p.id = +?2
              ON CONFLICT DO NOTHING",
         ),
         at_now(
             "INSERT INTO erasure (workspace_id, contact_id, subject, seq, looked_at)
-             SELECT p.workspace_id, p.id, p.id, 0, ?3 FROM contact p WHERE p.workspace_id = ?1 AND p.id = ?2
+             SELECT p.workspace_id, p.id, p.id, 0, ?3 FROM contact p WHERE p.workspace_id = +?1 AND p.id = +?2
              UNION ALL
              SELECT g.workspace_id, g.into_id, g.contact_id, 0, ?3
              FROM contact_merge g INDEXED BY contact_merge_into
-             WHERE g.workspace_id = ?1 AND g.into_id = ?2
+             WHERE g.workspace_id = +?1 AND g.into_id = +?2
              ON CONFLICT DO NOTHING",
         ),
         of("DELETE FROM visitor_token WHERE hash IN (
                SELECT t.hash FROM conversation c INDEXED BY conversation_contact
                CROSS JOIN visitor_token t ON t.workspace_id = c.workspace_id AND t.channel_id = c.channel_id
                  AND t.visitor_id = c.address
-               WHERE c.workspace_id = ?1 AND c.contact_id = ?2)"),
+               WHERE c.workspace_id = +?1 AND c.contact_id = +?2)"),
         of("DELETE FROM visitor WHERE (channel_id, id) IN (
                SELECT c.channel_id, c.address FROM conversation c INDEXED BY conversation_contact
-               WHERE c.workspace_id = ?1 AND c.contact_id = ?2)"),
+               WHERE c.workspace_id = +?1 AND c.contact_id = +?2)"),
         at_now(
             "UPDATE conversation INDEXED BY conversation_contact SET address = 'erased:' || id, status = 'closed', assignee = NULL,
                unread_count = 0, choices_seq = NULL, opted_out_at = COALESCE(opted_out_at, ?3)
-             WHERE workspace_id = ?1 AND contact_id = ?2",
+             WHERE workspace_id = +?1 AND contact_id = +?2",
         ),
-        of("DELETE FROM identity WHERE workspace_id = ?1 AND contact_id = ?2"),
-        of("DELETE FROM contact_merge WHERE workspace_id = ?1 AND contact_id = ?2"),
-        of("DELETE FROM contact_merge INDEXED BY contact_merge_into WHERE workspace_id = ?1 AND into_id = ?2"),
-        of("DELETE FROM contact WHERE workspace_id = ?1 AND id = ?2"),
+        of("DELETE FROM identity WHERE workspace_id = +?1 AND contact_id = +?2"),
+        of("DELETE FROM contact_merge WHERE workspace_id = +?1 AND contact_id = +?2"),
+        of("DELETE FROM contact_merge INDEXED BY contact_merge_into WHERE workspace_id = +?1 AND into_id = +?2"),
+        of("DELETE FROM contact WHERE workspace_id = +?1 AND id = +?2"),
         search::forget(workspace, contact),
     ];
     statements.extend(portion(workspace, contact, now));
     statements.push(of(
-        "SELECT subject FROM erasure WHERE workspace_id = ?1 AND contact_id = ?2 AND subject = ?2",
+        "SELECT subject FROM erasure WHERE workspace_id = +?1 AND contact_id = +?2 AND subject = +?2",
     ));
     statements
 }
@@ -66,7 +66,7 @@ pub fn erase(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Vec<
 pub fn unfinished(limit: i64) -> Statement {
     Statement::new(
         "SELECT DISTINCT workspace_id, contact_id FROM (
-           SELECT workspace_id, contact_id FROM erasure ORDER BY looked_at LIMIT ?1)",
+           SELECT workspace_id, contact_id FROM erasure ORDER BY looked_at LIMIT +?1)",
         values![limit],
     )
 }
@@ -74,20 +74,20 @@ pub fn unfinished(limit: i64) -> Statement {
 /// Erases the next portion of what was written, newest first. What is being sent now is
 /// looked at again: its outcome comes with the provider's words.
 pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Vec<Statement> {
-    let work = "(SELECT subject, seq FROM erasure WHERE workspace_id = ?1 AND contact_id = ?2
+    let work = "(SELECT subject, seq FROM erasure WHERE workspace_id = +?1 AND contact_id = +?2
         ORDER BY looked_at, subject LIMIT 12) q";
     let messages = format!(
         "FROM {work} CROSS JOIN message m ON m.conversation_id = q.subject AND m.seq <= q.seq
-           AND m.seq > q.seq - {PORTION} AND m.workspace_id = ?1"
+           AND m.seq > q.seq - {PORTION} AND m.workspace_id = +?1"
     );
     let events = format!(
         "SELECT e.workspace_id, e.subject, e.type, e.id {messages}
-         CROSS JOIN event e ON e.workspace_id = ?1 AND e.subject = m.id
+         CROSS JOIN event e ON e.workspace_id = +?1 AND e.subject = m.id
          UNION ALL SELECT e.workspace_id, e.subject, e.type, e.id FROM {work}
-         CROSS JOIN event e ON e.workspace_id = ?1 AND e.subject = q.subject
+         CROSS JOIN event e ON e.workspace_id = +?1 AND e.subject = q.subject
          UNION ALL SELECT * FROM (
            SELECT e.workspace_id, e.subject, e.type, e.id FROM {work}
-           CROSS JOIN event e INDEXED BY event_about ON e.workspace_id = ?1 AND e.about = q.subject LIMIT {PORTION})"
+           CROSS JOIN event e INDEXED BY event_about ON e.workspace_id = +?1 AND e.about = q.subject LIMIT {PORTION})"
     );
     let waits = "EXISTS (SELECT 1 FROM message m
         WHERE m.conversation_id = erasure.subject AND m.turn IS NOT NULL)";
@@ -98,17 +98,17 @@ pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
             "UPDATE message SET status = 'canceled', canceled_at = ?3, turn = NULL, due_at = NULL WHERE (workspace_id, id) IN (
                SELECT m.workspace_id, m.id FROM {work}
                CROSS JOIN message m INDEXED BY message_turn ON m.conversation_id = q.subject AND m.turn IS NOT NULL
-               WHERE m.workspace_id = ?1 AND m.status = 'accepted' LIMIT {PORTION})"
+               WHERE m.workspace_id = +?1 AND m.status = 'accepted' LIMIT {PORTION})"
         )),
         of(format!(
             "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
                SELECT d.endpoint_id, d.event_id FROM ({events}) o
-               CROSS JOIN endpoint w ON w.workspace_id = ?1
+               CROSS JOIN endpoint w ON w.workspace_id = +?1
                CROSS JOIN delivery d ON d.endpoint_id = w.id AND d.event_id = o.id)"
         )),
         // What stands for endpoints that are still to be told.
         of(format!(
-            "DELETE FROM delivery WHERE endpoint_id = ?1 AND event_id IN (SELECT id FROM ({events}))"
+            "DELETE FROM delivery WHERE endpoint_id = +?1 AND event_id IN (SELECT id FROM ({events}))"
         )),
         of(format!(
             "DELETE FROM event WHERE (workspace_id, subject, type) IN (
@@ -151,11 +151,11 @@ pub fn portion(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
 /// Ends the work on what has nothing left. For the sweep, after a portion.
 pub fn finish(workspace: WorkspaceId, contact: ContactId) -> Statement {
     Statement::new(
-        "DELETE FROM erasure WHERE workspace_id = ?1 AND contact_id = ?2 AND seq = 0
+        "DELETE FROM erasure WHERE workspace_id = +?1 AND contact_id = +?2 AND seq = 0
            AND NOT EXISTS (SELECT 1 FROM message m
              WHERE m.conversation_id = erasure.subject AND m.turn IS NOT NULL)
            AND NOT EXISTS (SELECT 1 FROM event e INDEXED BY event_about
-             WHERE e.workspace_id = ?1 AND e.about = erasure.subject)",
+             WHERE e.workspace_id = +?1 AND e.about = erasure.subject)",
         values![workspace, contact],
     )
 }

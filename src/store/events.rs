@@ -160,7 +160,7 @@ pub fn handovers(
            'conversation.handover' AS type, p.value ->> '$.event' AS event_id,
            p.value ->> '$.handover' AS handover
          FROM json_each(?1) p
-         CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
+         CROSS JOIN conversation c ON c.channel_id = +?2 AND c.address = p.value ->> '$.address'
          WHERE {is_current}"
     );
     let values = || values![handovers.clone(), receiver.channel_id, now];
@@ -255,7 +255,7 @@ pub fn contact_merged(
     now: Timestamp,
 ) -> Statement {
     let kind = EventType::ContactMerged.name();
-    let wanted = is_wanted("?1", "NULL", &format!("'{kind}'"));
+    let wanted = is_wanted("+?1", "NULL", &format!("'{kind}'"));
     Statement::new(
         format!(
             "INSERT INTO event (workspace_id, subject, about, type, id, data, created_at)
@@ -263,7 +263,7 @@ pub fn contact_merged(
                json_object('contact', json(r.record), 'merged_contact_id', g.contact_id), ?4
              FROM contact_merge g
              CROSS JOIN contact_record r ON r.workspace_id = g.workspace_id AND r.id = g.into_id
-             WHERE g.workspace_id = ?1 AND g.contact_id = ?2 AND g.id = ?3
+             WHERE g.workspace_id = +?1 AND g.contact_id = +?2 AND g.id = +?3
                AND EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
              ON CONFLICT DO NOTHING"
         ),
@@ -337,7 +337,7 @@ pub fn webhooks_disabled(
            v.disabled_reason, v.failing_since
          FROM json_each(?1) r CROSS JOIN endpoint v
            ON v.workspace_id = r.value ->> '$.workspace' AND v.id = r.value ->> '$.id'
-         WHERE v.status = 'disabled' AND v.disabled_at = ?3",
+         WHERE v.status = 'disabled' AND v.disabled_at = +?3",
         id_for("?2", "v.id")
     );
     let values = || values![endpoints.clone(), event, now];
@@ -363,7 +363,7 @@ pub fn webhooks_disabled(
 pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 4] {
     [
         Statement::new(
-            "DELETE FROM delivery WHERE endpoint_id = ?1 AND event_id < ?2",
+            "DELETE FROM delivery WHERE endpoint_id = +?1 AND event_id < ?2",
             values![workspace, before],
         ),
         Statement::new(
@@ -371,18 +371,18 @@ pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 4]
                SELECT d.endpoint_id, d.event_id FROM endpoint w
                CROSS JOIN delivery d ON d.endpoint_id = w.id
                  AND d.event_id < CASE w.status WHEN 'deleted' THEN 'g' ELSE ?2 END
-               WHERE w.workspace_id = ?1 AND (d.due_at IS NULL OR d.event_id < ?2) LIMIT ?3)",
+               WHERE w.workspace_id = +?1 AND (d.due_at IS NULL OR d.event_id < ?2) LIMIT +?3)",
             values![workspace, before, limit],
         ),
         Statement::new(
-            "DELETE FROM endpoint WHERE workspace_id = ?1 AND status = 'deleted'
+            "DELETE FROM endpoint WHERE workspace_id = +?1 AND status = 'deleted'
                AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.endpoint_id = endpoint.id)",
             values![workspace],
         ),
         Statement::new(
             "DELETE FROM event WHERE (workspace_id, subject, type) IN (
                SELECT workspace_id, subject, type FROM event
-               WHERE workspace_id = ?1 AND subject < ?2 AND id < ?2 LIMIT ?3)",
+               WHERE workspace_id = +?1 AND subject < ?2 AND id < ?2 LIMIT +?3)",
             values![workspace, before, limit],
         ),
     ]

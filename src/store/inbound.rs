@@ -29,7 +29,7 @@ impl Receiver {
             || "1".to_owned(),
             |version| {
                 format!(
-                    "EXISTS (SELECT 1 FROM channel h WHERE h.id = ?2 AND h.version = {version} AND h.deleted_at IS NULL)"
+                    "EXISTS (SELECT 1 FROM channel h WHERE h.id = +?2 AND h.version = {version} AND h.deleted_at IS NULL)"
                 )
             },
         )
@@ -147,9 +147,9 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
             format!("INSERT INTO identity (workspace_id, kind, value, contact_id)
              SELECT ?1, json_extract(n.value, '$[0]'), json_extract(n.value, '$[1]'),
                COALESCE(
-                 (SELECT contact_id FROM conversation WHERE channel_id = ?2 AND address = p.value ->> '$.address'),
+                 (SELECT contact_id FROM conversation WHERE channel_id = +?2 AND address = p.value ->> '$.address'),
                  (SELECT i.contact_id FROM json_each(p.value, '$.identities') k
-                  CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = json_extract(k.value, '$[0]')
+                  CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = json_extract(k.value, '$[0]')
                     AND i.value = json_extract(k.value, '$[1]') LIMIT 1),
                  p.value ->> '$.contact')
              FROM json_each(?3) p CROSS JOIN json_each(p.value, '$.identities') n
@@ -161,7 +161,7 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
             "INSERT INTO contact (workspace_id, id, name, folded, created_at)
              SELECT ?1, i.contact_id, p.value ->> '$.name', p.value ->> '$.folded', ?2
              FROM json_each(?3) p
-             CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
+             CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = p.value ->> '$.identities[0][0]'
                AND i.value = p.value ->> '$.identities[0][1]'
              WHERE true
              ON CONFLICT (workspace_id, id) DO UPDATE SET name = excluded.name, folded = excluded.folded
@@ -174,7 +174,7 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
              SELECT ?1, p.value ->> '$.conversation', ?2, i.contact_id, p.value ->> '$.address', 'open', 'ai',
                0, 0, ?4, ?4
              FROM json_each(?3) p
-             CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
+             CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = p.value ->> '$.identities[0][0]'
                AND i.value = p.value ->> '$.identities[0][1]'
              WHERE {is_current}
              ON CONFLICT DO NOTHING"),
@@ -189,7 +189,7 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
                    SELECT o.id AS contact_id, p.value -> CASE
                      WHEN o.name = p.value ->> '$.name' THEN '$.named' ELSE '$.bare' END AS line
                    FROM json_each(?2) p
-                   CROSS JOIN identity i ON i.workspace_id = ?1 AND i.kind = p.value ->> '$.identities[0][0]'
+                   CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = p.value ->> '$.identities[0][0]'
                      AND i.value = p.value ->> '$.identities[0][1]'
                    CROSS JOIN contact o ON o.workspace_id = i.workspace_id AND o.id = i.contact_id
                  ) l WHERE true",
@@ -259,14 +259,14 @@ pub fn messages_if(
              SELECT ?1, p.value ->> '$.id', c.id, ?2, c.contact_id, 'inbound', 'received',
                {content}, p.value ->> '$.fingerprint', p.value ->> '$.metadata',
                COALESCE(
-                 (SELECT r.id FROM message r WHERE r.channel_id = ?2
+                 (SELECT r.id FROM message r WHERE r.channel_id = +?2
                     AND r.provider_message_id = p.value ->> '$.replyTo'),
                  p.value ->> '$.replyId'),
                p.value ->> '$.providerMessageId',
                c.last_seq + ROW_NUMBER() OVER (PARTITION BY c.id ORDER BY p.value ->> '$.at', p.key),
                p.value ->> '$.at'
              FROM json_each(?3) p
-             CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
+             CROSS JOIN conversation c ON c.channel_id = +?2 AND c.address = p.value ->> '$.address'
              WHERE {is_current} AND {condition}
              ON CONFLICT DO NOTHING",
                 content = content()
@@ -284,7 +284,7 @@ pub fn messages_if(
                SELECT m.workspace_id, m.conversation_id, MAX(m.seq) AS seq, COUNT(*) AS count,
                  MAX(m.created_at) AS at
                FROM json_each(?2) p
-               CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'
+               CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$.id'
                CROSS JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
                WHERE m.seq > c.last_seq
                GROUP BY m.workspace_id, m.conversation_id
@@ -294,7 +294,7 @@ pub fn messages_if(
         ),
         events::of_messages(
             "SELECT m.workspace_id, m.id AS message_id, 'message.received' AS type, p.value ->> '$.event' AS event_id
-             FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'",
+             FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$.id'",
             3,
             values![workspace, json, now],
         ),
@@ -327,7 +327,7 @@ const REPORTED: &str = "
       p.value ->> '$.providerCode' AS provider_code, p.value ->> '$.pricing' AS pricing,
       p.value ->> '$.event' AS event_id
     FROM json_each(?1) p
-    CROSS JOIN message m ON m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId'
+    CROSS JOIN message m ON m.channel_id = +?2 AND m.provider_message_id = p.value ->> '$.providerMessageId'
     WHERE m.direction = 'outbound'";
 
 /// Applies reports: parks those whose message is not known, then walks the
@@ -349,12 +349,12 @@ pub fn reports(
         Statement::new(
             format!("UPDATE message SET provider_message_id = given.pmid
              FROM (SELECT m.workspace_id, m.id, p.value ->> '$.providerMessageId' AS pmid FROM json_each(?1) p
-                   CROSS JOIN message m ON m.workspace_id = ?3 AND m.id = p.value ->> '$.message'
+                   CROSS JOIN message m ON m.workspace_id = +?3 AND m.id = p.value ->> '$.message'
                    WHERE m.content <> '{ERASED}'
                    GROUP BY p.value ->> '$.providerMessageId' LIMIT 1000000) given
-             WHERE message.workspace_id = given.workspace_id AND message.id = given.id AND message.channel_id = ?2
+             WHERE message.workspace_id = given.workspace_id AND message.id = given.id AND message.channel_id = +?2
                AND message.direction = 'outbound' AND message.provider_message_id IS NULL
-               AND NOT EXISTS (SELECT 1 FROM message x WHERE x.channel_id = ?2 AND x.provider_message_id = given.pmid)
+               AND NOT EXISTS (SELECT 1 FROM message x WHERE x.channel_id = +?2 AND x.provider_message_id = given.pmid)
                AND {is_current}"),
             values![json.clone(), channel, workspace],
         ),
@@ -365,7 +365,7 @@ pub fn reports(
                p.value ->> '$.code', p.value ->> '$.detail', p.value ->> '$.providerCode', p.value ->> '$.pricing', ?3
              FROM json_each(?1) p
              WHERE NOT EXISTS (SELECT 1 FROM message m
-               WHERE m.channel_id = ?2 AND m.provider_message_id = p.value ->> '$.providerMessageId')
+               WHERE m.channel_id = +?2 AND m.provider_message_id = p.value ->> '$.providerMessageId')
                AND {is_current}
              ON CONFLICT DO NOTHING"),
             values![json.clone(), channel, now, workspace],
@@ -414,7 +414,7 @@ fn reached() -> String {
         "SELECT m.workspace_id, m.id AS message_id, p.value ->> '$.status' AS status, p.value ->> '$.at' AS at,
            NULL AS pricing, json_extract(p.value, '$.events[' || (c.last_seq - m.seq) || ']') AS event_id
          FROM json_each(?1) p
-         CROSS JOIN conversation c ON c.channel_id = ?2 AND c.address = p.value ->> '$.address'
+         CROSS JOIN conversation c ON c.channel_id = +?2 AND c.address = p.value ->> '$.address'
          CROSS JOIN message m ON m.conversation_id = c.id AND m.seq > c.last_seq - {LOOKED_AT}
          WHERE m.direction = 'outbound' AND m.status IN ('sent', 'delivered', 'read')
            AND m.sending_at <= p.value ->> '$.at'"
@@ -497,7 +497,7 @@ fn apply(
                 "SELECT r.workspace_id, r.message_id, 'message.{name}' AS type, r.event_id
                  FROM ({reported} AND p.value ->> '$.status' = '{name}') r
                  CROSS JOIN message x ON x.workspace_id = r.workspace_id AND x.id = r.message_id
-                 WHERE x.claim = ?3 AND x.status = '{name}'"
+                 WHERE x.claim = +?3 AND x.status = '{name}'"
             ),
             4,
             values![json.clone(), channel, format!("{token}:{name}"), now],

@@ -21,7 +21,7 @@ pub fn create_workspace(id: WorkspaceId, name: &str, now: Timestamp) -> Statemen
 /// One workspace as `{id, name, created_at}`.
 pub fn workspace(id: WorkspaceId) -> Statement {
     Statement::new(
-        "SELECT id, name, created_at FROM workspace WHERE id = ?1 AND deleted_at IS NULL",
+        "SELECT id, name, created_at FROM workspace WHERE id = +?1 AND deleted_at IS NULL",
         values![id],
     )
 }
@@ -30,7 +30,7 @@ pub fn workspace(id: WorkspaceId) -> Statement {
 pub fn list_workspaces(after: &str, limit: i64) -> Statement {
     Statement::new(
         "SELECT id, name, created_at FROM workspace
-         WHERE id > ?1 AND deleted_at IS NULL ORDER BY id LIMIT ?2",
+         WHERE id > ?1 AND deleted_at IS NULL ORDER BY id LIMIT +?2",
         values![after, limit],
     )
 }
@@ -41,21 +41,21 @@ pub fn delete_workspace(id: WorkspaceId, now: Timestamp) -> Vec<Statement> {
     vec![
         Statement::new(
             "UPDATE workspace SET deleted_at = ?2
-             WHERE id = ?1 AND (deleted_at IS NULL OR deleted_at = ?2) RETURNING id",
+             WHERE id = +?1 AND (deleted_at IS NULL OR deleted_at = +?2) RETURNING id",
             values![id, now],
         ),
         Statement::new(
-            "UPDATE api_key SET revoked_at = ?2 WHERE workspace_id = ?1 AND revoked_at IS NULL",
+            "UPDATE api_key SET revoked_at = ?2 WHERE workspace_id = +?1 AND revoked_at IS NULL",
             values![id, now],
         ),
         Statement::new(
             "UPDATE channel SET deleted_at = ?2, status = 'disabled', credentials = NULL, version = version + 1
-             WHERE workspace_id = ?1 AND (deleted_at IS NULL OR deleted_at = ?2) RETURNING id",
+             WHERE workspace_id = +?1 AND (deleted_at IS NULL OR deleted_at = +?2) RETURNING id",
             values![id, now],
         ),
         Statement::new(
             "UPDATE endpoint SET status = 'deleted', deleted_at = ?2, secret = '', old_secret = NULL, headers = '{}', url = ''
-             WHERE workspace_id = ?1 AND deleted_at IS NULL",
+             WHERE workspace_id = +?1 AND deleted_at IS NULL",
             values![id, now],
         ),
     ]
@@ -77,7 +77,7 @@ pub fn create_key(key: &NewKey<'_>, now: Timestamp) -> Statement {
     Statement::new(
         "INSERT INTO api_key (id, workspace_id, hash, name, prefix, scopes, environment, created_at, expires_at)
          SELECT ?1, w.id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM workspace w
-         WHERE w.id = ?2 AND w.deleted_at IS NULL
+         WHERE w.id = +?2 AND w.deleted_at IS NULL
          ON CONFLICT (id) DO UPDATE SET name = excluded.name
          RETURNING id",
         values![
@@ -100,8 +100,8 @@ pub fn list_keys(workspace: WorkspaceId, after: &str, limit: i64) -> Statement {
         "SELECT json_object('id', id, 'name', name, 'prefix', prefix, 'scopes', json(scopes),
            'environment', environment, 'expires_at', expires_at, 'created_at', created_at) AS record
          FROM api_key INDEXED BY api_key_living
-         WHERE workspace_id = ?1 AND id > ?2 AND revoked_at IS NULL
-         ORDER BY id LIMIT ?3",
+         WHERE workspace_id = +?1 AND id > ?2 AND revoked_at IS NULL
+         ORDER BY id LIMIT +?3",
         values![workspace, after, limit],
     )
 }
@@ -111,7 +111,7 @@ pub fn list_keys(workspace: WorkspaceId, after: &str, limit: i64) -> Statement {
 pub fn revoke_key(workspace: WorkspaceId, id: KeyId, now: Timestamp) -> Statement {
     Statement::new(
         "UPDATE api_key SET revoked_at = ?3
-         WHERE workspace_id = ?1 AND id = ?2 AND (revoked_at IS NULL OR revoked_at = ?3)
+         WHERE workspace_id = +?1 AND id = +?2 AND (revoked_at IS NULL OR revoked_at = +?3)
          RETURNING hash",
         values![workspace, id, now],
     )
@@ -121,7 +121,7 @@ pub fn revoke_key(workspace: WorkspaceId, id: KeyId, now: Timestamp) -> Statemen
 pub fn key_by_hash(hash: &str) -> Statement {
     Statement::new(
         "SELECT id, workspace_id, json(scopes) AS scopes, environment, expires_at AS expires_at_ms
-         FROM api_key WHERE hash = ?1 AND revoked_at IS NULL",
+         FROM api_key WHERE hash = +?1 AND revoked_at IS NULL",
         values![hash],
     )
 }
@@ -130,7 +130,7 @@ pub fn key_by_hash(hash: &str) -> Statement {
 pub fn key_is_live(id: KeyId, now: Timestamp) -> Statement {
     Statement::new(
         "SELECT 1 AS live FROM api_key
-         WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+         WHERE id = +?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
         values![id, now],
     )
 }

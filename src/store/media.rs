@@ -25,7 +25,7 @@ pub fn received(
            copy_due_at, created_at)
          SELECT ?1, p.value ->> '$.media.id', ?2, m.id, p.value ->> '$.media.reference',
            p.value ->> '$.media.mimeType', p.value ->> '$.media.filename', p.value ->> '$.media.sizeBytes', ?4, ?5
-         FROM json_each(?3) p CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = p.value ->> '$.id'
+         FROM json_each(?3) p CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$.id'
          WHERE p.value ->> '$.media.id' IS NOT NULL
          ON CONFLICT DO NOTHING",
         values![workspace, channel, received, copy_due_at, now],
@@ -35,7 +35,7 @@ pub fn received(
 pub fn get(workspace: WorkspaceId, id: MediaId) -> Statement {
     Statement::new(
         format!(
-            "SELECT {ROW} FROM media f WHERE f.workspace_id = ?1 AND f.id = ?2 AND f.withdrawn_at IS NULL"
+            "SELECT {ROW} FROM media f WHERE f.workspace_id = +?1 AND f.id = +?2 AND f.withdrawn_at IS NULL"
         ),
         values![workspace, id],
     )
@@ -44,7 +44,7 @@ pub fn get(workspace: WorkspaceId, id: MediaId) -> Statement {
 /// What is handed out under a link.
 pub fn by_link(link: &str) -> Statement {
     Statement::new(
-        format!("SELECT {ROW} FROM media f WHERE f.link = ?1"),
+        format!("SELECT {ROW} FROM media f WHERE f.link = +?1"),
         values![link],
     )
 }
@@ -70,7 +70,7 @@ pub fn put(
 pub fn links(workspace: WorkspaceId, ids: &[MediaId]) -> Statement {
     Statement::new(
         "SELECT f.id, f.link, f.mime_type, f.filename FROM json_each(?2) p
-         CROSS JOIN media f ON f.workspace_id = ?1 AND f.id = p.value
+         CROSS JOIN media f ON f.workspace_id = +?1 AND f.id = p.value
          WHERE f.link IS NOT NULL AND f.stored_at IS NOT NULL",
         values![workspace, serde_json::json!(ids)],
     )
@@ -80,7 +80,7 @@ pub fn links(workspace: WorkspaceId, ids: &[MediaId]) -> Statement {
 pub fn claim_copies(now: Timestamp, again: Timestamp, limit: i64) -> Statement {
     Statement::new(
         "UPDATE media SET copy_due_at = ?2, copies = copies + 1 WHERE (workspace_id, id) IN (
-           SELECT workspace_id, id FROM media WHERE copy_due_at <= ?1 ORDER BY copy_due_at LIMIT ?3)
+           SELECT workspace_id, id FROM media WHERE copy_due_at <= ?1 ORDER BY copy_due_at LIMIT +?3)
          RETURNING workspace_id, id, channel_id, reference, mime_type, filename, size_bytes, stored_at, copies",
         values![now, again, limit],
     )
@@ -95,7 +95,7 @@ pub fn claim_copy(
 ) -> Statement {
     Statement::new(
         "UPDATE media SET copy_due_at = ?4, copies = copies + 1
-         WHERE workspace_id = ?1 AND id = ?2 AND copy_due_at <= ?3
+         WHERE workspace_id = +?1 AND id = +?2 AND copy_due_at <= ?3
          RETURNING workspace_id, id, channel_id, reference, mime_type, filename, size_bytes, stored_at, copies",
         values![workspace, id, now, again],
     )
@@ -106,7 +106,7 @@ pub fn stored(workspace: WorkspaceId, id: MediaId, size_bytes: i64, now: Timesta
     Statement::new(
         "UPDATE media SET stored_at = CASE WHEN withdrawn_at IS NULL THEN ?4 ELSE 0 END, size_bytes = ?3,
            copy_due_at = NULL
-         WHERE workspace_id = ?1 AND id = ?2",
+         WHERE workspace_id = +?1 AND id = +?2",
         values![workspace, id, size_bytes, now],
     )
 }
@@ -115,7 +115,7 @@ pub fn stored(workspace: WorkspaceId, id: MediaId, size_bytes: i64, now: Timesta
 pub fn copy_later(workspace: WorkspaceId, id: MediaId, later: Timestamp) -> Statement {
     Statement::new(
         "UPDATE media SET copy_due_at = ?3
-         WHERE workspace_id = ?1 AND id = ?2 AND copy_due_at IS NOT NULL",
+         WHERE workspace_id = +?1 AND id = +?2 AND copy_due_at IS NOT NULL",
         values![workspace, id, later],
     )
 }
@@ -123,7 +123,7 @@ pub fn copy_later(workspace: WorkspaceId, id: MediaId, later: Timestamp) -> Stat
 /// Gives up copying a file: it is fetched from its provider whenever it is asked for.
 pub fn not_copied(workspace: WorkspaceId, id: MediaId) -> Statement {
     Statement::new(
-        "UPDATE media SET copy_due_at = NULL WHERE workspace_id = ?1 AND id = ?2",
+        "UPDATE media SET copy_due_at = NULL WHERE workspace_id = +?1 AND id = +?2",
         values![workspace, id],
     )
 }
@@ -131,7 +131,7 @@ pub fn not_copied(workspace: WorkspaceId, id: MediaId) -> Statement {
 /// Files that the bucket has held for longer than they are kept.
 pub fn outlived(before: Timestamp, limit: i64) -> Statement {
     Statement::new(
-        "SELECT workspace_id, id FROM media WHERE stored_at <= ?1 ORDER BY stored_at LIMIT ?2",
+        "SELECT workspace_id, id FROM media WHERE stored_at <= ?1 ORDER BY stored_at LIMIT +?2",
         values![before, limit],
     )
 }
@@ -139,7 +139,7 @@ pub fn outlived(before: Timestamp, limit: i64) -> Statement {
 /// Files of a workspace that the bucket holds.
 pub fn held(workspace: WorkspaceId, limit: i64) -> Statement {
     Statement::new(
-        "SELECT workspace_id, id FROM media WHERE workspace_id = ?1 AND stored_at IS NOT NULL LIMIT ?2",
+        "SELECT workspace_id, id FROM media WHERE workspace_id = +?1 AND stored_at IS NOT NULL LIMIT +?2",
         values![workspace, limit],
     )
 }
@@ -164,7 +164,7 @@ pub fn discarded(files: &Json) -> Vec<Statement> {
 /// What a provider calls the file of a source, if it still keeps it.
 pub fn uploaded(channel: ChannelId, source: &str, now: Timestamp) -> Statement {
     Statement::new(
-        "SELECT provider_id FROM upload WHERE channel_id = ?1 AND source = ?2 AND expires_at > ?3",
+        "SELECT provider_id FROM upload WHERE channel_id = +?1 AND source = +?2 AND expires_at > ?3",
         values![channel, source, now],
     )
 }
@@ -189,7 +189,7 @@ pub fn keep_upload(
 /// Forgets what a provider called a file: it does not know it any more.
 pub fn forget_upload(channel: ChannelId, source: &str) -> Statement {
     Statement::new(
-        "DELETE FROM upload WHERE channel_id = ?1 AND source = ?2",
+        "DELETE FROM upload WHERE channel_id = +?1 AND source = +?2",
         values![channel, source],
     )
 }
@@ -198,7 +198,7 @@ pub fn forget_upload(channel: ChannelId, source: &str) -> Statement {
 pub fn purge_uploads(now: Timestamp, limit: i64) -> Statement {
     Statement::new(
         "DELETE FROM upload WHERE (channel_id, source) IN (
-           SELECT channel_id, source FROM upload WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+           SELECT channel_id, source FROM upload WHERE expires_at <= ?1 ORDER BY expires_at LIMIT +?2)",
         values![now, limit],
     )
 }

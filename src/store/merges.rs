@@ -15,7 +15,7 @@ pub(super) fn surviving(workspace: &str, id: &str) -> String {
 
 /// The merge of the contact `?2` of the workspace `?1`, while it stands.
 const STANDING: &str =
-    "contact_merge g WHERE g.workspace_id = ?1 AND g.contact_id = ?2 AND g.undone_at IS NULL";
+    "contact_merge g WHERE g.workspace_id = +?1 AND g.contact_id = +?2 AND g.undone_at IS NULL";
 
 /// Merges a contact into another, if both are there and not the same. All that follows hangs
 /// on the merge's row, so that of two merges of a contact at once one is made. The last
@@ -28,7 +28,7 @@ pub fn merge(
     now: Timestamp,
 ) -> Vec<Statement> {
     let of = || values![workspace, contact];
-    let into_id = surviving("?1", "?3");
+    let into_id = surviving("+?1", "+?3");
     let moved_to = format!("(SELECT g.into_id FROM {STANDING})");
     let is_merged = format!("EXISTS (SELECT 1 FROM {STANDING})");
     vec![
@@ -50,7 +50,7 @@ pub fn merge(
                    'metadata', x.metadata IS NULL AND p.metadata IS NOT NULL), ?5
                  FROM contact p
                  CROSS JOIN contact x ON x.workspace_id = p.workspace_id AND x.id = {into_id} AND x.id <> p.id
-                 WHERE p.workspace_id = ?1 AND p.id = ?2
+                 WHERE p.workspace_id = +?1 AND p.id = +?2
                  ON CONFLICT (workspace_id, contact_id) DO UPDATE SET
                    into_id = excluded.into_id, id = excluded.id, name = excluded.name,
                    metadata = excluded.metadata, created_at = excluded.created_at, moved = excluded.moved,
@@ -62,21 +62,21 @@ pub fn merge(
         Statement::new(
             format!(
                 "UPDATE identity SET contact_id = {moved_to}
-                 WHERE workspace_id = ?1 AND contact_id = ?2 AND {is_merged}"
+                 WHERE workspace_id = +?1 AND contact_id = +?2 AND {is_merged}"
             ),
             of(),
         ),
         Statement::new(
             format!(
                 "UPDATE conversation INDEXED BY conversation_contact SET contact_id = {moved_to}
-                 WHERE workspace_id = ?1 AND contact_id = ?2 AND {is_merged}"
+                 WHERE workspace_id = +?1 AND contact_id = +?2 AND {is_merged}"
             ),
             of(),
         ),
         Statement::new(
             format!(
                 "UPDATE contact_merge INDEXED BY contact_merge_into SET into_id = {moved_to}
-                 WHERE workspace_id = ?1 AND into_id = ?2 AND undone_at IS NULL AND {is_merged}"
+                 WHERE workspace_id = +?1 AND into_id = +?2 AND undone_at IS NULL AND {is_merged}"
             ),
             of(),
         ),
@@ -84,13 +84,13 @@ pub fn merge(
         Statement::new(
             "UPDATE contact SET name = COALESCE(contact.name, merged.name),
                metadata = COALESCE(contact.metadata, merged.metadata), folded = NULL
-             FROM (SELECT * FROM contact_merge WHERE workspace_id = ?1 AND contact_id = ?2 AND id = ?3
+             FROM (SELECT * FROM contact_merge WHERE workspace_id = +?1 AND contact_id = +?2 AND id = +?3
                      AND undone_at IS NULL LIMIT 1) merged
              WHERE contact.workspace_id = merged.workspace_id AND contact.id = merged.into_id",
             values![workspace, contact, event],
         ),
         Statement::new(
-            format!("DELETE FROM contact WHERE workspace_id = ?1 AND id = ?2 AND {is_merged}"),
+            format!("DELETE FROM contact WHERE workspace_id = +?1 AND id = +?2 AND {is_merged}"),
             of(),
         ),
         super::search::forget(workspace, contact),
@@ -102,12 +102,12 @@ pub fn merge(
 /// How a merge stands, as one row: whether the contact is one still, `merged_into`, and the
 /// `target` that it is to be, if there is one.
 pub fn state(workspace: WorkspaceId, contact: ContactId, into: ContactId) -> Statement {
-    let target = surviving("?1", "?3");
+    let target = surviving("+?1", "+?3");
     Statement::new(
         format!(
-            "SELECT EXISTS (SELECT 1 FROM contact WHERE workspace_id = ?1 AND id = ?2) AS is_there,
+            "SELECT EXISTS (SELECT 1 FROM contact WHERE workspace_id = +?1 AND id = +?2) AS is_there,
                (SELECT g.into_id FROM {STANDING}) AS merged_into,
-               (SELECT id FROM contact WHERE workspace_id = ?1 AND id = {target}) AS target"
+               (SELECT id FROM contact WHERE workspace_id = +?1 AND id = {target}) AS target"
         ),
         values![workspace, contact, into],
     )
@@ -133,7 +133,7 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
                CROSS JOIN json_each(g.moved, '$.identities') n
                CROSS JOIN identity i ON i.workspace_id = g.workspace_id AND i.kind = n.value ->> '$.kind'
                  AND i.value = n.value ->> '$.value' AND i.contact_id = g.into_id
-               WHERE g.workspace_id = ?1 AND g.contact_id = ?2 AND g.undone_at IS NULL)",
+               WHERE g.workspace_id = +?1 AND g.contact_id = +?2 AND g.undone_at IS NULL)",
             of(),
         ),
         Statement::new(
@@ -142,7 +142,7 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
                CROSS JOIN json_each(g.moved, '$.conversations') n
                CROSS JOIN conversation c ON c.workspace_id = g.workspace_id AND c.id = n.value
                  AND c.contact_id = g.into_id
-               WHERE g.workspace_id = ?1 AND g.contact_id = ?2 AND g.undone_at IS NULL)",
+               WHERE g.workspace_id = +?1 AND g.contact_id = +?2 AND g.undone_at IS NULL)",
             of(),
         ),
         // Those begun since then at its addresses.
@@ -155,7 +155,7 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
                CROSS JOIN identity i ON i.workspace_id = g.workspace_id AND i.value = c.address
                  AND i.kind = CASE h.type WHEN 'sms' THEN 'phone' WHEN 'webchat' THEN 'visitor' ELSE h.type END
                  AND i.contact_id = g.contact_id
-               WHERE g.workspace_id = ?1 AND g.contact_id = ?2 AND g.undone_at IS NULL)",
+               WHERE g.workspace_id = +?1 AND g.contact_id = +?2 AND g.undone_at IS NULL)",
             of(),
         ),
         Statement::new(
@@ -164,7 +164,7 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
                CROSS JOIN json_each(g.moved, '$.merges') n
                CROSS JOIN contact_merge x ON x.workspace_id = g.workspace_id AND x.contact_id = n.value
                  AND x.into_id = g.into_id AND x.undone_at IS NULL
-               WHERE g.workspace_id = ?1 AND g.contact_id = ?2 AND g.undone_at IS NULL)",
+               WHERE g.workspace_id = +?1 AND g.contact_id = +?2 AND g.undone_at IS NULL)",
             of(),
         ),
         // What others brought along, and is no longer there, is no longer theirs to get back.
@@ -172,9 +172,9 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
             format!(
                 "UPDATE contact_merge INDEXED BY contact_merge_into SET moved = json_set(moved, '$.identities', json((
                    SELECT json_group_array(json(n.value)) FROM json_each(contact_merge.moved, '$.identities') n
-                   WHERE NOT EXISTS (SELECT 1 FROM identity i WHERE i.workspace_id = ?1
-                     AND i.kind = n.value ->> '$.kind' AND i.value = n.value ->> '$.value' AND i.contact_id = ?2))))
-                 WHERE workspace_id = ?1 AND into_id = {survivor} AND contact_id <> ?2 AND undone_at IS NULL"
+                   WHERE NOT EXISTS (SELECT 1 FROM identity i WHERE i.workspace_id = +?1
+                     AND i.kind = n.value ->> '$.kind' AND i.value = n.value ->> '$.value' AND i.contact_id = +?2))))
+                 WHERE workspace_id = +?1 AND into_id = {survivor} AND contact_id <> ?2 AND undone_at IS NULL"
             ),
             of(),
         ),
@@ -184,7 +184,7 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
                  THEN NULL ELSE contact.name END,
                metadata = CASE WHEN merged.moved ->> '$.metadata' AND contact.metadata = merged.metadata
                  THEN NULL ELSE contact.metadata END
-             FROM (SELECT * FROM contact_merge WHERE workspace_id = ?1 AND contact_id = ?2
+             FROM (SELECT * FROM contact_merge WHERE workspace_id = +?1 AND contact_id = +?2
                      AND undone_at IS NULL LIMIT 1) merged
              WHERE contact.workspace_id = merged.workspace_id AND contact.id = merged.into_id",
             of(),
@@ -199,7 +199,7 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
         ),
         Statement::new(
             "UPDATE contact_merge SET undone_at = ?3
-             WHERE workspace_id = ?1 AND contact_id = ?2 AND undone_at IS NULL",
+             WHERE workspace_id = +?1 AND contact_id = +?2 AND undone_at IS NULL",
             values![workspace, contact, now],
         ),
     ]
@@ -208,7 +208,7 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
 /// The contact that the last merge of another was into, as `id`, whether it stands or not.
 pub fn last(workspace: WorkspaceId, contact: ContactId) -> Statement {
     Statement::new(
-        "SELECT into_id AS id FROM contact_merge WHERE workspace_id = ?1 AND contact_id = ?2",
+        "SELECT into_id AS id FROM contact_merge WHERE workspace_id = +?1 AND contact_id = +?2",
         values![workspace, contact],
     )
 }

@@ -15,7 +15,11 @@ use serde::Serialize;
 /// Where a message goes.
 #[derive(Clone, Debug)]
 pub enum Target {
-    Conversation(ConversationId),
+    /// One that is there; with the address it is known by, where it was looked up by that.
+    Conversation {
+        id: ConversationId,
+        address: Option<Address>,
+    },
     /// An address, which may be new: then these ids are given to its contact
     /// and conversation.
     Address {
@@ -114,7 +118,7 @@ impl Accept {
 
     fn address(&self) -> Option<(&Address, IdentityKind, ConversationId, ContactId)> {
         match &self.target {
-            Target::Conversation(_) => None,
+            Target::Conversation { .. } => None,
             Target::Address {
                 address,
                 kind,
@@ -125,24 +129,28 @@ impl Accept {
     }
 }
 
-/// The message row, if every guard holds.
+/// The message row, if every guard holds. Gives it back as `MessageRecord`, if it was not there.
 pub fn insert(accept: &Accept) -> Statement {
     let (contact, source) = match &accept.target {
-        Target::Conversation(_) => (
+        Target::Conversation { .. } => (
             "c.contact_id",
-            "JOIN conversation c ON c.workspace_id = h.workspace_id AND c.id = ?18 AND c.channel_id = h.id",
+            "JOIN conversation c ON c.workspace_id = h.workspace_id AND c.id = +?18 AND c.channel_id = h.id
+               AND (?19 IS NULL OR c.address = +?19)",
         ),
         Target::Address { .. } => (
             "COALESCE(c.contact_id, i.contact_id, ?17)",
-            "LEFT JOIN conversation c ON c.channel_id = h.id AND c.address = ?18
-             LEFT JOIN identity i ON c.id IS NULL AND i.workspace_id = h.workspace_id AND i.kind = ?19 AND i.value = ?18",
+            "LEFT JOIN conversation c ON c.channel_id = h.id AND c.address = +?18
+             LEFT JOIN identity i ON c.id IS NULL AND i.workspace_id = h.workspace_id AND i.kind = +?19 AND i.value = +?18",
         ),
     };
     let address = accept.address();
-    let (found_by, kind) = match &accept.target {
-        Target::Conversation(id) => (Value::from(*id), None),
+    let (found_by, also_by) = match &accept.target {
+        Target::Conversation { id, address } => {
+            let address = address.as_ref().map(|address| address.0.as_str());
+            (Value::from(*id), Value::from(address))
+        }
         Target::Address { address, kind, .. } => {
-            (Value::from(address.0.as_str()), Some(kind.name()))
+            (Value::from(address.0.as_str()), Value::from(kind.name()))
         }
     };
     let mut values = values![
@@ -167,15 +175,13 @@ pub fn insert(accept: &Accept) -> Statement {
         address.map(|(_, _, conversation, _)| conversation),
         address.map(|(_, _, _, contact)| contact),
         found_by,
+        also_by,
     ];
     // As many values as the statement has parameters.
     let mut bind = |value: Value| {
         values.push(value);
         format!("?{}", values.len())
     };
-    if let Some(kind) = kind {
-        bind(kind.into());
-    }
     let mut guards = String::new();
     let refers_to = if accept.refers_to == RefersTo::LastReceived {
         guards.push_str(&format!(" AND {} IS NOT NULL", last_received()));
@@ -195,8 +201,8 @@ pub fn insert(accept: &Accept) -> Statement {
     if let Some((template, version)) = accept.template {
         let (template, version) = (bind(template.into()), bind(version.into()));
         let of_template = format!(
-            "FROM template t WHERE t.workspace_id = ?2 AND t.id = {template}
-               AND t.channel_id = h.id AND t.version = {version} AND t.status = 'APPROVED'"
+            "FROM template t WHERE t.workspace_id = +?2 AND t.id = +{template}
+               AND t.channel_id = h.id AND t.version = +{version} AND t.status = 'APPROVED'"
         );
         guards.push_str(&format!(" AND EXISTS (SELECT 1 {of_template})"));
         if accept.scheduled_at.is_some() {
@@ -234,18 +240,20 @@ pub fn insert(accept: &Accept) -> Statement {
            'outbound', {state}, ?5, ?6, {refers_to}, ?8, ?9, ?10,
            COALESCE(c.last_seq, 0) + 1, ?12, ?11{also}
          FROM channel h
-         JOIN api_key k ON k.id = ?3 AND k.workspace_id = h.workspace_id
+         JOIN api_key k ON k.id = +?3 AND k.workspace_id = h.workspace_id
          {source}
-         WHERE h.id = ?4 AND h.workspace_id = ?2 AND h.version = ?13 AND h.status = 'connected'
+         WHERE h.id = +?4 AND h.workspace_id = +?2 AND h.version = +?13 AND h.status = 'connected'
            AND h.deleted_at IS NULL
            AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?11)
            AND (?14 IS NULL OR c.last_inbound_at > ?11 - ?14) AND c.opted_out_at IS NULL{guards}
            AND (?7 IS NULL OR EXISTS (
-             SELECT 1 FROM message r WHERE r.workspace_id = ?2 AND r.id = ?7 AND r.conversation_id = c.id))
+             SELECT 1 FROM message r WHERE r.workspace_id = +?2 AND r.id = +?7 AND r.conversation_id = c.id))
            AND (?15 IS NULL OR NOT EXISTS (
              SELECT 1 FROM idempotency d
-             WHERE {LIVING} AND d.workspace_id = ?2 AND d.scope = ?15 AND d.created_at > ?11 - {DAY_MS}))
-         ON CONFLICT DO NOTHING",
+             WHERE {LIVING} AND d.workspace_id = +?2 AND d.scope = +?15 AND d.created_at > ?11 - {DAY_MS}))
+         ON CONFLICT DO NOTHING
+         RETURNING (SELECT r.record FROM message_record r
+           WHERE r.workspace_id = message.workspace_id AND r.id = message.id) AS record",
         LIVING = keys::living_days("?11")
     );
     Statement::new(sql, values)
@@ -267,9 +275,9 @@ fn parts(accept: &Accept) -> Statement {
            adapted, choices)
          SELECT m.workspace_id, p.value ->> '$.id', m.conversation_id, m.channel_id, m.contact_id, 'outbound',
            {state}, p.value ->> '$.content', m.actor, m.metadata, m.seq + p.key + 1, m.scheduled_at, m.expires_at,
-           m.created_at, m.adapted, CASE WHEN p.key = ?4 THEN m.choices END
+           m.created_at, m.adapted, CASE WHEN p.key = +?4 THEN m.choices END
          FROM message m CROSS JOIN json_each(?3) p
-         WHERE m.workspace_id = ?1 AND m.id = ?2
+         WHERE m.workspace_id = +?1 AND m.id = +?2
          ON CONFLICT DO NOTHING"),
         values![
             accept.workspace_id,
@@ -295,7 +303,7 @@ pub fn tell_sent(accept: &Accept) -> Vec<Statement> {
             "SELECT m.workspace_id, m.id AS message_id, 'message.sent' AS type,
                json_extract(p.value, '$[2]') AS event_id
              FROM json_each(?2) p
-             CROSS JOIN message m ON m.workspace_id = ?1 AND m.id = json_extract(p.value, '$[1]')",
+             CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = json_extract(p.value, '$[1]')",
             3,
             values![workspace, told.clone(), accept.now],
         ),
@@ -326,7 +334,7 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         statements.push(Statement::new(
             "INSERT INTO contact (workspace_id, id, name, folded, created_at)
              SELECT workspace_id, contact_id, ?4, ?5, created_at FROM message
-             WHERE workspace_id = ?1 AND id = ?2 AND contact_id = ?3
+             WHERE workspace_id = +?1 AND id = +?2 AND contact_id = +?3
              ON CONFLICT DO NOTHING",
             values![
                 accept.workspace_id,
@@ -339,7 +347,7 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         statements.push(Statement::new(
             "INSERT INTO identity (workspace_id, kind, value, contact_id)
              SELECT workspace_id, ?4, ?5, contact_id FROM message
-             WHERE workspace_id = ?1 AND id = ?2 AND conversation_id = ?3
+             WHERE workspace_id = +?1 AND id = +?2 AND conversation_id = +?3
              ON CONFLICT DO NOTHING",
             values![
                 accept.workspace_id,
@@ -355,7 +363,7 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
              SELECT workspace_id, conversation_id, channel_id, contact_id, ?4, 'open', 'ai', 0, seq,
                CASE WHEN status <> 'scheduled' THEN created_at END, created_at, created_at,
                CASE WHEN choices IS NOT NULL AND status <> 'scheduled' THEN seq END
-             FROM message WHERE workspace_id = ?1 AND id = ?2 AND conversation_id = ?3
+             FROM message WHERE workspace_id = +?1 AND id = +?2 AND conversation_id = +?3
              ON CONFLICT DO NOTHING",
             values![accept.workspace_id, accept.id, conversation, address.0.as_str()],
         ));
@@ -375,7 +383,7 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
         format!(
             "UPDATE conversation SET last_seq = MAX(last_seq, m.seq + ?3){said}
              FROM (SELECT workspace_id, conversation_id, seq, created_at, choices FROM message
-                   WHERE workspace_id = ?1 AND id = ?2) m
+                   WHERE workspace_id = +?1 AND id = +?2) m
              WHERE conversation.workspace_id = m.workspace_id AND conversation.id = m.conversation_id
                AND conversation.last_seq < m.seq + ?3"
         ),
@@ -386,8 +394,8 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
             format!(
                 "INSERT INTO idempotency (day, workspace_id, scope, fingerprint, subject_id, created_at)
                  SELECT CAST(?4 / {DAY_MS} AS INTEGER), workspace_id, ?3, fingerprint, id, ?4 FROM message
-                 WHERE workspace_id = ?1 AND id IN (?2, (SELECT id FROM message
-                   WHERE workspace_id = ?1 AND client_message_id = ?5 AND fingerprint = ?6))
+                 WHERE workspace_id = +?1 AND id IN (?2, (SELECT id FROM message
+                   WHERE workspace_id = +?1 AND client_message_id = +?5 AND fingerprint = +?6))
                  ON CONFLICT DO NOTHING"
             ),
             values![
@@ -406,7 +414,7 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
 /// One message, as `MessageRecord`.
 pub fn get(workspace: WorkspaceId, id: MessageId) -> Statement {
     Statement::new(
-        "SELECT record FROM message_record WHERE workspace_id = ?1 AND id = ?2",
+        "SELECT record FROM message_record WHERE workspace_id = +?1 AND id = +?2",
         values![workspace, id],
     )
 }
@@ -423,75 +431,103 @@ pub fn get_sent(workspace: WorkspaceId, id: MessageId) -> Statement {
     Statement::new(
         format!(
             "SELECT r.record, {FIRST_ATTEMPT} AS first_attempt FROM message_record r
-             WHERE r.workspace_id = ?1 AND r.id = ?2"
+             WHERE r.workspace_id = +?1 AND r.id = +?2"
         ),
         values![workspace, id],
     )
 }
 
+/// Whose message is looked for.
+pub enum Whose<'a> {
+    Workspace(WorkspaceId),
+    /// The workspace of an API key, by its hash.
+    Key(&'a str),
+}
+
 /// The message that a key or a client's id made before, with the fingerprint of
 /// the request that made it. Columns `by`, `id`, `fingerprint`, `record`, `first_attempt`.
 pub fn earlier(
-    workspace: WorkspaceId,
+    whose: &Whose<'_>,
     scope: Option<&str>,
     client_message_id: Option<&str>,
     now: Timestamp,
 ) -> Statement {
+    let (workspace, by) = match whose {
+        Whose::Workspace(id) => ("+?1", Value::from(*id)),
+        Whose::Key(hash) => (
+            "(SELECT workspace_id FROM api_key WHERE hash = +?1)",
+            Value::from(*hash),
+        ),
+    };
     Statement::new(
         format!(
             "SELECT 'key' AS by, d.subject_id AS id, d.fingerprint, r.record, {FIRST_ATTEMPT} AS first_attempt
              FROM idempotency d CROSS JOIN message_record r ON r.workspace_id = d.workspace_id AND r.id = d.subject_id
-             WHERE {LIVING} AND d.workspace_id = ?1 AND d.scope = ?2 AND d.created_at > ?4 - {DAY_MS}
+             WHERE {LIVING} AND d.workspace_id = {workspace} AND d.scope = +?2 AND d.created_at > ?4 - {DAY_MS}
              UNION ALL
              SELECT 'client' AS by, m.id, m.fingerprint, r.record, {FIRST_ATTEMPT} AS first_attempt
              FROM message m CROSS JOIN message_record r ON r.workspace_id = m.workspace_id AND r.id = m.id
-             WHERE m.workspace_id = ?1 AND m.client_message_id = ?3",
+             WHERE m.workspace_id = {workspace} AND m.client_message_id = +?3",
             LIVING = keys::living_days("?4")
         ),
-        values![workspace, scope, client_message_id, now],
+        values![by, scope, client_message_id, now],
     )
 }
 
 /// Why a message was not accepted: the state of everything the guards look at.
 pub fn explain(accept: &Accept) -> Statement {
     let (found, by) = match &accept.target {
-        Target::Conversation(id) => ("c.workspace_id = ?1 AND c.id = ?4", id.to_string()),
-        Target::Address { address, .. } => {
-            ("c.channel_id = h.id AND c.address = ?4", address.0.clone())
-        }
+        Target::Conversation { id, address: None } => (
+            "c.workspace_id = +?1 AND c.id = +?4",
+            vec![Value::from(*id)],
+        ),
+        Target::Conversation {
+            id,
+            address: Some(address),
+        } => (
+            "c.workspace_id = +?1 AND c.id = +?4 AND c.address = +?9",
+            values![*id, address.0.as_str()],
+        ),
+        Target::Address { address, .. } => (
+            "c.channel_id = h.id AND c.address = +?4",
+            values![address.0.as_str()],
+        ),
     };
+    let mut by = by.into_iter();
     let is_known = if accept.refers_to == RefersTo::LastReceived {
         format!("{} IS NOT NULL", last_received())
     } else {
         "?5 IS NULL OR EXISTS (SELECT 1 FROM message r
-                 WHERE r.workspace_id = ?1 AND r.id = ?5 AND r.conversation_id = c.id)"
+                 WHERE r.workspace_id = +?1 AND r.id = +?5 AND r.conversation_id = c.id)"
             .to_owned()
     };
-    Statement::new(
+    let mut statement = Statement::new(
         format!(
             "SELECT
-               EXISTS (SELECT 1 FROM api_key k WHERE k.id = ?3 AND k.workspace_id = ?1 AND k.revoked_at IS NULL
+               EXISTS (SELECT 1 FROM api_key k WHERE k.id = +?3 AND k.workspace_id = +?1 AND k.revoked_at IS NULL
                  AND (k.expires_at IS NULL OR k.expires_at > ?6)) AS key_is_live,
                h.version AS channel_version, h.status AS channel_status, h.deleted_at AS channel_deleted_at,
                c.id AS conversation_id, c.last_inbound_at, c.opted_out_at,
                ({is_known}) AS reference_is_known,
-               (?7 IS NULL OR EXISTS (SELECT 1 FROM template t WHERE t.workspace_id = ?1 AND t.id = ?7
-                 AND t.channel_id = ?2 AND t.version = ?8 AND t.status = 'APPROVED')) AS template_is_current
+               (?7 IS NULL OR EXISTS (SELECT 1 FROM template t WHERE t.workspace_id = +?1 AND t.id = +?7
+                 AND t.channel_id = +?2 AND t.version = +?8 AND t.status = 'APPROVED')) AS template_is_current
              FROM (SELECT 1)
-             LEFT JOIN channel h ON h.id = ?2 AND h.workspace_id = ?1
+             LEFT JOIN channel h ON h.id = +?2 AND h.workspace_id = +?1
              LEFT JOIN conversation c ON {found}"
         ),
         values![
             accept.workspace_id,
             accept.channel_id,
             accept.key_id,
-            by,
+            by.next().unwrap_or(Value::Null),
             accept.named_message(),
             accept.now,
             accept.template.map(|(id, _)| id),
             accept.template.map(|(_, version)| version),
         ],
-    )
+    );
+    statement.values.extend(by);
+    statement
 }
 
 #[derive(Default)]
@@ -515,12 +551,12 @@ pub fn list(workspace: WorkspaceId, filter: &Filter, before: &str, limit: i64) -
         format!(
             "SELECT r.record FROM (
                SELECT workspace_id, id, status, channel_id, created_at FROM {listed}
-                 AND workspace_id = ?1 AND id < ?2 AND id >= ?3
-               ORDER BY id DESC LIMIT ?4
+                 AND workspace_id = +?1 AND id < ?2 AND id >= ?3
+               ORDER BY id DESC LIMIT +?4
              ) page CROSS JOIN message_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
-             WHERE (?5 IS NULL OR page.status = ?5) AND (?6 IS NULL OR page.channel_id = ?6)
+             WHERE (?5 IS NULL OR page.status = +?5) AND (?6 IS NULL OR page.channel_id = +?6)
                AND (?7 IS NULL OR page.created_at >= ?7)
-             ORDER BY page.id DESC LIMIT ?8",
+             ORDER BY page.id DESC LIMIT +?8",
             listed = listed(filter)
         ),
         values![
@@ -540,8 +576,8 @@ pub fn list(workspace: WorkspaceId, filter: &Filter, before: &str, limit: i64) -
 pub fn scan_end(workspace: WorkspaceId, filter: &Filter, before: &str) -> Statement {
     Statement::new(
         format!(
-            "SELECT id FROM {listed} AND workspace_id = ?1 AND id < ?2 AND id >= ?3
-             ORDER BY id DESC LIMIT 1 OFFSET ?4",
+            "SELECT id FROM {listed} AND workspace_id = +?1 AND id < ?2 AND id >= ?3
+             ORDER BY id DESC LIMIT 1 OFFSET +?4",
             listed = listed(filter)
         ),
         values![workspace, before, since(filter), SCAN - 1],
@@ -575,12 +611,12 @@ pub fn list_conversation(
     Statement::new(
         "SELECT r.record FROM (
            SELECT workspace_id, id, seq, status, channel_id, created_at FROM message
-           WHERE conversation_id = ?2 AND seq < ?3 AND workspace_id = ?1
-           ORDER BY seq DESC LIMIT ?4
+           WHERE conversation_id = +?2 AND seq < ?3 AND workspace_id = +?1
+           ORDER BY seq DESC LIMIT +?4
          ) page CROSS JOIN message_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
-         WHERE (?5 IS NULL OR page.status = ?5) AND (?6 IS NULL OR page.channel_id = ?6)
+         WHERE (?5 IS NULL OR page.status = +?5) AND (?6 IS NULL OR page.channel_id = +?6)
            AND (?7 IS NULL OR page.created_at >= ?7)
-         ORDER BY page.seq DESC LIMIT ?8",
+         ORDER BY page.seq DESC LIMIT +?8",
         values![
             workspace,
             conversation,
@@ -601,8 +637,8 @@ pub fn conversation_scan_end(
     before_seq: i64,
 ) -> Statement {
     Statement::new(
-        "SELECT seq FROM message WHERE conversation_id = ?2 AND seq < ?3 AND workspace_id = ?1
-         ORDER BY seq DESC LIMIT 1 OFFSET ?4",
+        "SELECT seq FROM message WHERE conversation_id = +?2 AND seq < ?3 AND workspace_id = +?1
+         ORDER BY seq DESC LIMIT 1 OFFSET +?4",
         values![workspace, conversation, before_seq, SCAN - 1],
     )
 }
@@ -611,7 +647,7 @@ pub fn conversation_scan_end(
 pub fn attempts(workspace: WorkspaceId, id: MessageId) -> Statement {
     Statement::new(
         "SELECT number, outcome, provider_code, detail, started_at, ended_at FROM attempt
-         WHERE workspace_id = ?1 AND message_id = ?2 ORDER BY number LIMIT 200",
+         WHERE workspace_id = +?1 AND message_id = +?2 ORDER BY number LIMIT 200",
         values![workspace, id],
     )
 }

@@ -111,6 +111,9 @@ id_values!(
 );
 
 /// One SQL statement with its parameters `?1`, `?2`, ….
+///
+/// A parameter that is compared, or a limit, is written `+?1`. SQLite's planner looks at the value
+/// of a bare one, and compiles the statement anew whenever it is bound again.
 #[derive(Clone, Debug)]
 pub struct Statement {
     pub sql: Cow<'static, str>,
@@ -205,11 +208,11 @@ impl DatabaseError {
 )]
 pub trait Database {
     /// Runs all statements or none; one `Rows` for each.
-    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError>;
+    async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError>;
 
     /// Runs one statement.
     async fn rows(&self, statement: Statement) -> Result<Rows, DatabaseError> {
-        let rows = self.batch(vec![statement]).await?;
+        let rows = self.batch(&[statement]).await?;
         Ok(rows.into_iter().next().unwrap_or_default())
     }
 }

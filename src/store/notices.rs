@@ -36,10 +36,10 @@ const CONCERNED: &str = "
       SELECT ?2 WHERE n.value ->> '$.account' IS NULL
       UNION ALL
       SELECT o.id FROM channel o INDEXED BY channel_templates_account
-      WHERE o.workspace_id = ?1 AND o.templates_account = n.value ->> '$.account'
+      WHERE o.workspace_id = +?1 AND o.templates_account = n.value ->> '$.account'
         AND o.templates_account IS NOT NULL AND o.deleted_at IS NULL
         AND (n.value ->> '$.number' IS NULL OR o.match_key IN (n.value ->> '$.number', o.account)))
-    AND h.workspace_id = ?1 AND h.deleted_at IS NULL";
+    AND h.workspace_id = +?1 AND h.deleted_at IS NULL";
 
 /// Takes in notices and tells of each once. The first statement gives back the channels whose
 /// state it wrote, as `id`, `is_restored`; the last the deliveries.

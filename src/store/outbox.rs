@@ -66,7 +66,7 @@ pub fn claimed(candidates: &Candidates, token: &str) -> Statement {
     Statement::new(
         format!(
             "SELECT DISTINCT {JOB} FROM ({CANDIDATES}) m {JOB_JOINS}
-             WHERE m.claim = ?3 AND m.status = 'sending'"
+             WHERE m.claim = +?3 AND m.status = 'sending'"
         ),
         values![candidates.messages(), candidates.conversations(), token],
     )
@@ -82,7 +82,7 @@ pub fn extend_lease(
 ) -> Statement {
     Statement::new(
         "UPDATE message SET lease_until = ?4
-         WHERE workspace_id = ?1 AND id = ?2 AND attempt = ?3 AND status = 'sending'
+         WHERE workspace_id = +?1 AND id = +?2 AND attempt = +?3 AND status = 'sending'
          RETURNING attempt",
         values![workspace, message, attempt, until],
     )
@@ -92,7 +92,7 @@ pub fn extend_lease(
 pub fn upload_next(workspace: WorkspaceId, message: MessageId, attempt: i64) -> Statement {
     Statement::new(
         "UPDATE message SET content = json_set(content, '$.media', 'upload')
-         WHERE workspace_id = ?1 AND id = ?2 AND attempt = ?3 AND status = 'sending'",
+         WHERE workspace_id = +?1 AND id = +?2 AND attempt = +?3 AND status = 'sending'",
         values![workspace, message, attempt],
     )
 }
@@ -101,7 +101,7 @@ pub fn upload_next(workspace: WorkspaceId, message: MessageId, attempt: i64) -> 
 pub fn waits(conversation: ConversationId, now: Timestamp) -> Statement {
     Statement::new(
         "SELECT 1 AS waits FROM message
-         WHERE conversation_id = ?1 AND turn IS NOT NULL AND status = 'accepted' AND due_at <= ?2
+         WHERE conversation_id = +?1 AND turn IS NOT NULL AND status = 'accepted' AND due_at <= ?2
          ORDER BY turn LIMIT 1",
         values![conversation, now],
     )
@@ -113,7 +113,7 @@ pub fn abandoned(now: Timestamp, limit: i64) -> Statement {
         format!(
             "SELECT {JOB} FROM (
                SELECT * FROM message WHERE lease_until <= ?1 AND status = 'sending'
-               ORDER BY lease_until LIMIT ?2
+               ORDER BY lease_until LIMIT +?2
              ) m {JOB_JOINS}"
         ),
         values![now, limit],
@@ -208,7 +208,7 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
             &format!(
                 "SELECT o.workspace_id, o.message_id, o.type, o.event_id FROM ({OUTCOMES}) o
                  CROSS JOIN message x ON x.workspace_id = o.workspace_id AND x.id = o.message_id
-                 WHERE x.claim = ?3 AND x.status = o.status AND o.type IS NOT NULL"
+                 WHERE x.claim = +?3 AND x.status = o.status AND o.type IS NOT NULL"
             ),
             2,
             values![json, now, token],
@@ -264,7 +264,7 @@ pub fn fail_rest(rest: &[Rest], token: &str, now: Timestamp) -> Vec<Statement> {
             "SELECT x.workspace_id, x.id AS message_id, 'message.failed' AS type, p.value ->> '$.event' AS event_id
              FROM json_each(?1) p CROSS JOIN message x ON x.workspace_id = p.value ->> '$.workspace'
                AND x.id = p.value ->> '$.message'
-             WHERE x.claim = ?3 AND x.status = 'failed'",
+             WHERE x.claim = +?3 AND x.status = 'failed'",
             2,
             values![json!(rest), now, token],
         ),
@@ -285,7 +285,7 @@ pub fn wake(channel: ChannelId, now: Timestamp) -> Statement {
                  SELECT * FROM message WHERE due_at > ?2 AND due_at <= ?2 + {CHANNEL_WAIT_MS}
                  ORDER BY due_at LIMIT 2000
                ) o
-               WHERE o.channel_id = ?1 AND o.status = 'accepted'
+               WHERE o.channel_id = +?1 AND o.status = 'accepted'
                  AND o.error_code IN ('channel_unavailable', 'provider_unauthorized')
                LIMIT 100)
              RETURNING workspace_id AS workspace, id AS message"
@@ -316,7 +316,7 @@ pub fn push_again(
            WHERE o.status = 'accepted' AND o.pushed_at <= ?2
              AND NOT EXISTS (SELECT 1 FROM message e
                WHERE e.conversation_id = o.conversation_id AND e.turn < o.turn)
-           ORDER BY ROW_NUMBER() OVER (PARTITION BY o.channel_id ORDER BY o.due_at), o.due_at LIMIT ?3)
+           ORDER BY ROW_NUMBER() OVER (PARTITION BY o.channel_id ORDER BY o.due_at), o.due_at LIMIT +?3)
          RETURNING workspace_id AS workspace, id AS message",
         values![now, stale_before, limit, from],
     )

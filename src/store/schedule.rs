@@ -70,7 +70,7 @@ const PLACED: &str = "
     FROM json_each(?1) s
     CROSS JOIN conversation c ON c.workspace_id = s.value ->> '$[0]' AND c.id = s.value ->> '$[1]'
     CROSS JOIN message m ON m.conversation_id = c.id AND m.seq > c.last_seq
-    WHERE m.workspace_id = c.workspace_id AND m.claim = ?2";
+    WHERE m.workspace_id = c.workspace_id AND m.claim = +?2";
 
 /// Gives what is due in some conversations its place, in the order of the times it was
 /// scheduled for: behind all that was accepted before. What may not be sent any more fails.
@@ -161,7 +161,7 @@ pub fn push_due(now: Timestamp, stale_before: Timestamp, limit: i64) -> Statemen
                  WHERE status = 'scheduled' AND scheduled_at <= ?1 + {AHEAD_MS}
                  ORDER BY scheduled_at LIMIT 2000
                ) o
-               WHERE o.pushed_at <= ?2 LIMIT ?3)
+               WHERE o.pushed_at <= ?2 LIMIT +?3)
              RETURNING workspace_id AS workspace, conversation_id AS schedule, scheduled_at AS at"
         ),
         values![now, stale_before, limit],
@@ -172,7 +172,7 @@ pub fn push_due(now: Timestamp, stale_before: Timestamp, limit: i64) -> Statemen
 const GROUP: &str = "
     SELECT m.workspace_id, p.value FROM message m
     CROSS JOIN json_each(COALESCE(json_extract(m.adapted, '$.parts'), json_array(m.id))) p
-    WHERE m.workspace_id = ?1 AND m.id = ?2 AND m.status = 'scheduled'";
+    WHERE m.workspace_id = +?1 AND m.id = +?2 AND m.status = 'scheduled'";
 
 /// Cancels a message while it is scheduled.
 pub fn cancel(workspace: WorkspaceId, id: MessageId, now: Timestamp) -> Statement {
@@ -225,14 +225,14 @@ pub fn settle(
         Statement::new(
             format!(
                 "UPDATE message SET status = '{status}', claim = ?4, {changes}
-                 WHERE workspace_id = ?1 AND id = ?2 AND status = 'unknown'"
+                 WHERE workspace_id = +?1 AND id = +?2 AND status = 'unknown'"
             ),
             values![workspace, id, now, token],
         ),
         events::of_messages(
             &format!(
                 "SELECT workspace_id, id AS message_id, 'message.{status}' AS type, ?5 AS event_id FROM message
-                 WHERE workspace_id = ?1 AND id = ?2 AND claim = ?4 AND status = '{status}'"
+                 WHERE workspace_id = +?1 AND id = +?2 AND claim = +?4 AND status = '{status}'"
             ),
             3,
             values![workspace, id, now, token, event],
@@ -265,7 +265,7 @@ pub fn resend(
         Statement::new(
             "UPDATE conversation SET last_seq = n.seq
              FROM (SELECT workspace_id, conversation_id, seq FROM message
-                   WHERE workspace_id = ?1 AND id = ?2 AND claim = ?3 LIMIT 1000000) n
+                   WHERE workspace_id = +?1 AND id = +?2 AND claim = +?3 LIMIT 1000000) n
              WHERE conversation.workspace_id = n.workspace_id AND conversation.id = n.conversation_id
                AND conversation.last_seq < n.seq",
             values![workspace, id, token],
@@ -276,15 +276,15 @@ pub fn resend(
 const FOR_ONE: &str = "FROM message m
     CROSS JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
     CROSS JOIN channel h ON h.id = m.channel_id
-    WHERE m.workspace_id = ?1 AND m.id = ?2";
+    WHERE m.workspace_id = +?1 AND m.id = +?2";
 
 /// A message that was to be settled: its `record`, whether it was settled under this token
 /// (`is_mine`), and the `problem` it would be refused for, with what that is about.
 pub fn settled(workspace: WorkspaceId, id: MessageId, token: &str, now: Timestamp) -> Statement {
     Statement::new(
         format!(
-            "SELECT (SELECT r.record FROM message_record r WHERE r.workspace_id = ?1 AND r.id = ?2) AS record,
-               m.claim IS ?4 AS is_mine, {problem} AS problem, m.actor, c.last_inbound_at, c.opted_out_at {FOR_ONE}",
+            "SELECT (SELECT r.record FROM message_record r WHERE r.workspace_id = +?1 AND r.id = +?2) AS record,
+               m.claim IS +?4 AS is_mine, {problem} AS problem, m.actor, c.last_inbound_at, c.opted_out_at {FOR_ONE}",
             problem = problem("?3")
         ),
         values![workspace, id, now, token],

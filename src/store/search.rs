@@ -151,7 +151,7 @@ pub fn found_by(workspace: WorkspaceId, contact: ContactId, line: &Line) -> Stat
     Statement::new(
         insert(
             "p.id",
-            "FROM contact p WHERE p.workspace_id = ?3 AND p.id = ?4",
+            "FROM contact p WHERE p.workspace_id = +?3 AND p.id = +?4",
         ),
         values![line.id.as_str(), line.grams.as_str(), workspace, contact],
     )
@@ -164,7 +164,7 @@ pub fn forget(workspace: WorkspaceId, contact: ContactId) -> Statement {
     Statement::new(
         "DELETE FROM contact_search WHERE rowid IN (
            SELECT rowid FROM contact_search WHERE contact_search MATCH ?1)
-         AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = ?2 AND id = ?3)",
+         AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = +?2 AND id = +?3)",
         values![
             format!("{} AND \"c{token}\"", all(workspace)),
             workspace,
@@ -177,7 +177,7 @@ pub fn forget(workspace: WorkspaceId, contact: ContactId) -> Statement {
 pub fn unindexed(limit: i64) -> Statement {
     Statement::new(
         "SELECT page.workspace_id, r.record FROM (
-           SELECT workspace_id, id FROM contact WHERE folded IS NULL LIMIT ?1
+           SELECT workspace_id, id FROM contact WHERE folded IS NULL LIMIT +?1
          ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id",
         values![limit],
     )
@@ -187,7 +187,7 @@ pub fn unindexed(limit: i64) -> Statement {
 pub fn unindexed_of(workspace: WorkspaceId, contacts: &[ContactId]) -> Statement {
     Statement::new(
         "SELECT p.workspace_id, r.record FROM json_each(?2) n
-         CROSS JOIN contact p ON p.workspace_id = ?1 AND p.id = n.value AND p.folded IS NULL
+         CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.value AND p.folded IS NULL
          CROSS JOIN contact_record r ON r.workspace_id = p.workspace_id AND r.id = p.id",
         values![workspace, serde_json::json!(contacts)],
     )
@@ -197,7 +197,7 @@ pub fn unindexed_of(workspace: WorkspaceId, contacts: &[ContactId]) -> Statement
 pub fn note_folded(workspace: WorkspaceId, contact: ContactId, name: Option<&str>) -> Statement {
     Statement::new(
         "UPDATE contact SET folded = ?4
-         WHERE workspace_id = ?1 AND id = ?2 AND folded IS NULL AND name IS ?3",
+         WHERE workspace_id = +?1 AND id = +?2 AND folded IS NULL AND name IS +?3",
         values![workspace, contact, name, fold(name.unwrap_or(""))],
     )
 }
@@ -206,7 +206,7 @@ pub fn note_folded(workspace: WorkspaceId, contact: ContactId, name: Option<&str
 pub fn purge(workspace: WorkspaceId, limit: i64) -> Statement {
     Statement::new(
         "DELETE FROM contact_search WHERE rowid IN (
-           SELECT rowid FROM contact_search WHERE contact_search MATCH ?1 LIMIT ?2)",
+           SELECT rowid FROM contact_search WHERE contact_search MATCH ?1 LIMIT +?2)",
         values![all(workspace), limit],
     )
 }

@@ -10,7 +10,7 @@ pub fn purge_idempotency(now: Timestamp, limit: i64) -> Statement {
         format!(
             "DELETE FROM idempotency WHERE (day, workspace_id, scope) IN (
                SELECT day, workspace_id, scope FROM idempotency
-               WHERE day < CAST(?1 / {DAY_MS} AS INTEGER) - 1 LIMIT ?2)"
+               WHERE day < CAST(?1 / {DAY_MS} AS INTEGER) - 1 LIMIT +?2)"
         ),
         values![now, limit],
     )
@@ -20,7 +20,7 @@ pub fn purge_idempotency(now: Timestamp, limit: i64) -> Statement {
 pub fn purge_parked(before: Timestamp, limit: i64) -> Statement {
     Statement::new(
         "DELETE FROM parked_report WHERE rowid IN (
-           SELECT rowid FROM (SELECT rowid, parked_at FROM parked_report ORDER BY rowid LIMIT ?2)
+           SELECT rowid FROM (SELECT rowid, parked_at FROM parked_report ORDER BY rowid LIMIT +?2)
            WHERE parked_at <= ?1)",
         values![before, limit],
     )
@@ -31,7 +31,7 @@ pub fn parked_but_known(limit: i64) -> Statement {
     Statement::new(
         "SELECT workspace_id, channel_id, provider_message_id, status, at, error_code, error_message,
            error_provider_code, pricing
-         FROM parked_report WHERE known_at IS NOT NULL ORDER BY known_at LIMIT ?1",
+         FROM parked_report WHERE known_at IS NOT NULL ORDER BY known_at LIMIT +?1",
         values![limit],
     )
 }
@@ -39,8 +39,8 @@ pub fn parked_but_known(limit: i64) -> Statement {
 /// The workspaces from an id on, around to the first.
 pub fn workspaces(start: &str, limit: i64) -> Statement {
     Statement::new(
-        "SELECT id FROM (SELECT id FROM workspace WHERE id >= ?1 ORDER BY id LIMIT ?2)
-         UNION SELECT id FROM (SELECT id FROM workspace ORDER BY id LIMIT ?2)
+        "SELECT id FROM (SELECT id FROM workspace WHERE id >= ?1 ORDER BY id LIMIT +?2)
+         UNION SELECT id FROM (SELECT id FROM workspace ORDER BY id LIMIT +?2)
          LIMIT 2 * ?2",
         values![start, limit],
     )
@@ -62,7 +62,7 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
         Statement::new(
             format!(
                 "DELETE FROM {table} WHERE ({key}) IN (
-                   SELECT {key} FROM {table} t WHERE workspace_id = ?1 {condition} LIMIT ?2)"
+                   SELECT {key} FROM {table} t WHERE workspace_id = +?1 {condition} LIMIT +?2)"
             ),
             values![workspace, limit],
         )
@@ -92,7 +92,7 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
             format!(
                 "DELETE FROM idempotency WHERE (day, workspace_id, scope) IN (
                    SELECT day, workspace_id, scope FROM idempotency d
-                   WHERE {living_days} AND workspace_id = ?1 LIMIT ?2)"
+                   WHERE {living_days} AND workspace_id = +?1 LIMIT +?2)"
             ),
             values![workspace, limit, now],
         ),
@@ -102,11 +102,11 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
         Statement::new(
             "DELETE FROM delivery WHERE (endpoint_id, event_id) IN (
                SELECT d.endpoint_id, d.event_id FROM endpoint w CROSS JOIN delivery d ON d.endpoint_id = w.id
-               WHERE w.workspace_id = ?1 LIMIT ?2)",
+               WHERE w.workspace_id = +?1 LIMIT +?2)",
             values![workspace, limit],
         ),
         Statement::new(
-            "DELETE FROM delivery WHERE endpoint_id = ?1",
+            "DELETE FROM delivery WHERE endpoint_id = +?1",
             values![workspace],
         ),
         keyed(
@@ -127,27 +127,27 @@ pub fn purge_workspace(workspace: WorkspaceId, now: Timestamp, limit: i64) -> Ve
         ),
         Statement::new(
             format!(
-                "DELETE FROM workspace WHERE id = ?1
-               AND NOT EXISTS (SELECT 1 FROM parked_report WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM change WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM attempt WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM message WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM media WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM upload WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM template WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM visitor WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM visitor_token WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM conversation WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM identity WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM contact_merge WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM erasure WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM channel WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM api_key WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM endpoint WHERE workspace_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM event WHERE workspace_id = ?1)
+                "DELETE FROM workspace WHERE id = +?1
+               AND NOT EXISTS (SELECT 1 FROM parked_report WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM change WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM attempt WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM message WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM media WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM upload WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM template WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM visitor WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM visitor_token WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM conversation WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM identity WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM contact_merge WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM erasure WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM channel WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM api_key WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM endpoint WHERE workspace_id = +?1)
+               AND NOT EXISTS (SELECT 1 FROM event WHERE workspace_id = +?1)
                AND NOT EXISTS (SELECT 1 FROM contact_search WHERE contact_search MATCH ?2)
-               AND NOT EXISTS (SELECT 1 FROM idempotency d WHERE {living_days} AND workspace_id = ?1)"
+               AND NOT EXISTS (SELECT 1 FROM idempotency d WHERE {living_days} AND workspace_id = +?1)"
             ),
             values![workspace, search::all(workspace), now],
         ),

@@ -21,16 +21,16 @@ pub const MOST_WANTED: usize = 100;
 /// here and below, or SQLite would walk the workspace.)
 pub fn wanted(key_hash: &str, template: &TemplateRef) -> Statement {
     let (index, by, text) = match template {
-        TemplateRef::Id(id) => ("", "t.id = ?2", id.to_string()),
-        TemplateRef::Key { key, .. } => ("INDEXED BY template_key", "t.key = ?2", key.clone()),
+        TemplateRef::Id(id) => ("", "t.id = +?2", id.to_string()),
+        TemplateRef::Key { key, .. } => ("INDEXED BY template_key", "t.key = +?2", key.clone()),
         TemplateRef::Name { name, .. } => {
-            ("INDEXED BY template_by_name", "t.name = ?2", name.clone())
+            ("INDEXED BY template_by_name", "t.name = +?2", name.clone())
         }
     };
     Statement::new(
         format!(
             "SELECT {RECORD} FROM template t {index}
-             WHERE t.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = ?1)
+             WHERE t.workspace_id = (SELECT workspace_id FROM api_key WHERE hash = +?1)
                AND {by} AND t.status <> 'DELETED'
              ORDER BY t.id LIMIT {MOST_WANTED}"
         ),
@@ -41,14 +41,16 @@ pub fn wanted(key_hash: &str, template: &TemplateRef) -> Statement {
 /// Of those, one channel's.
 pub fn wanted_of(workspace: WorkspaceId, channel: ChannelId, template: &TemplateRef) -> Statement {
     let (index, by, text) = match template {
-        TemplateRef::Id(id) => ("", "t.id = ?3", id.to_string()),
-        TemplateRef::Key { key, .. } => ("INDEXED BY template_key", "t.key = ?3", key.clone()),
-        TemplateRef::Name { name, .. } => ("INDEXED BY template_name", "t.name = ?3", name.clone()),
+        TemplateRef::Id(id) => ("", "t.id = +?3", id.to_string()),
+        TemplateRef::Key { key, .. } => ("INDEXED BY template_key", "t.key = +?3", key.clone()),
+        TemplateRef::Name { name, .. } => {
+            ("INDEXED BY template_name", "t.name = +?3", name.clone())
+        }
     };
     Statement::new(
         format!(
             "SELECT {RECORD} FROM template t {index}
-             WHERE t.workspace_id = ?1 AND t.channel_id = ?2 AND {by} AND t.status <> 'DELETED'
+             WHERE t.workspace_id = +?1 AND t.channel_id = +?2 AND {by} AND t.status <> 'DELETED'
              ORDER BY t.id LIMIT 500"
         ),
         values![workspace, channel, text],
@@ -58,7 +60,7 @@ pub fn wanted_of(workspace: WorkspaceId, channel: ChannelId, template: &Template
 pub fn get(workspace: WorkspaceId, id: TemplateId) -> Statement {
     Statement::new(
         format!(
-            "SELECT {RECORD} FROM template t WHERE t.workspace_id = ?1 AND t.id = ?2 AND t.status <> 'DELETED'"
+            "SELECT {RECORD} FROM template t WHERE t.workspace_id = +?1 AND t.id = +?2 AND t.status <> 'DELETED'"
         ),
         values![workspace, id],
     )
@@ -74,7 +76,7 @@ pub fn in_language(
     Statement::new(
         format!(
             "SELECT {RECORD} FROM template t INDEXED BY template_name
-             WHERE t.channel_id = ?2 AND t.name = ?3 AND t.language = ?4 AND t.workspace_id = ?1
+             WHERE t.channel_id = +?2 AND t.name = +?3 AND t.language = +?4 AND t.workspace_id = +?1
                AND t.status <> 'DELETED'"
         ),
         values![workspace, channel, name, language],
@@ -84,7 +86,7 @@ pub fn in_language(
 /// What the provider calls a template: `provider_id`.
 pub fn provider_id(workspace: WorkspaceId, id: TemplateId) -> Statement {
     Statement::new(
-        "SELECT provider_id FROM template WHERE workspace_id = ?1 AND id = ?2",
+        "SELECT provider_id FROM template WHERE workspace_id = +?1 AND id = +?2",
         values![workspace, id],
     )
 }
@@ -100,10 +102,10 @@ pub fn list(
     Statement::new(
         format!(
             "SELECT {RECORD} FROM (
-               SELECT workspace_id, id FROM template WHERE workspace_id = ?1 AND id > ?2 ORDER BY id LIMIT ?5
+               SELECT workspace_id, id FROM template WHERE workspace_id = +?1 AND id > ?2 ORDER BY id LIMIT +?5
              ) page CROSS JOIN template t ON t.workspace_id = page.workspace_id AND t.id = page.id
-             WHERE (?3 IS NULL OR t.channel_id = ?3) AND t.status <> 'DELETED'
-             ORDER BY page.id LIMIT ?4"
+             WHERE (?3 IS NULL OR t.channel_id = +?3) AND t.status <> 'DELETED'
+             ORDER BY page.id LIMIT +?4"
         ),
         values![workspace, after, channel, limit, SCAN],
     )
@@ -112,8 +114,8 @@ pub fn list(
 /// The last id that a page looks at, if there are as many.
 pub fn scan_end(workspace: WorkspaceId, after: &str) -> Statement {
     Statement::new(
-        "SELECT id FROM template WHERE workspace_id = ?1 AND id > ?2
-         ORDER BY id LIMIT 1 OFFSET ?3",
+        "SELECT id FROM template WHERE workspace_id = +?1 AND id > ?2
+         ORDER BY id LIMIT 1 OFFSET +?3",
         values![workspace, after, SCAN - 1],
     )
 }
@@ -125,9 +127,9 @@ pub fn living_of_channel(workspace: WorkspaceId, channel: ChannelId, limit: i64)
         format!(
             "SELECT {RECORD} FROM (
                SELECT workspace_id, id, name, language FROM template
-               WHERE channel_id = ?2 AND name > '' AND workspace_id = ?1 ORDER BY name, language LIMIT ?4
+               WHERE channel_id = +?2 AND name > '' AND workspace_id = +?1 ORDER BY name, language LIMIT +?4
              ) page CROSS JOIN template t ON t.workspace_id = page.workspace_id AND t.id = page.id
-             WHERE t.status <> 'DELETED' ORDER BY page.name, page.language LIMIT ?3"
+             WHERE t.status <> 'DELETED' ORDER BY page.name, page.language LIMIT +?3"
         ),
         values![workspace, channel, limit, SCAN],
     )
@@ -136,7 +138,7 @@ pub fn living_of_channel(workspace: WorkspaceId, channel: ChannelId, limit: i64)
 /// All templates of a channel, the deleted too; also `provider_id`.
 pub fn of_channel(channel: ChannelId) -> Statement {
     Statement::new(
-        format!("SELECT t.provider_id, {RECORD} FROM template t WHERE t.channel_id = ?1"),
+        format!("SELECT t.provider_id, {RECORD} FROM template t WHERE t.channel_id = +?1"),
         values![channel],
     )
 }
@@ -153,7 +155,7 @@ pub fn remove(
     let ids = serde_json::json!(ids);
     let [told, fanned] = events::of_templates(
         "SELECT t.*, 'DELETED' AS new_status, t.category AS new_category, ?3 AS event_id
-         FROM json_each(?2) n CROSS JOIN template t ON t.workspace_id = ?1 AND t.id = n.value
+         FROM json_each(?2) n CROSS JOIN template t ON t.workspace_id = +?1 AND t.id = n.value
          WHERE t.status <> 'DELETED'",
         4,
         values![workspace, ids.clone(), event, now],
@@ -163,7 +165,7 @@ pub fn remove(
         fanned,
         Statement::new(
             "UPDATE template SET status = 'DELETED', version = version + 1
-             WHERE workspace_id = ?1 AND id IN (SELECT value FROM json_each(?2)) AND status <> 'DELETED'",
+             WHERE workspace_id = +?1 AND id IN (SELECT value FROM json_each(?2)) AND status <> 'DELETED'",
             values![workspace, ids],
         ),
     ]
@@ -173,7 +175,7 @@ pub fn remove(
 pub fn remove_of_provider(workspace: WorkspaceId, name: &str, provider_id: &str) -> Statement {
     Statement::new(
         "UPDATE template INDEXED BY template_by_name SET status = 'DELETED', version = version + 1
-         WHERE workspace_id = ?1 AND name = ?2 AND provider_id = ?3 AND status <> 'DELETED'",
+         WHERE workspace_id = +?1 AND name = +?2 AND provider_id = +?3 AND status <> 'DELETED'",
         values![workspace, name, provider_id],
     )
 }
@@ -207,7 +209,7 @@ pub fn reported(
              COALESCE(n.value ->> '$.category', t.category) AS new_category, n.value ->> '$.event' AS event_id
            FROM json_each(?3) n
            CROSS JOIN template t INDEXED BY template_by_name
-             ON t.workspace_id = ?1 AND t.name = n.value ->> '$.name'
+             ON t.workspace_id = +?1 AND t.name = n.value ->> '$.name'
            WHERE t.provider_id = n.value ->> '$.provider_id' AND t.status <> 'DELETED'
              AND {is_current} LIMIT 1000000
          ) told WHERE told.new_status <> told.status OR told.new_category <> told.category"
@@ -232,7 +234,7 @@ pub fn reported(
         Statement::new(
             format!(
                 "UPDATE channel INDEXED BY channel_templates_account SET templates_due_at = 0
-                 WHERE workspace_id = ?1 AND templates_account IN (SELECT value FROM json_each(?3))
+                 WHERE workspace_id = +?1 AND templates_account IN (SELECT value FROM json_each(?3))
                    AND templates_account IS NOT NULL AND deleted_at IS NULL AND templates_due_at > 0
                    AND {is_current}"
             ),
@@ -245,8 +247,8 @@ pub fn reported(
 pub fn remove_of_deleted(workspace: WorkspaceId, channel: ChannelId) -> Statement {
     Statement::new(
         "UPDATE template INDEXED BY template_name SET status = 'DELETED', version = version + 1
-         WHERE channel_id = ?2 AND workspace_id = ?1 AND status <> 'DELETED'
-           AND EXISTS (SELECT 1 FROM channel WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NOT NULL)",
+         WHERE channel_id = +?2 AND workspace_id = +?1 AND status <> 'DELETED'
+           AND EXISTS (SELECT 1 FROM channel WHERE id = +?2 AND workspace_id = +?1 AND deleted_at IS NOT NULL)",
         values![workspace, channel],
     )
 }
@@ -256,8 +258,8 @@ pub fn remove_of_deleted(workspace: WorkspaceId, channel: ChannelId) -> Statemen
 pub fn free_keys(workspace: WorkspaceId, channel: ChannelId, keys: &[&str]) -> Statement {
     Statement::new(
         "UPDATE template INDEXED BY template_key SET key = char(127) || id
-         WHERE workspace_id = ?1 AND key IN (SELECT value FROM json_each(?3)) AND channel_id = ?2
-           AND NOT EXISTS (SELECT 1 FROM template o WHERE o.channel_id = ?2
+         WHERE workspace_id = +?1 AND key IN (SELECT value FROM json_each(?3)) AND channel_id = +?2
+           AND NOT EXISTS (SELECT 1 FROM template o WHERE o.channel_id = +?2
              AND o.name = template.name AND o.status <> 'DELETED')",
         values![workspace, channel, serde_json::json!(keys)],
     )
@@ -284,10 +286,10 @@ pub struct Put<'a> {
 /// Whether templates `n` are still to be stored on channel `?2`: it lives, and no other
 /// template has got the key meanwhile.
 const IS_FREE: &str = "
-    EXISTS (SELECT 1 FROM channel WHERE id = ?2 AND workspace_id = ?1 AND deleted_at IS NULL)
+    EXISTS (SELECT 1 FROM channel WHERE id = +?2 AND workspace_id = +?1 AND deleted_at IS NULL)
     AND NOT EXISTS (SELECT 1 FROM template o INDEXED BY template_key
-      WHERE o.workspace_id = ?1 AND o.key = n.value ->> '$.key'
-      AND o.channel_id = ?2 AND o.name <> n.value ->> '$.name')";
+      WHERE o.workspace_id = +?1 AND o.key = n.value ->> '$.key'
+      AND o.channel_id = +?2 AND o.name <> n.value ->> '$.name')";
 
 /// Stores templates, given as a JSON array of `Put`, and tells of those that were there and
 /// mean something else now. The second statement gives back deliveries.
@@ -303,9 +305,9 @@ pub fn put(
             "SELECT t.*, n.value ->> '$.status' AS new_status, n.value ->> '$.category' AS new_category,
                ?5 AS event_id
              FROM json_each(?4) n
-             CROSS JOIN template t INDEXED BY template_name ON t.channel_id = ?2 AND t.name = n.value ->> '$.name'
+             CROSS JOIN template t INDEXED BY template_name ON t.channel_id = +?2 AND t.name = n.value ->> '$.name'
                AND t.language = n.value ->> '$.language'
-             WHERE t.workspace_id = ?1 AND t.version < n.value ->> '$.version'
+             WHERE t.workspace_id = +?1 AND t.version < n.value ->> '$.version'
                AND (t.status <> n.value ->> '$.status' OR t.category <> n.value ->> '$.category'
                  OR t.components <> n.value ->> '$.components')
                AND {IS_FREE}"
@@ -345,15 +347,15 @@ pub fn change(
     change: &Change<'_>,
 ) -> Vec<Statement> {
     let is_free = "NOT EXISTS (SELECT 1 FROM template o INDEXED BY template_key
-             WHERE o.workspace_id = ?1 AND o.key = ?2
-         AND o.channel_id = ?3 AND o.name <> ?4)";
+             WHERE o.workspace_id = +?1 AND o.key = +?2
+         AND o.channel_id = +?3 AND o.name <> ?4)";
     let mut statements = Vec::new();
     if let Some(key) = change.key {
         statements.push(free_keys(workspace, template.channel_id, &[key]));
         statements.push(Statement::new(
             format!(
                 "UPDATE template INDEXED BY template_name SET key = ?2, version = version + 1
-                 WHERE channel_id = ?3 AND name = ?4 AND workspace_id = ?1 AND key <> ?2 AND {is_free}"
+                 WHERE channel_id = +?3 AND name = +?4 AND workspace_id = +?1 AND key <> ?2 AND {is_free}"
             ),
             values![workspace, key, template.channel_id, template.name.as_str()],
         ));
@@ -362,7 +364,7 @@ pub fn change(
         statements.push(Statement::new(
             format!(
                 "UPDATE template SET variables = ?6, version = version + 1
-                 WHERE workspace_id = ?1 AND id = ?5 AND status <> 'DELETED' AND variables <> ?6
+                 WHERE workspace_id = +?1 AND id = +?5 AND status <> 'DELETED' AND variables <> ?6
                    AND json_array_length(variables) = json_array_length(?6)
                    AND (?2 IS NULL OR {is_free})"
             ),

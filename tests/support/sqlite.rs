@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, StatementStatus, params_from_iter};
 use serde_json::{Map, Value as Json};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What goes wrong with the next batch.
@@ -32,6 +32,8 @@ pub struct Sqlite {
     pub steps: Cell<i64>,
     /// How SQLite means to run each statement it was given, by its SQL.
     pub plans: RefCell<BTreeMap<String, Vec<String>>>,
+    /// The SQL of those that SQLite compiles anew each time they are run.
+    pub recompiled: RefCell<BTreeSet<String>>,
 }
 
 /// The migrations, in their order.
@@ -73,6 +75,7 @@ impl Sqlite {
             runs_twice: Cell::new(false),
             steps: Cell::new(0),
             plans: RefCell::default(),
+            recompiled: RefCell::default(),
             yields: Cell::new(false),
             longest_parameter: Cell::new(0),
         }
@@ -126,11 +129,16 @@ impl Sqlite {
         let mut explain = connection
             .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
             .expect("a statement");
+        // As a runtime does that keeps a statement for the next time.
+        explain.clear_bindings();
         let steps = explain
             .raw_query()
             .mapped(|row| row.get::<_, String>("detail"))
             .collect::<Result<_, _>>()
             .expect("a plan");
+        if explain.get_status(StatementStatus::RePrepare) > 0 {
+            self.recompiled.borrow_mut().insert(sql.to_owned());
+        }
         plans.insert(sql.to_owned(), steps);
     }
 
@@ -152,7 +160,7 @@ impl Sqlite {
 }
 
 impl Database for Sqlite {
-    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, DatabaseError> {
+    async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
         self.round_trips.set(self.round_trips.get() + 1);
         if self.yields.get() {
             tokio::task::yield_now().await;
@@ -170,9 +178,9 @@ impl Database for Sqlite {
             ));
         }
         if self.runs_twice.get() {
-            self.transact(&statements)?;
+            self.transact(statements)?;
         }
-        let rows = self.transact(&statements)?;
+        let rows = self.transact(statements)?;
         if fault == Some(Fault::After) {
             return Err(DatabaseError(
                 "D1_ERROR: Network connection lost.".to_owned(),

@@ -205,6 +205,9 @@ impl Server {
         command
             .env("CI", "1")
             .env("PATCHBAY_BUILT", "1")
+            // Wrangler's own record of every request and statement, kept in one more database: of both Workers, but
+            // nothing that they do, and nothing that there is on Cloudflare.
+            .env("X_LOCAL_OBSERVABILITY", "false")
             .env("WRANGLER_LOG_PATH", self.folder.join("debug.log"))
             .env("WRANGLER_REGISTRY_PATH", self.folder.join("registry"));
         command
