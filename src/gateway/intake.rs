@@ -1,6 +1,7 @@
 //! What was read of a webhook, turned into the statements that store it.
 
 use super::bounds::{bounded, shown_name};
+use super::keys::Freshness;
 use super::{Error, Gateway, Ports};
 use crate::channel::{
     Change, Changed, FileRef, Inbound, InboundMessage, Reason, Sender, StatusReport,
@@ -18,7 +19,7 @@ use crate::store::inbound::{
 };
 use crate::store::notices::{self, Noticed};
 use crate::store::templates::{self, Reported};
-use crate::store::{Statement, changes, contacts, echoes, events, media};
+use crate::store::{Statement, changes, contacts, echoes, events, media, text};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
@@ -32,6 +33,17 @@ const CHUNK_MARKS: usize = 100;
 const CHUNK_NUMBERS: usize = 100;
 /// Most reports on templates in one statement: each may have words of two kilobytes.
 const CHUNK_TEMPLATES: usize = 100;
+
+/// What stores the items of one channel.
+#[derive(Default)]
+pub(super) struct Part {
+    pub statements: Vec<(Statement, Gives)>,
+    pub copies: Vec<(WorkspaceId, MediaId)>,
+    /// The addresses of those who are remembered, which the statements take to be there.
+    pub known: Json,
+    /// Those whom the statements store.
+    pub met: Vec<Person>,
+}
 
 /// What a statement of a batch gives back.
 #[derive(Clone, Copy)]
@@ -51,9 +63,9 @@ impl<P: Ports> Gateway<P> {
         receiver: Receiver,
         kind: IdentityKind,
         items: Vec<Inbound>,
-        copies: &mut Vec<(WorkspaceId, MediaId)>,
+        trusted: Freshness,
         now: Timestamp,
-    ) -> Result<Vec<(Statement, Gives)>, Error> {
+    ) -> Result<Part, Error> {
         let mut people: Vec<Person> = Vec::new();
         let mut received: Vec<Received> = Vec::new();
         let mut echoed: Vec<Received> = Vec::new();
@@ -111,13 +123,23 @@ impl<P: Ports> Gateway<P> {
         }
         answer_each_other(&mut received);
         let mut batch = Vec::new();
+        let mut copies = Vec::new();
+        // Who changes a number is known by another now.
+        let may_know = trusted == Freshness::Remembered && renumbered.is_empty();
+        let (known, met): (Vec<Person>, Vec<Person>) = people.into_iter().partition(|person| {
+            let channel = receiver.channel_id;
+            may_know
+                && self
+                    .memory
+                    .knows_person(channel, &person.address, &person.told(), now)
+        });
         // Before the people: what comes with it may be from the new number already.
         for changes in renumbered.chunks(CHUNK_NUMBERS) {
             let kind = IdentityKind::Whatsapp.name();
             let statements = contacts::numbers_changed(receiver, kind, changes);
             batch.extend(statements.map(|statement| (statement, Gives::Nothing)));
         }
-        for people in chunks(&people, Person::size) {
+        for people in chunks(&met, Person::size) {
             batch.extend(last_tells(inbound::people(receiver, people, now)));
         }
         let stored = chunks(&received, size)
@@ -138,7 +160,7 @@ impl<P: Ports> Gateway<P> {
                 let ids = received.iter().filter_map(|message| message.media.as_ref());
                 let ids = ids.filter_map(|media| MediaId::parse(&media.id));
                 copies.extend(ids.map(|id| (workspace, id)));
-                let statement = media::received(workspace, channel, json!(received), due_at, now);
+                let statement = media::received(workspace, channel, text(received), due_at, now);
                 batch.push((statement, Gives::Nothing));
             }
             let ids = received.iter().map(|message| &message.provider_message_id);
@@ -190,7 +212,13 @@ impl<P: Ports> Gateway<P> {
             batch.push((moved, Gives::Noticed));
             batch.extend(last_tells(vec![told, fanned]));
         }
-        Ok(batch)
+        let known: Vec<String> = known.into_iter().map(|person| person.address).collect();
+        Ok(Part {
+            statements: batch,
+            copies,
+            known: json!(known),
+            met,
+        })
     }
 
     /// Takes in reports on templates; of several on one, what is told last.

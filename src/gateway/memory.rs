@@ -62,6 +62,8 @@ pub struct Memory {
     identifiers: Kept<(WorkspaceId, Option<ChannelKind>, String), ChannelId>,
     conversations: Kept<(WorkspaceId, ConversationId), ChannelId>,
     addresses: Kept<(ChannelId, Address), ConversationId>,
+    /// Who wrote to a channel, by address, as they were told of.
+    people: Kept<(ChannelId, String), String>,
     /// By workspace, type and the provider's name of the account, which may be connected
     /// more than once.
     accounts: Kept<(WorkspaceId, ChannelKind, String), Rc<[ChannelId]>>,
@@ -83,6 +85,7 @@ impl Default for Memory {
             identifiers: Kept::new(),
             conversations: Kept::new(),
             addresses: Kept::new(),
+            people: Kept::new(),
             accounts: Kept::new(),
             has_all_accounts: Kept::new(),
             templates: Kept::new(),
@@ -189,6 +192,22 @@ impl Memory {
 
     pub fn forget_address(&self, channel: ChannelId, address: &Address) {
         self.addresses.forget(&(channel, address.clone()));
+    }
+
+    /// Whether a person was stored as they are told of now.
+    pub fn knows_person(
+        &self,
+        channel: ChannelId,
+        address: &str,
+        told: &str,
+        now: Timestamp,
+    ) -> bool {
+        let known = self.people.get(&(channel, address.to_owned()), now);
+        known.is_some_and(|known| known == told)
+    }
+
+    pub fn keep_person(&self, channel: ChannelId, address: String, told: String, now: Timestamp) {
+        self.people.put((channel, address), told, now);
     }
 
     pub fn account(

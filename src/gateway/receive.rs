@@ -2,6 +2,7 @@
 //! the answer.
 
 use super::intake::Gives;
+use super::keys::Freshness;
 use super::late::Late;
 use super::{Error, Gateway, Ports};
 use crate::channel::{self, Adapter, Entry, Inbound, Unverified, adapter};
@@ -58,7 +59,10 @@ impl<P: Ports> Gateway<P> {
         {
             let sorted = self.sort_again(sorted, &channel, adapter, request).await?;
             self.log_strangers(id, &sorted);
-            if self.store_inbound(sorted.parts, now).await? {
+            if self
+                .store_inbound(sorted.parts, Freshness::Remembered, now)
+                .await?
+            {
                 return Ok(Reception::Stored(adapter.acknowledgement(request)));
             }
         }
@@ -83,7 +87,10 @@ impl<P: Ports> Gateway<P> {
         };
         let sorted = self.sort_again(sorted, &channel, adapter, request).await?;
         self.log_strangers(id, &sorted);
-        if self.store_inbound(sorted.parts, now).await? {
+        if self
+            .store_inbound(sorted.parts, Freshness::Now, now)
+            .await?
+        {
             Ok(Reception::Stored(adapter.acknowledgement(request)))
         } else {
             Err(Error::Unavailable)
@@ -203,16 +210,19 @@ impl<P: Ports> Gateway<P> {
         Ok(fresh.map_or(Reception::UnknownChannel, Reception::Challenge))
     }
 
-    /// Stores what was read; says whether every channel was still the one it was read
-    /// with, for otherwise nothing of that channel is stored.
+    /// Stores what was read; says whether every channel was still the one it was read with, for
+    /// otherwise nothing of that channel is stored, and whether everybody who is remembered was
+    /// there, for otherwise what they wrote is not.
     async fn store_inbound(
         &self,
         parts: Vec<(Rc<Channel>, Vec<Inbound>)>,
+        people: Freshness,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let mut batch: Vec<(Statement, Gives)> = Vec::new();
         let mut receivers = Vec::new();
         let mut copies = Vec::new();
+        let mut met = Vec::new();
         for (channel, items) in parts {
             let receiver = Receiver {
                 workspace_id: channel.workspace_id,
@@ -222,12 +232,14 @@ impl<P: Ports> Gateway<P> {
             let kind = adapter(channel.kind)
                 .ok_or(Error::Internal)?
                 .identity_kind();
-            let statements = self.store_part(receiver, kind, items, &mut copies, now)?;
-            if !statements.is_empty() {
-                batch.extend(statements);
+            let part = self.store_part(receiver, kind, items, people, now)?;
+            if !part.statements.is_empty() {
+                batch.extend(part.statements);
                 batch.push((channels::heard(channel.id, now), Gives::Nothing));
-                receivers.push(receiver);
+                receivers.push((receiver, part.known));
             }
+            copies.extend(part.copies);
+            met.extend(part.met.into_iter().map(|person| (channel.id, person)));
         }
         if batch.is_empty() {
             return Ok(true);
@@ -236,7 +248,7 @@ impl<P: Ports> Gateway<P> {
         batch.extend(
             receivers
                 .into_iter()
-                .map(|receiver| (inbound::is_current(receiver), Gives::Nothing)),
+                .map(|(receiver, known)| (inbound::is_current(receiver, &known), Gives::Nothing)),
         );
         let (statements, gives): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let rows = self.batch(statements).await?;
@@ -245,6 +257,12 @@ impl<P: Ports> Gateway<P> {
             .rev()
             .take(checks)
             .all(|rows| !rows.0.is_empty());
+        if is_current {
+            for (channel, person) in met {
+                let told = person.told();
+                self.memory.keep_person(channel, person.address, told, now);
+            }
+        }
         let mut deliveries = Vec::new();
         let mut late = Vec::new();
         let mut restored = Vec::new();

@@ -2,10 +2,9 @@
 //! own.
 
 use super::events;
-use super::inbound::{Received, Receiver};
-use super::{Statement, values};
+use super::inbound::{Received, Receiver, subjects};
+use super::{Statement, text, values};
 use crate::model::time::{MINUTE_MS, Timestamp};
-use serde_json::{Value as Json, json};
 
 /// How long a send may have no answer before an echo is no longer taken for its own.
 const OWN_MS: i64 = 10 * MINUTE_MS;
@@ -15,11 +14,8 @@ const OWN_MS: i64 = 10 * MINUTE_MS;
 pub fn echoes(receiver: Receiver, echoed: &[Received], now: Timestamp) -> Vec<Statement> {
     let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
     let is_current = receiver.is_current();
-    let json = json!(echoed);
-    let subjects: Json = echoed
-        .iter()
-        .map(|message| json!([workspace, message.id, message.event]))
-        .collect();
+    let json = text(echoed);
+    let subjects = subjects(workspace, echoed);
     vec![
         Statement::new(
             format!(
@@ -69,6 +65,6 @@ pub fn echoes(receiver: Receiver, echoed: &[Received], now: Timestamp) -> Vec<St
                SELECT ?1, p.value ->> '$.providerMessageId' FROM json_each(?3) p)",
             values![channel, now, json],
         ),
-        events::fan_out(&subjects, now),
+        events::fan_out(subjects, now),
     ]
 }

@@ -125,7 +125,7 @@ pub fn conversations_created(ids: &serde_json::Value, now: Timestamp) -> [Statem
             2,
             values![ids.clone(), now],
         ),
-        fan_out(ids, now),
+        fan_out(ids.clone(), now),
     ]
 }
 
@@ -143,7 +143,7 @@ pub fn conversation_updated(
             4,
             values![workspace, conversation, event, now],
         ),
-        fan_out(&serde_json::json!([[workspace, event, event]]), now),
+        fan_out(serde_json::json!([[workspace, event, event]]), now),
     ]
 }
 
@@ -207,7 +207,7 @@ pub fn channel_updated(
             3,
             values![channel, event, now],
         ),
-        fan_out(&serde_json::json!([[workspace, event, event]]), now),
+        fan_out(serde_json::json!([[workspace, event, event]]), now),
     ]
 }
 
@@ -275,12 +275,12 @@ pub fn contact_merged(
 /// JSON array of `[workspace, subject, event id]`; only events written under
 /// that very id are fanned out, so a repeat adds none. Gives back
 /// `endpoint_id`, `event_id` of each.
-pub fn fan_out(ids: &serde_json::Value, now: Timestamp) -> Statement {
+pub fn fan_out(ids: impl Into<Value>, now: Timestamp) -> Statement {
     fan_out_of(
         "SELECT json_extract(value, '$[0]') AS workspace_id, json_extract(value, '$[1]') AS subject,
            json_extract(value, '$[2]') AS event_id FROM json_each(?1)",
         2,
-        values![ids.clone(), now],
+        vec![ids.into(), now.into()],
     )
 }
 

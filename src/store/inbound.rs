@@ -5,7 +5,7 @@
 use super::erasure::ERASED;
 use super::events;
 use super::search::{self, Line};
-use super::{Statement, Value, values};
+use super::{Statement, Value, text, values};
 use crate::model::id::{ChannelId, WorkspaceId};
 use crate::model::message::DeliveryStatus;
 use crate::model::time::Timestamp;
@@ -36,11 +36,16 @@ impl Receiver {
     }
 }
 
-/// One row if the channel is still the one a webhook was read with.
-pub fn is_current(receiver: Receiver) -> Statement {
+/// One row if the channel is still the one a webhook was read with, and these addresses, a JSON
+/// array, have conversations on it.
+pub fn is_current(receiver: Receiver, known: &Json) -> Statement {
     Statement::new(
-        format!("SELECT ?1 AS workspace_id WHERE {}", receiver.is_current()),
-        values![receiver.workspace_id, receiver.channel_id],
+        format!(
+            "SELECT ?1 AS workspace_id WHERE {} AND NOT EXISTS (SELECT 1 FROM json_each(?3) p
+               LEFT JOIN conversation c ON c.channel_id = +?2 AND c.address = p.value WHERE c.id IS NULL)",
+            receiver.is_current()
+        ),
+        values![receiver.workspace_id, receiver.channel_id, known.clone()],
     )
 }
 
@@ -80,6 +85,12 @@ impl Person {
             bare: Line::of(workspace, None, identities()),
             named: Line::of(workspace, name, identities()),
         }
+    }
+
+    /// What is told of them, and would be stored of somebody new.
+    #[must_use]
+    pub fn told(&self) -> String {
+        text(&(&self.name, &self.identities))
     }
 
     /// About as many bytes as the person takes in a statement, or more.
@@ -137,7 +148,7 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
         .iter()
         .map(|person| person.findable(workspace))
         .collect();
-    let json = json!(findable);
+    let json = text(&findable);
     let created: Json = people
         .iter()
         .map(|person| json!([workspace, person.conversation, person.event]))
@@ -247,11 +258,7 @@ pub fn messages_if(
 ) -> Vec<Statement> {
     let (workspace, channel) = (receiver.workspace_id, receiver.channel_id);
     let is_current = receiver.is_current();
-    let json = json!(received);
-    let subjects: Json = received
-        .iter()
-        .map(|message| json!([workspace, message.id, message.event]))
-        .collect();
+    let subjects = subjects(workspace, received);
     vec![
         Statement::new(
             format!("INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
@@ -271,7 +278,7 @@ pub fn messages_if(
              ON CONFLICT DO NOTHING",
                 content = content()
             ),
-            [values![workspace, channel, json.clone()], given].concat(),
+            [values![workspace, channel, text(received)], given].concat(),
         ),
         Statement::new(
             "UPDATE conversation SET
@@ -284,22 +291,32 @@ pub fn messages_if(
                SELECT m.workspace_id, m.conversation_id, MAX(m.seq) AS seq, COUNT(*) AS count,
                  MAX(m.created_at) AS at
                FROM json_each(?2) p
-               CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$.id'
+               CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$[1]'
                CROSS JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
                WHERE m.seq > c.last_seq
                GROUP BY m.workspace_id, m.conversation_id
              ) n
              WHERE conversation.workspace_id = n.workspace_id AND conversation.id = n.conversation_id",
-            values![workspace, json.clone(), now],
+            values![workspace, subjects.as_str(), now],
         ),
         events::of_messages(
-            "SELECT m.workspace_id, m.id AS message_id, 'message.received' AS type, p.value ->> '$.event' AS event_id
-             FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$.id'",
+            "SELECT m.workspace_id, m.id AS message_id, 'message.received' AS type, p.value ->> '$[2]' AS event_id
+             FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$[1]'",
             3,
-            values![workspace, json, now],
+            values![workspace, subjects.as_str(), now],
         ),
-        events::fan_out(&subjects, now),
+        events::fan_out(subjects, now),
     ]
+}
+
+/// The events that tell of messages: a JSON array of `[workspace, message, event]`.
+pub(super) fn subjects(workspace: WorkspaceId, received: &[Received]) -> String {
+    let workspace = workspace.to_string();
+    let told: Vec<[&str; 3]> = received
+        .iter()
+        .map(|message| [&workspace, message.id.as_str(), message.event.as_str()])
+        .collect();
+    text(&told)
 }
 
 /// A report of how far a message has come.

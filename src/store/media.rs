@@ -16,7 +16,7 @@ const ROW: &str =
 pub fn received(
     workspace: WorkspaceId,
     channel: ChannelId,
-    received: Json,
+    received: String,
     copy_due_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Statement {

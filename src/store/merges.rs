@@ -95,7 +95,7 @@ pub fn merge(
         ),
         super::search::forget(workspace, contact),
         events::contact_merged(workspace, contact, event, now),
-        events::fan_out(&json!([[workspace, event, event]]), now),
+        events::fan_out(json!([[workspace, event, event]]), now),
     ]
 }
 

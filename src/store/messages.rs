@@ -307,7 +307,7 @@ pub fn tell_sent(accept: &Accept) -> Vec<Statement> {
             3,
             values![workspace, told.clone(), accept.now],
         ),
-        events::fan_out(&told, accept.now),
+        events::fan_out(told, accept.now),
     ]
 }
 

@@ -135,6 +135,12 @@ macro_rules! values {
 }
 pub(crate) use values;
 
+/// What is bound as one JSON text.
+pub(crate) fn text(value: &(impl serde::Serialize + ?Sized)) -> String {
+    // Strings and numbers can always be written.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 /// The rows one statement gave, each a JSON object of its columns.
 #[derive(Clone, Debug, Default)]
 pub struct Rows(pub Vec<serde_json::Value>);

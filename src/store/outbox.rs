@@ -213,7 +213,7 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
             2,
             values![json, now, token],
         ),
-        events::fan_out(&subjects, now),
+        events::fan_out(subjects, now),
         // Reports that came before the provider's answer did.
         Statement::new(
             "UPDATE parked_report SET known_at = ?2
@@ -268,7 +268,7 @@ pub fn fail_rest(rest: &[Rest], token: &str, now: Timestamp) -> Vec<Statement> {
             2,
             values![json!(rest), now, token],
         ),
-        events::fan_out(&subjects, now),
+        events::fan_out(subjects, now),
     ]
 }
 

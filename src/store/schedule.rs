@@ -237,7 +237,7 @@ pub fn settle(
             3,
             values![workspace, id, now, token, event],
         ),
-        events::fan_out(&serde_json::json!([[workspace, id, event]]), now),
+        events::fan_out(serde_json::json!([[workspace, id, event]]), now),
     ]
 }
 
