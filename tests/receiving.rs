@@ -1822,3 +1822,36 @@ async fn a_body_that_did_not_arrive_whole_is_to_be_repeated() {
         world.send_raw(request).await.expect(status);
     }
 }
+
+/// Whoever wrote a moment ago is remembered, and may be gone since.
+#[tokio::test]
+async fn what_somebody_writes_whose_remembered_conversation_is_gone_is_kept_once() {
+    let world = World::new().await;
+    let shop = world.whatsapp().await;
+    let other = "5511977777777";
+    for from in [CUSTOMER, other] {
+        let id = format!("wamid.first.{from}");
+        world.customer_writes(&shop, from, &id, "Hello").await;
+    }
+    world.database().query(&format!(
+        "UPDATE conversation SET address = '5511900000000' WHERE address = '{CUSTOMER}'"
+    ));
+    let at = world.ports().now_ms.get() / 1_000;
+    let message = |from: &str| {
+        json!({ "from": from, "id": format!("wamid.again.{from}"), "timestamp": at.to_string(),
+            "type": "text", "text": { "body": "Again" } })
+    };
+    let payload = whatsapp_value(json!({ "messages": [message(CUSTOMER), message(other)] }));
+    for _ in 0..2 {
+        world.from_meta(&shop, &payload).await.expect(200);
+    }
+    let written = |from: &str| {
+        world.database().count(&format!(
+            "SELECT COUNT(*) FROM message m JOIN conversation c ON c.id = m.conversation_id
+             WHERE c.address = '{from}' AND m.provider_message_id = 'wamid.again.{from}'"
+        ))
+    };
+    assert_eq!((written(CUSTOMER), written(other)), (1, 1));
+    let unread = "SELECT SUM(unread_count) FROM conversation";
+    assert_eq!(world.database().count(unread), 4);
+}

@@ -255,6 +255,29 @@ async fn a_contact_is_written_to_where_it_was_last_active_or_on_the_channel_name
     );
 }
 
+/// What this isolate remembers of a conversation may be gone since.
+#[tokio::test]
+async fn an_address_whose_remembered_conversation_is_gone_gets_another() {
+    let world = World::new().await;
+    let shop = second_whatsapp(&world).await;
+    let body = json!({ "from": shop, "to": CUSTOMER, "content": { "type": "text", "text": "Hi" } });
+    let send = || world.post("/v1/messages", body.clone());
+    let first = send().await.expect(202);
+    assert_eq!(
+        send().await.expect(202)["conversationId"],
+        first["conversationId"]
+    );
+    world
+        .database()
+        .query("UPDATE conversation SET address = '5511900000000'");
+    let anew = send().await.expect(202);
+    assert_ne!(anew["conversationId"], first["conversationId"]);
+    assert_eq!(
+        send().await.expect(202)["conversationId"],
+        anew["conversationId"]
+    );
+}
+
 #[tokio::test]
 async fn a_contact_without_an_address_of_the_channels_kind_cannot_be_written_to() {
     let world = World::new().await;

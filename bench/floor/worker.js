@@ -67,15 +67,15 @@ async function inline({ to, text }, scope, env) {
   const id = newId();
   const accepted = await env.DB.batch(accept(SENDING, id, to, text, scope, env));
   const started = Date.now();
-  const provider = await fetch(`${env.TELEGRAM_API_BASE}/bot${env.BOT_TOKEN}/sendMessage`, {
+  const provider = await fetch(`${env.TWILIO_API_BASE}/2010-04-01/Accounts/${env.SMS_ACCOUNT}/Messages.json`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ chat_id: to, text }),
+    headers: { authorization: `Basic ${btoa(`${env.SMS_ACCOUNT}:${env.SMS_TOKEN}`)}` },
+    body: new URLSearchParams({ From: "+15550100002", To: `+${to}`, Body: text }),
   });
-  const { result } = await provider.json();
+  const { sid } = await provider.json();
   const recorded = await env.DB.batch([
     env.DB.prepare(ATTEMPT).bind(WORKSPACE, id, started, Date.now()),
-    env.DB.prepare(SENT).bind(WORKSPACE, id, `${to}:${result.message_id}`, Date.now()),
+    env.DB.prepare(SENT).bind(WORKSPACE, id, sid, Date.now()),
   ]);
   return answer(200, { id, status: "sent" }, [...accepted, ...recorded]);
 }

@@ -1,5 +1,5 @@
 //! What one isolate remembers for minutes: keys, channels, which channel a conversation
-//! is on, and which conversation an address has. Plain data. The guards in SQL make staleness harmless: it
+//! is on, and which conversation an address or a contact has. Plain data. The guards in SQL make staleness harmless: it
 //! can only cost a second round trip.
 
 use super::webchat::WebChat;
@@ -54,6 +54,9 @@ impl<K: Eq + Hash, V: Clone> Kept<K, V> {
     }
 }
 
+/// A contact's id as a recipient: in a workspace, with the type asked for, and the channel.
+pub(super) type Meant = (WorkspaceId, String, Option<ChannelKind>, Option<ChannelId>);
+
 pub struct Memory {
     /// By the hash of the secret.
     keys: Kept<String, Key>,
@@ -62,6 +65,7 @@ pub struct Memory {
     identifiers: Kept<(WorkspaceId, Option<ChannelKind>, String), ChannelId>,
     conversations: Kept<(WorkspaceId, ConversationId), ChannelId>,
     addresses: Kept<(ChannelId, Address), ConversationId>,
+    contacts: Kept<Meant, ConversationId>,
     /// Who wrote to a channel, by address, as they were told of.
     people: Kept<(ChannelId, String), String>,
     /// By workspace, type and the provider's name of the account, which may be connected
@@ -85,6 +89,7 @@ impl Default for Memory {
             identifiers: Kept::new(),
             conversations: Kept::new(),
             addresses: Kept::new(),
+            contacts: Kept::new(),
             people: Kept::new(),
             accounts: Kept::new(),
             has_all_accounts: Kept::new(),
@@ -190,8 +195,13 @@ impl Memory {
         self.addresses.put((channel, address), id, now);
     }
 
-    pub fn forget_address(&self, channel: ChannelId, address: &Address) {
-        self.addresses.forget(&(channel, address.clone()));
+    /// The conversation that a contact's id and what was said of the channel meant.
+    pub(super) fn contact(&self, meant: &Meant, now: Timestamp) -> Option<ConversationId> {
+        self.contacts.get(meant, now)
+    }
+
+    pub(super) fn keep_contact(&self, meant: Meant, id: ConversationId, now: Timestamp) {
+        self.contacts.put(meant, id, now);
     }
 
     /// Whether a person was stored as they are told of now.

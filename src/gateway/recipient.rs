@@ -9,11 +9,11 @@ use crate::channel::adapter;
 use crate::model::access::{Key, KeySecret};
 use crate::model::channel::{Channel, ChannelKind, match_key};
 use crate::model::contact::Address;
-use crate::model::id::{ChannelId, ConversationId};
+use crate::model::id::{ChannelId, ConversationId, WorkspaceId};
 use crate::model::template::TemplateRecord;
 use crate::model::time::Timestamp;
 use crate::store::channels::{self, From, RecipientIs};
-use crate::store::messages::Whose;
+use crate::store::messages::{Among, FoundBy, Whose};
 use crate::store::{self, Rows, templates};
 use serde::Deserialize;
 use std::rc::Rc;
@@ -96,9 +96,7 @@ pub(super) enum Found {
 }
 
 pub(super) enum To {
-    Conversation(ConversationId),
-    /// The conversation of an address, as it is remembered.
-    Known(ConversationId, Address),
+    Conversation(ConversationId, FoundBy),
     Address(Address),
 }
 
@@ -277,18 +275,15 @@ impl<P: Ports> Gateway<P> {
                 Some(self.memory.channel(id, now).filter(is_right)?)
             }
         };
-        let conversation = send
-            .to
-            .id()
-            .filter(|(_, is)| *is != RecipientIs::Contact)
-            .and_then(|(id, _)| ConversationId::parse(&id));
-        let (channel, to) = if let Some(id) = conversation {
-            let channel = self.memory.conversation(workspace, id, now)?;
-            if sender.is_some_and(|sender| sender.id != channel) {
+        let (channel, to) = if let Some((id, is)) = send.to.id() {
+            let sender = sender.map(|sender| sender.id);
+            let (conversation, channel, found_by) =
+                self.remembered_by_id(workspace, id, is, kind, sender, now)?;
+            if sender.is_some_and(|sender| sender != channel) {
                 return None;
             }
             let channel = self.memory.channel(channel, now).filter(is_right)?;
-            (channel, To::Conversation(id))
+            (channel, To::Conversation(conversation, found_by))
         } else {
             let channel = sender?;
             if !send.to.may_be_address() {
@@ -296,7 +291,7 @@ impl<P: Ports> Gateway<P> {
             }
             let address = adapter(channel.kind)?.recipient(send.to.text()).ok()?;
             let to = match self.memory.address(channel.id, &address, now) {
-                Some(conversation) => To::Known(conversation, address),
+                Some(conversation) => To::Conversation(conversation, FoundBy::Address(address)),
                 None => To::Address(address),
             };
             (channel, to)
@@ -311,6 +306,34 @@ impl<P: Ports> Gateway<P> {
             templates,
             is_remembered: true,
         })
+    }
+
+    /// The conversation that an id means: its own, or the newest of a contact.
+    fn remembered_by_id(
+        &self,
+        workspace: WorkspaceId,
+        id: String,
+        is: RecipientIs,
+        kind: Option<ChannelKind>,
+        sender: Option<ChannelId>,
+        now: Timestamp,
+    ) -> Option<(ConversationId, ChannelId, FoundBy)> {
+        let channel_of = |id| self.memory.conversation(workspace, id, now);
+        let itself = ConversationId::parse(&id)
+            .filter(|_| is != RecipientIs::Contact)
+            .and_then(|id| Some((id, channel_of(id)?, FoundBy::Id)));
+        if itself.is_some() || is == RecipientIs::Conversation {
+            return itself;
+        }
+        let among = match (sender, kind) {
+            (Some(_), _) => Among::Channel,
+            (None, Some(_)) => Among::Type,
+            (None, None) => Among::All,
+        };
+        let meant = (workspace, id, kind, sender);
+        let newest = self.memory.contact(&meant, now)?;
+        let (_, id, ..) = meant;
+        Some((newest, channel_of(newest)?, FoundBy::Contact { id, among }))
     }
 
     /// Reads `to` in its meanings: conversation, contact, address.
@@ -346,15 +369,24 @@ impl<P: Ports> Gateway<P> {
         if let Some(Row { conversation_id }) = conversation {
             let sealed = self.read_sealed(found)?.into_iter().next();
             let channel = self.remember_channel(sealed.ok_or(Error::Internal)?, now);
-            if sender.is_some_and(|sender| sender.id != channel.id) {
+            if let Some(sender) = &sender
+                && sender.id != channel.id
+            {
                 return Err(Error::invalid(
                     "/from",
                     "is not the channel of this conversation",
                 ));
             }
+            let workspace = key.workspace_id;
             self.memory
-                .keep_conversation(key.workspace_id, conversation_id, channel.id, now);
-            return resolved(channel, To::Conversation(conversation_id));
+                .keep_conversation(workspace, conversation_id, channel.id, now);
+            if let Some((id, _)) = send.to.id()
+                && id != conversation_id.to_string()
+            {
+                let meant = (workspace, id, send.from.kind, sender.map(|it| it.id));
+                self.memory.keep_contact(meant, conversation_id, now);
+            }
+            return resolved(channel, To::Conversation(conversation_id, FoundBy::Id));
         }
         let known_as: Vec<KnownAs> = contact.read()?;
         let is_id = send.to.id().is_some();

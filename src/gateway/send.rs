@@ -18,7 +18,7 @@ use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
 use crate::model::template::TemplateDraft;
 use crate::model::time::{SECOND_MS, Timestamp};
 use crate::store::claim::Claimed;
-use crate::store::messages::{Accept, RefersTo, Target, Whose};
+use crate::store::messages::{Accept, FoundBy, RefersTo, Target, Whose};
 use crate::store::{Rows, Statement, messages};
 use serde::Deserialize;
 
@@ -260,11 +260,6 @@ impl<P: Ports> Gateway<P> {
                     });
                 }
                 Decision::PlanChanged if !is_fresh => {
-                    if let Target::Conversation { address, .. } = &accept.target
-                        && let Some(address) = address
-                    {
-                        self.memory.forget_address(accept.channel_id, address);
-                    }
                     self.forget_channel(accept.channel_id).await;
                     if let Some(draft) = send.content.template() {
                         self.memory
@@ -319,13 +314,9 @@ impl<P: Ports> Gateway<P> {
             channel_id: channel.id,
             channel_version: channel.version,
             target: match &recipient.to {
-                To::Conversation(id) => Target::Conversation {
+                To::Conversation(id, found_by) => Target::Conversation {
                     id: *id,
-                    address: None,
-                },
-                To::Known(id, address) => Target::Conversation {
-                    id: *id,
-                    address: Some(address.clone()),
+                    found_by: found_by.clone(),
                 },
                 To::Address(address) => Target::Address {
                     address: address.clone(),
@@ -583,13 +574,14 @@ pub(super) fn refusal(accept: &Accept, state: &Explained) -> Option<Decision> {
     }
     if state.conversation_id.is_none() {
         match accept.target {
-            // The address has another, or none any more.
             Target::Conversation {
-                address: Some(_), ..
-            } => return Some(Decision::PlanChanged),
-            Target::Conversation { address: None, .. } => {
+                found_by: FoundBy::Id,
+                ..
+            } => {
                 return refused(not_found("conversation or contact", "/to"));
             }
+            // It is another now, or none.
+            Target::Conversation { .. } => return Some(Decision::PlanChanged),
             // Nobody can be written to on a web chat who never opened it.
             Target::Address { .. } if accept.is_local => {
                 return refused(not_found("visitor", "/to"));

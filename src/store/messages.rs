@@ -2,7 +2,7 @@
 //! and everything after it hangs on that row. And reading messages back.
 
 use super::search::{self, Line};
-use super::{SCAN, Statement, Value, events, keys, schedule, values};
+use super::{SCAN, Statement, Value, events, keys, merges, schedule, values};
 use crate::model::contact::{Address, IdentityKind};
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, EventId, KeyId, MessageId, TemplateId, WorkspaceId,
@@ -15,10 +15,10 @@ use serde::Serialize;
 /// Where a message goes.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// One that is there; with the address it is known by, where it was looked up by that.
+    /// One that is there.
     Conversation {
         id: ConversationId,
-        address: Option<Address>,
+        found_by: FoundBy,
     },
     /// An address, which may be new: then these ids are given to its contact
     /// and conversation.
@@ -28,6 +28,58 @@ pub enum Target {
         new_conversation: ConversationId,
         new_contact: ContactId,
     },
+}
+
+/// What was asked for where a conversation was found. It must still be what is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    Id,
+    Address(Address),
+    /// The newest of the contact that this id stands for.
+    Contact {
+        id: String,
+        among: Among,
+    },
+}
+
+/// Which of a contact's conversations are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    All,
+    /// Those on channels of the same type.
+    Type,
+    /// Those on the same channel.
+    Channel,
+}
+
+impl FoundBy {
+    /// What must hold of the conversation `c` on the channel `h`, over a parameter, and its
+    /// value.
+    fn holds(&self, parameter: &str) -> (String, Option<Value>) {
+        match self {
+            FoundBy::Id => (String::new(), None),
+            FoundBy::Address(address) => {
+                let value = Value::from(address.0.as_str());
+                (format!(" AND c.address = {parameter}"), Some(value))
+            }
+            FoundBy::Contact { id, among } => {
+                let contact = merges::surviving("c.workspace_id", parameter);
+                let among = match among {
+                    Among::All => "",
+                    Among::Type => " AND y.type = h.type",
+                    Among::Channel => " AND y.id = h.id",
+                };
+                let holds = format!(
+                    " AND c.contact_id = {contact} AND NOT EXISTS (
+                       SELECT 1 FROM conversation x INDEXED BY conversation_contact
+                       CROSS JOIN channel y ON y.id = x.channel_id AND y.deleted_at IS NULL{among}
+                       WHERE x.workspace_id = c.workspace_id AND x.contact_id = c.contact_id
+                         AND (x.last_activity_at, x.id) > (c.last_activity_at, c.id))"
+                );
+                (holds, Some(Value::from(id.as_str())))
+            }
+        }
+    }
 }
 
 /// Which other message a message is about: it answers it, or does something to it.
@@ -131,28 +183,24 @@ impl Accept {
 
 /// The message row, if every guard holds. Gives it back as `MessageRecord`, if it was not there.
 pub fn insert(accept: &Accept) -> Statement {
-    let (contact, source) = match &accept.target {
-        Target::Conversation { .. } => (
-            "c.contact_id",
-            "JOIN conversation c ON c.workspace_id = h.workspace_id AND c.id = +?18 AND c.channel_id = h.id
-               AND (?19 IS NULL OR c.address = +?19)",
-        ),
-        Target::Address { .. } => (
+    let (found_by, also_by, contact, source) = match &accept.target {
+        Target::Conversation { id, found_by } => {
+            let (holds, value) = found_by.holds("+?19");
+            let source = format!(
+                "JOIN conversation c ON c.workspace_id = h.workspace_id AND c.id = +?18 AND c.channel_id = h.id{holds}"
+            );
+            (Value::from(*id), value, "c.contact_id", source)
+        }
+        Target::Address { address, kind, .. } => (
+            Value::from(address.0.as_str()),
+            Some(Value::from(kind.name())),
             "COALESCE(c.contact_id, i.contact_id, ?17)",
             "LEFT JOIN conversation c ON c.channel_id = h.id AND c.address = +?18
-             LEFT JOIN identity i ON c.id IS NULL AND i.workspace_id = h.workspace_id AND i.kind = +?19 AND i.value = +?18",
+             LEFT JOIN identity i ON c.id IS NULL AND i.workspace_id = h.workspace_id AND i.kind = +?19 AND i.value = +?18"
+                .to_owned(),
         ),
     };
     let address = accept.address();
-    let (found_by, also_by) = match &accept.target {
-        Target::Conversation { id, address } => {
-            let address = address.as_ref().map(|address| address.0.as_str());
-            (Value::from(*id), Value::from(address))
-        }
-        Target::Address { address, kind, .. } => {
-            (Value::from(address.0.as_str()), Value::from(kind.name()))
-        }
-    };
     let mut values = values![
         accept.id,
         accept.workspace_id,
@@ -175,8 +223,8 @@ pub fn insert(accept: &Accept) -> Statement {
         address.map(|(_, _, conversation, _)| conversation),
         address.map(|(_, _, _, contact)| contact),
         found_by,
-        also_by,
     ];
+    values.extend(also_by);
     // As many values as the statement has parameters.
     let mut bind = |value: Value| {
         values.push(value);
@@ -476,24 +524,18 @@ pub fn earlier(
 
 /// Why a message was not accepted: the state of everything the guards look at.
 pub fn explain(accept: &Accept) -> Statement {
-    let (found, by) = match &accept.target {
-        Target::Conversation { id, address: None } => (
-            "c.workspace_id = +?1 AND c.id = +?4",
-            vec![Value::from(*id)],
-        ),
-        Target::Conversation {
-            id,
-            address: Some(address),
-        } => (
-            "c.workspace_id = +?1 AND c.id = +?4 AND c.address = +?9",
-            values![*id, address.0.as_str()],
-        ),
+    let (found, by, also_by) = match &accept.target {
+        Target::Conversation { id, found_by } => {
+            let (holds, value) = found_by.holds("+?9");
+            let found = format!("c.workspace_id = +?1 AND c.id = +?4{holds}");
+            (found, Value::from(*id), value)
+        }
         Target::Address { address, .. } => (
-            "c.channel_id = h.id AND c.address = +?4",
-            values![address.0.as_str()],
+            "c.channel_id = h.id AND c.address = +?4".to_owned(),
+            Value::from(address.0.as_str()),
+            None,
         ),
     };
-    let mut by = by.into_iter();
     let is_known = if accept.refers_to == RefersTo::LastReceived {
         format!("{} IS NOT NULL", last_received())
     } else {
@@ -519,14 +561,14 @@ pub fn explain(accept: &Accept) -> Statement {
             accept.workspace_id,
             accept.channel_id,
             accept.key_id,
-            by.next().unwrap_or(Value::Null),
+            by,
             accept.named_message(),
             accept.now,
             accept.template.map(|(id, _)| id),
             accept.template.map(|(_, version)| version),
         ],
     );
-    statement.values.extend(by);
+    statement.values.extend(also_by);
     statement
 }
 

@@ -20,7 +20,7 @@ use patchbay_sandbox::Sandbox;
 
 use self::load::Round;
 use self::report::{Compared, Report};
-use self::scene::{BOT_TOKEN, Operation, Scene};
+use self::scene::{Operation, Scene};
 use self::server::{Consumers, Server};
 use crate::bundle;
 use crate::paths::Paths;
@@ -184,7 +184,8 @@ async fn compare(
     progress.step("Starting Patchbay and the floor, without consumers…");
     let mut vars = sandbox.variables().to_vec();
     vars.push(("APP_SECRET", scene::APP_SECRET.to_owned()));
-    vars.push(("BOT_TOKEN", BOT_TOKEN.to_owned()));
+    vars.push(("SMS_ACCOUNT", scene::SMS_ACCOUNT.to_owned()));
+    vars.push(("SMS_TOKEN", scene::SMS_TOKEN.to_owned()));
     let mut floor = Server::floor(paths, vars).await?;
     let vars = sandbox.variables().to_vec();
     let mut patchbay = Server::patchbay(paths, "requests", Consumers::Absent, vars).await?;

@@ -12,13 +12,17 @@ use super::load::CLIENTS;
 use super::server::{ADMIN_TOKEN, client};
 use crate::problem::{Doing, Problem, Result};
 
-const NUMBER: &str = "+15550100001";
-const PHONE_NUMBER_ID: &str = "100000000000001";
+/// The WhatsApp numbers: one that everybody writes to, and one for each client, which sends at once: no number is
+/// asked for more than its pacing lets through.
+const NUMBERS: usize = 1 + CLIENTS;
 pub const APP_SECRET: &str = "benchmark-app-secret";
-const BOT: &str = "patchbay_bench_bot";
-pub const BOT_TOKEN: &str = "1000001:benchmark-bot-token";
+const SMS_NUMBER: &str = "+15550100002";
+pub const SMS_ACCOUNT: &str = "AC00000000000000000000000000000009";
+pub const SMS_TOKEN: &str = "benchmark-twilio-token";
 pub const SUBSCRIBER: &str = "bench";
-/// Who write on WhatsApp, and whom Telegram reaches: as many for each client, which takes them in turn, so that
+/// Where Chatt2.me takes an SMS.
+const SMS_PATH: &str = "/v1/communication/sms/message";
+/// Who write on WhatsApp, and whom SMS reaches: as many for each client, which takes them in turn, so that
 /// no client waits behind another in a conversation.
 const PEOPLE_PER_CLIENT: usize = 8;
 pub const PEOPLE: usize = CLIENTS * PEOPLE_PER_CLIENT;
@@ -49,17 +53,13 @@ impl Operation {
             "accepted send, Chatt2.me WhatsApp",
             Self::Chatt2me,
         ),
-        (
-            "inline",
-            "send now, Chatt2.me Telegram",
-            Self::Chatt2meInline,
-        ),
+        ("inline", "send now, Chatt2.me SMS", Self::Chatt2meInline),
         (
             "whautochat",
             "accepted send, WhautoChat `sendtext`",
             Self::Whautochat,
         ),
-        ("cloove", "accepted send, Cloove", Self::Cloove),
+        ("cloove", "send now, Cloove", Self::Cloove),
         (
             "webhook-1",
             "WhatsApp webhook with 1 message",
@@ -85,9 +85,11 @@ pub struct Scene {
     key: String,
     pub workspace: String,
     pub whatsapp: String,
-    inbound_url: String,
-    /// Conversation and contact of each person.
-    known: HashMap<String, (String, String)>,
+    /// The channel of each WhatsApp number, and where its provider posts.
+    numbers: Vec<(String, String)>,
+    /// Conversation and contact of each person, by channel and address.
+    known: HashMap<(String, String), (String, String)>,
+    sms: String,
     next: AtomicUsize,
 }
 
@@ -101,8 +103,9 @@ impl Scene {
             key: ADMIN_TOKEN.to_owned(),
             workspace: String::new(),
             whatsapp: String::new(),
-            inbound_url: String::new(),
+            numbers: vec![],
             known: HashMap::new(),
+            sms: String::new(),
             next: AtomicUsize::new(1),
         };
         let workspace = scene
@@ -114,15 +117,22 @@ impl Scene {
         scene.key = text(&made, "key")?;
 
         register(sandbox)?;
-        let credentials = json!({
-            "phoneNumberId": PHONE_NUMBER_ID, "wabaId": "200000000000001",
-            "accessToken": "benchmark-access-token", "appSecret": APP_SECRET, "verifyToken": "benchmark-verify",
-        });
-        let channel = scene.connect("whatsapp", NUMBER, credentials).await?;
-        scene.whatsapp = text(&channel, "id")?;
-        scene.inbound_url = text(&channel, "inboundUrl")?;
-        let credentials = json!({ "botToken": BOT_TOKEN, "secretToken": "benchmark-secret" });
-        scene.connect("telegram", BOT, credentials).await?;
+        for number in 0..NUMBERS {
+            let credentials = json!({
+                "phoneNumberId": phone_number_id(number), "wabaId": "200000000000001",
+                "accessToken": "benchmark-access-token", "appSecret": APP_SECRET, "verifyToken": "benchmark-verify",
+            });
+            let channel = scene
+                .connect("whatsapp", &phone_number(number), credentials)
+                .await?;
+            scene
+                .numbers
+                .push((text(&channel, "id")?, text(&channel, "inboundUrl")?));
+        }
+        scene.whatsapp = scene.numbers[0].0.clone();
+        let credentials = json!({ "accountSid": SMS_ACCOUNT, "authToken": SMS_TOKEN });
+        let channel = scene.connect("sms", SMS_NUMBER, credentials).await?;
+        scene.sms = text(&channel, "id")?;
         let url = sandbox.subscriber_url(SUBSCRIBER);
         scene
             .post("/v1/webhooks", json!({ "url": url, "events": events }))
@@ -132,8 +142,15 @@ impl Scene {
         let everybody: Vec<(usize, String)> =
             (0..PEOPLE).map(|n| (n, "Hello".to_owned())).collect();
         for some in everybody.chunks(64) {
-            let request = scene.webhook(some).await?;
-            super::load::answered(request).await?;
+            super::load::answered(scene.webhook(some).await?).await?;
+        }
+        for (client, own) in everybody.chunks(PEOPLE_PER_CLIENT).enumerate() {
+            super::load::answered(scene.webhook_to(1 + client, own).await?).await?;
+        }
+        // Everybody has a conversation by SMS too, in which nothing waits.
+        for number in 0..PEOPLE {
+            let body = scene.by_sms(number, "Hello");
+            scene.post(SMS_PATH, body).await?;
         }
         scene.meet().await?;
         Ok(scene)
@@ -154,17 +171,18 @@ impl Scene {
             for conversation in page["data"].as_array().into_iter().flatten() {
                 let contact = &conversation["contact"];
                 let ids = (text(conversation, "id")?, text(contact, "id")?);
-                self.known.insert(text(contact, "address")?, ids);
+                let by = (text(conversation, "channelId")?, text(contact, "address")?);
+                self.known.insert(by, ids);
             }
             let Some(cursor) = page["nextCursor"].as_str() else {
                 break;
             };
             path = format!("/v1/conversations?limit=100&cursor={cursor}");
         }
-        if self.known.len() < PEOPLE {
-            let known = self.known.len();
+        let (known, met) = (self.known.len(), 3 * PEOPLE);
+        if known < met {
             return Err(Problem::new(format!(
-                "Of {PEOPLE} people who wrote only {known} are known: see the Worker's log."
+                "Of {met} conversations only {known} are there: see the Worker's log."
             )));
         }
         Ok(())
@@ -175,7 +193,12 @@ impl Scene {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let words = format!("Message number {number}");
         let to = person(person_of(client, number));
-        let (conversation, contact) = self.ids_of(&to)?;
+        let channel = if operation == Operation::Cloove {
+            &self.numbers[1 + client].0
+        } else {
+            &self.whatsapp
+        };
+        let (conversation, contact) = self.ids_of(channel, &to)?;
         let (path, body) = match operation {
             Operation::Webhook(count) => return self.webhook(&writers(number, count)).await,
             Operation::Native => return Ok(self.send(&to, &words)),
@@ -188,8 +211,8 @@ impl Scene {
                 json!({ "from": self.whatsapp, "to": to, "content": { "text": words } }),
             ),
             Operation::Chatt2meInline => (
-                "/v1/communication/telegram/message".to_owned(),
-                json!({ "from": BOT, "to": to, "content": { "text": words } }),
+                SMS_PATH.to_owned(),
+                self.by_sms(person_of(client, number), &words),
             ),
             Operation::Whautochat => (
                 "/v1/messages/whatsapp/sendtext".to_owned(),
@@ -206,6 +229,10 @@ impl Scene {
         Ok(request.header("idempotency-key", format!("bench-{number}")))
     }
 
+    fn by_sms(&self, number: usize, words: &str) -> Value {
+        json!({ "from": self.sms, "to": format!("+{}", person(number)), "content": { "text": words } })
+    }
+
     /// The same of the floor.
     pub async fn floor_request(
         &self,
@@ -216,15 +243,13 @@ impl Scene {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = match operation {
             Operation::Webhook(count) => {
-                let played = self.played(&writers(number, count)).await?;
+                let played = self.played(0, &writers(number, count)).await?;
                 return Ok(self.replay(&played, &format!("{floor}/webhook")));
             }
-            Operation::Chatt2meInline => "inline",
-            Operation::Native
-            | Operation::Visito
-            | Operation::Chatt2me
-            | Operation::Whautochat
-            | Operation::Cloove => "send",
+            Operation::Chatt2meInline | Operation::Cloove => "inline",
+            Operation::Native | Operation::Visito | Operation::Chatt2me | Operation::Whautochat => {
+                "send"
+            }
         };
         let to = person(person_of(client, number));
         let body = json!({ "to": to, "text": format!("Message number {number}") });
@@ -244,19 +269,23 @@ impl Scene {
 
     /// A webhook with a text of each of these people.
     pub async fn webhook(&self, texts: &[(usize, String)]) -> Result<RequestBuilder> {
-        let played = self.played(texts).await?;
-        Ok(self.replay(&played, &self.inbound_url))
+        self.webhook_to(0, texts).await
+    }
+
+    async fn webhook_to(&self, number: usize, texts: &[(usize, String)]) -> Result<RequestBuilder> {
+        let played = self.played(number, texts).await?;
+        Ok(self.replay(&played, &self.numbers[number].1))
     }
 
     /// The provider's report on a message.
     pub async fn report(&self, provider_message_id: &str, status: &str) -> Result<RequestBuilder> {
-        let mut update = StatusUpdate::new(PHONE_NUMBER_ID, provider_message_id, status);
+        let mut update = StatusUpdate::new(phone_number_id(0), provider_message_id, status);
         update.deliver = false;
         let played = self.sandbox.status(update).await.doing("play a report")?;
-        Ok(self.replay(&played, &self.inbound_url))
+        Ok(self.replay(&played, &self.numbers[0].1))
     }
 
-    async fn played(&self, texts: &[(usize, String)]) -> Result<Played> {
+    async fn played(&self, number: usize, texts: &[(usize, String)]) -> Result<Played> {
         let at = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
@@ -264,17 +293,17 @@ impl Scene {
         let messages: Vec<Value> = texts
             .iter()
             .enumerate()
-            .map(|(at_place, (number, words))| {
+            .map(|(at_place, (from, words))| {
                 json!({
-                    "from": person(*number), "id": format!("wamid.bench.{batch}.{at_place}"),
+                    "from": person(*from), "id": format!("wamid.bench.{batch}.{at_place}"),
                     "timestamp": at.to_string(), "type": "text", "text": { "body": words },
                 })
             })
             .collect();
         let contacts: Vec<Value> = texts
             .iter()
-            .map(|(number, _)| {
-                json!({ "wa_id": person(*number), "profile": { "name": format!("Ada Bench{number}") } })
+            .map(|(from, _)| {
+                json!({ "wa_id": person(*from), "profile": { "name": format!("Ada Bench{from}") } })
             })
             .collect();
         let payload = json!({
@@ -282,13 +311,14 @@ impl Scene {
             "entry": [{ "id": "200000000000001", "changes": [{ "field": "messages", "value": {
                 "messaging_product": "whatsapp",
                 "metadata": {
-                    "display_phone_number": NUMBER.trim_start_matches('+'), "phone_number_id": PHONE_NUMBER_ID,
+                    "display_phone_number": phone_number(number).trim_start_matches('+'),
+                    "phone_number_id": phone_number_id(number),
                 },
                 "contacts": contacts,
                 "messages": messages,
             } }] }],
         });
-        let mut raw = Raw::new(PHONE_NUMBER_ID, payload);
+        let mut raw = Raw::new(phone_number_id(number), payload);
         raw.deliver = false;
         self.sandbox.post(raw).await.doing("sign a webhook")
     }
@@ -301,8 +331,8 @@ impl Scene {
         request.body(played.body.clone())
     }
 
-    fn ids_of(&self, address: &str) -> Result<(&str, &str)> {
-        let ids = self.known.get(address);
+    fn ids_of(&self, channel: &str, address: &str) -> Result<(&str, &str)> {
+        let ids = self.known.get(&(channel.to_owned(), address.to_owned()));
         ids.map(|(conversation, contact)| (conversation.as_str(), contact.as_str()))
             .ok_or_else(|| Problem::new("A person of the benchmark is not known."))
     }
@@ -323,19 +353,23 @@ impl Scene {
 
 /// The accounts that the provider knows, which report nothing by themselves.
 fn register(sandbox: &Sandbox) -> Result<()> {
-    let mut whatsapp = Account::whatsapp(PHONE_NUMBER_ID, "benchmark-access-token", APP_SECRET);
-    whatsapp.waba_id = "200000000000001".to_owned();
-    whatsapp.verify_token = Some("benchmark-verify".to_owned());
-    whatsapp.display_phone_number = NUMBER.trim_start_matches('+').to_owned();
-    whatsapp.auto_status = false;
-    whatsapp.enforce_window = false;
+    for number in 0..NUMBERS {
+        let id = phone_number_id(number);
+        let mut whatsapp = Account::whatsapp(id, "benchmark-access-token", APP_SECRET);
+        whatsapp.waba_id = "200000000000001".to_owned();
+        whatsapp.verify_token = Some("benchmark-verify".to_owned());
+        whatsapp.display_phone_number = phone_number(number).trim_start_matches('+').to_owned();
+        whatsapp.auto_status = false;
+        whatsapp.enforce_window = false;
+        sandbox
+            .register_account(whatsapp)
+            .doing("register a number")?;
+    }
+    let mut sms = Account::sms(SMS_ACCOUNT, SMS_TOKEN, SMS_NUMBER);
+    sms.auto_status = false;
     sandbox
-        .register_account(whatsapp)
-        .doing("register the number")?;
-    let mut bot = Account::telegram(BOT_TOKEN, BOT);
-    bot.secret_token = Some("benchmark-secret".to_owned());
-    bot.require_start = false;
-    sandbox.register_account(bot).doing("register the bot")
+        .register_account(sms)
+        .doing("register the SMS number")
 }
 
 /// Tells the floor who is written to.
@@ -343,6 +377,14 @@ pub async fn introduce(floor: &str) -> Result<()> {
     let everybody: Vec<String> = (0..PEOPLE).map(person).collect();
     let request = client()?.post(format!("{floor}/people")).json(&everybody);
     super::load::answered(request).await.map(|_| ())
+}
+
+fn phone_number(number: usize) -> String {
+    format!("+155501001{number:02}")
+}
+
+fn phone_number_id(number: usize) -> String {
+    format!("1000000000001{number:02}")
 }
 
 /// The address of a person.
