@@ -16,11 +16,11 @@ use crate::model::content::Content;
 use crate::model::event::EventType;
 use crate::model::id::{ChannelId, ConversationId, EventId, MediaId, MessageId, WorkspaceId};
 use crate::model::json;
-use crate::model::message::{Actor, Adapted};
+use crate::model::message::{Actor, Adapted, MessageRecord};
 use crate::model::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::store::claim::{self, Claimed, Throttle};
 use crate::store::outbox::{self, Candidates, Outcome, Rest};
-use crate::store::{DatabaseError, Rows, Statement, counters, events};
+use crate::store::{self, DatabaseError, Rows, Statement, counters, events};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
@@ -400,7 +400,11 @@ impl<P: Ports> Gateway<P> {
         outcome
     }
 
+    /// What went well is told by the message itself.
     fn log_attempt(&self, outcome: &Outcome) {
+        if outcome.status == "sent" {
+            return;
+        }
         self.ports.log(
             "message.attempted",
             json!({
@@ -454,6 +458,22 @@ pub(super) fn read_jobs(mut rows: Rows) -> Result<Vec<Job>, DatabaseError> {
         unfold(row, "settings");
     }
     rows.read()
+}
+
+/// Reads `outbox::own`: the message, and the job if it was claimed.
+pub(super) fn read_own(
+    mut rows: Rows,
+) -> Result<Option<(MessageRecord, Option<Job>)>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct Own {
+        record: String,
+        is_taken: i64,
+    }
+    let Some(own) = rows.clone().first::<Own>()? else {
+        return Ok(None);
+    };
+    rows.0.retain(|_| own.is_taken != 0);
+    Ok(Some((store::record(&own.record)?, read_jobs(rows)?.pop())))
 }
 
 /// The word under which an attempt is kept.

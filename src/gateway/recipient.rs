@@ -169,9 +169,7 @@ impl<P: Ports> Gateway<P> {
             send.content
                 .template()
                 .map(|draft| templates::wanted(&hash, &draft.template)),
-            Some(idempotency)
-                .filter(|it| !it.is_none())
-                .map(|it| it.earlier(&Whose::Key(&hash), now)),
+            idempotency.earlier_by_first(&Whose::Key(&hash), now),
         ];
         let asked = queries.each_ref().map(Option::is_some);
         let mut batch = vec![store::keys::key_by_hash(&hash)];

@@ -2,7 +2,7 @@
 //! true. The accept batch carries every guard; its answer explains a refusal.
 
 use super::compose::{Composed, compose};
-use super::deliver::Hint;
+use super::deliver::{Hint, read_own};
 use super::keys::Freshness;
 use super::recipient::{Found, Recipient, Resolved, Sender, To};
 use super::upload::says_upload;
@@ -17,9 +17,9 @@ use crate::model::id::{ContactId, MessageId, WorkspaceId};
 use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
 use crate::model::template::TemplateDraft;
 use crate::model::time::{SECOND_MS, Timestamp};
-use crate::store::claim::Claimed;
+use crate::store::claim::OwnClaim;
 use crate::store::messages::{Accept, FoundBy, RefersTo, Target, Whose};
-use crate::store::{Rows, Statement, messages};
+use crate::store::{Rows, Statement, messages, outbox};
 use serde::Deserialize;
 
 /// A message as a client asks for it, on whatever surface.
@@ -119,9 +119,13 @@ impl Idempotency {
         messages::earlier(whose, scope, id, now)
     }
 
-    /// Whether a request is told from others at all.
-    pub(super) fn is_none(&self) -> bool {
-        self.scope.is_none() && self.client_message_id.is_none()
+    /// The same by the one that is asked first. (A key that comes with the client's id of an
+    /// earlier message is that one's from then on: that is the accept batch's to write down.)
+    pub(super) fn earlier_by_first(&self, whose: &Whose<'_>, now: Timestamp) -> Option<Statement> {
+        let scope = self.scope.as_deref();
+        let id = self.client_message_id.as_deref();
+        let id = id.filter(|_| scope.is_none());
+        (scope.is_some() || id.is_some()).then(|| messages::earlier(whose, scope, id, now))
     }
 
     /// Of what is not to be done.
@@ -244,8 +248,12 @@ impl<P: Ports> Gateway<P> {
             // What takes long is not waited for.
             let mode = resolved.channel.settings.media;
             let is_uploaded = composed.contents.iter().any(|it| says_upload(it, mode));
+            let settings = &resolved.channel.settings;
+            let pace = pace.unless(is_uploaded);
+            let first = composed.contents.first().filter(|_| pace == Pace::Now);
+            let claim = first.map(|content| self.own_claim(adapter, settings, content));
             let accept = self.plan(&key, &resolved, adapter, &send, composed, idempotency, now)?;
-            match self.accept(&accept, pace.unless(is_uploaded)).await? {
+            match self.accept(&accept, claim).await? {
                 Decision::Accepted(accepted) => {
                     self.remember_conversation(&accept, &accepted.message);
                     return Ok(accepted);
@@ -359,48 +367,43 @@ impl<P: Ports> Gateway<P> {
     }
 
     /// Runs the accept batch and reads its answer; one more of reads tells why it did nothing.
-    async fn accept(&self, accept: &Accept, pace: Pace) -> Result<Decision, Error> {
+    async fn accept(&self, accept: &Accept, claim: Option<OwnClaim>) -> Result<Decision, Error> {
         let workspace = accept.workspace_id;
         let is_queued = !accept.is_local && accept.scheduled_at.is_none();
-        let sends_now = pace == Pace::Now && is_queued;
-        let mut batch = vec![messages::insert(accept)];
-        batch.extend(messages::follow(accept));
+        let claim = claim.as_ref().filter(|_| is_queued);
+        let mut batch = vec![messages::insert(accept, claim)];
+        batch.extend(messages::follow(accept, claim));
         let told_at = batch.len();
         if accept.is_sent_at_once() {
             batch.extend(messages::tell_sent(accept));
         } else if accept.scheduled_at.is_some() {
             batch.extend(messages::tell_created(accept));
         }
-        let claimed_at = batch.len();
-        if sends_now {
-            batch.extend(self.claim_own(workspace, accept.id, accept.now));
-        }
-        if sends_now {
-            batch.push(messages::get(workspace, accept.id));
+        if let Some(own) = claim {
+            batch.push(outbox::own(workspace, accept.id, &own.token));
         }
         let mut rows = self.batch(batch).await?;
-        let taken = sends_now.then(|| Claimed::at(&mut rows, claimed_at));
-        let told: Vec<Rows> = rows.drain(told_at..claimed_at).collect();
-        // As it was made, or as it was claimed.
-        let mine = if sends_now {
-            rows.pop()
-        } else {
-            rows.into_iter().next()
+        let own = claim.and_then(|_| rows.pop());
+        let told = rows.split_off(told_at.min(rows.len()));
+        let mine = match own {
+            Some(own) => read_own(own)?,
+            None => {
+                let made: Vec<MessageRecord> = next(&mut rows.into_iter()).records()?;
+                made.into_iter().next().map(|message| (message, None))
+            }
         };
-        let mine: Vec<MessageRecord> = mine.unwrap_or_default().records()?;
-        let message = match mine.into_iter().next() {
-            Some(message) => message,
+        let (message, taken) = match mine {
+            Some(mine) => mine,
             None => match self.unaccepted(accept).await? {
-                Ok(message) => message,
+                Ok(message) => (message, None),
                 Err(decision) => return Ok(decision),
             },
         };
-        let (message, word) = match taken {
-            Some(taken) => self.deliver_own(taken, message).await?,
-            None => {
-                let word = accept.is_sent_at_once().then_some(Word::Sent);
-                (message, word)
-            }
+        let (message, word) = if claim.is_some() {
+            self.deliver_own(taken, message).await?
+        } else {
+            let word = accept.is_sent_at_once().then_some(Word::Sent);
+            (message, word)
         };
         let mut deliveries = Vec::new();
         for rows in told {
@@ -410,7 +413,7 @@ impl<P: Ports> Gateway<P> {
         if let Some(at) = accept.scheduled_at {
             let of = (workspace, message.conversation_id);
             self.push_schedule(of, at).await;
-        } else if is_queued && !sends_now {
+        } else if is_queued && claim.is_none() {
             let hint = Hint::Message {
                 workspace,
                 message: accept.id,

@@ -1,18 +1,20 @@
 //! A rolling window of sends: who is slow holds up nobody, and who must wait is waited for
 //! only where that is not long.
 
-use super::deliver::{Done, Hint, read_jobs};
+use super::deliver::{Done, Hint, Job, read_jobs};
 use super::schedule::Due;
 use super::together::{AT_ONCE, LEASE_MS, LONGEST_RUN_MS};
 use super::word::{Sent, Word};
-use super::{Gateway, Ports, Queue, next};
-use crate::channel::ADAPTERS;
+use super::{Gateway, Ports, Queue};
+use crate::channel::{ADAPTERS, Adapter};
+use crate::model::channel::Settings;
+use crate::model::content::Content;
 use crate::model::id::{MessageId, WorkspaceId};
 use crate::model::message::MessageRecord;
 use crate::model::time::{SECOND_MS, Timestamp};
-use crate::store::claim::{Claim, Claimed, claim};
-use crate::store::outbox::{self, Candidates};
-use crate::store::{DatabaseError, Statement, messages};
+use crate::store::claim::{Claim, Claimed, OwnClaim, Rate, claim};
+use crate::store::outbox::Candidates;
+use crate::store::{DatabaseError, messages};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
@@ -95,7 +97,6 @@ impl<P: Ports> Gateway<P> {
                     patience: patience.max(now),
                     lease_ms: LEASE_MS,
                     free,
-                    is_accepting: false,
                     rates: &rates,
                 })
             });
@@ -164,64 +165,71 @@ impl<P: Ports> Gateway<P> {
         self.push_sends(hints).await;
     }
 
-    /// Claims a message in the batch that accepts it, at the moment it is made, for it to be
-    /// sent before the answer. It is not claimed while an earlier one of its conversation
-    /// is unsent, nor faster than its provider takes it.
-    pub(super) fn claim_own(
+    /// The claim of a message by the batch that accepts it, for it to be sent before the answer.
+    /// It is not claimed while an earlier one of its conversation is unsent, nor faster than its
+    /// provider takes it.
+    pub(super) fn own_claim(
         &self,
-        workspace: WorkspaceId,
-        message: MessageId,
-        made_at: Timestamp,
-    ) -> Vec<Statement> {
-        let own = Candidates {
-            messages: vec![(workspace, message)],
-            ..Candidates::default()
+        adapter: &dyn Adapter,
+        settings: &Settings,
+        content: &Content,
+    ) -> OwnClaim {
+        let pacing = &adapter.profile().pacing;
+        let sender_us = settings
+            .messages_per_second
+            .map_or(pacing.sender_us, |count| {
+                1_000_000 / i64::from(count.max(1))
+            });
+        let is_slow = matches!(content, Content::Audio(_) | Content::Video(_));
+        let media_us = if is_slow { pacing.media_us } else { 0 };
+        let rate = |rate: crate::channel::Rate| Rate {
+            every_us: rate.every_us,
+            slack_us: rate.slack_us,
         };
-        claim(&Claim {
-            candidates: &own,
-            token: &self.token(),
-            now: made_at,
-            patience: made_at,
+        let rates = (rate(pacing.chat), rate(pacing.group));
+        OwnClaim {
+            token: self.token(),
             lease_ms: LEASE_MS,
-            free: 1,
-            is_accepting: true,
-            rates: &rates(),
-        })
+            cost_us: sender_us.max(media_us),
+            rates: (!content.is_sign()).then_some(rates),
+        }
     }
 
-    /// Sends what `claim_own` claimed; gives back the message as it stands then, and the
+    /// Sends what `own_claim` claimed; gives back the message as it stands then, and the
     /// provider's word. The message is accepted already: whatever fails here is the queue's
     /// and the sweep's.
     pub(super) async fn deliver_own(
         &self,
-        taken: Claimed,
+        taken: Option<Job>,
         message: MessageRecord,
     ) -> Result<(MessageRecord, Option<Word>), DatabaseError> {
-        let Some(job) = read_jobs(taken.jobs)?.pop() else {
-            let paced: Option<Waiting> = taken.waiting.first()?;
-            let delay_s = paced.map_or(0, |it| it.delay_s(self.now()));
-            let hint = Hint::Conversation {
-                conversation: message.conversation_id,
-            };
-            self.push(Queue::Outbound, vec![hint.push(delay_s)]).await;
-            return Ok((message, None));
-        };
-        let conversation = job.conversation_id;
-        let reads = vec![
-            messages::get_sent(job.workspace_id, job.id),
-            outbox::waits(conversation, self.now()),
-        ];
-        let done = self.attempt(job).await;
-        let Ok((_, read)) = self.record(vec![done], None, reads).await else {
-            return Ok((message, None));
-        };
-        let mut read = read.into_iter();
-        let sent: Option<Sent> = next(&mut read).first()?;
-        if !next(&mut read).0.is_empty() {
+        #[derive(Deserialize)]
+        struct Waits {
+            waits: i64,
+        }
+        let conversation = message.conversation_id;
+        let next = || async {
             let hint = Hint::Conversation { conversation };
             self.push_sends(vec![hint]).await;
+        };
+        let Some(job) = taken else {
+            next().await;
+            return Ok((message, None));
+        };
+        let read = messages::get_sent(job.workspace_id, job.id, self.now());
+        let done = self.attempt(job).await;
+        let Ok((_, read)) = self.record(vec![done], None, vec![read]).await else {
+            return Ok((message, None));
+        };
+        let read = read.into_iter().next().unwrap_or_default();
+        if read
+            .clone()
+            .first::<Waits>()?
+            .is_some_and(|it| it.waits != 0)
+        {
+            next().await;
         }
-        match sent {
+        match read.first::<Sent>()? {
             Some(sent) => sent.read(),
             None => Ok((message, None)),
         }

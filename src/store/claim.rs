@@ -3,7 +3,7 @@
 
 use super::outbox::{CANDIDATES, Candidates, claimed};
 use super::{Rows, Statement, values};
-use crate::model::id::{ChannelId, ConversationId, WorkspaceId};
+use crate::model::id::{ChannelId, ConversationId, MessageId, WorkspaceId};
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -19,9 +19,6 @@ pub struct Claim<'a> {
     pub lease_ms: i64,
     /// How many at most.
     pub free: usize,
-    /// Whether this is the batch that accepts the message. Only then it is `sending` since
-    /// the very moment it was made: by this it is known for ever (see `FIRST_ATTEMPT`).
-    pub is_accepting: bool,
     /// By type of channel, as `Pacing` is written.
     pub rates: &'a Json,
 }
@@ -133,18 +130,15 @@ pub fn claim(claim: &Claim<'_>) -> Vec<Statement> {
         ),
         shared.clone(),
     );
-    let sending_at = if claim.is_accepting {
-        "?4"
-    } else {
-        "MAX(?4, created_at + 1)"
-    };
     shared.extend(values![claim.lease_ms, claim.free as i64]);
+    // Only what was claimed by its own batch is `sending` since the very moment it was made: by
+    // this it is known for ever (see `FIRST_ATTEMPT`).
     let take = Statement::new(
         format!(
             "UPDATE message SET claim = ?3, attempt = attempt + (y.at <= ?4),
                status = CASE WHEN y.at <= ?4 THEN 'sending' ELSE status END,
                lease_until = CASE WHEN y.at <= ?4 THEN ?4 + ?8 END,
-               sending_at = CASE WHEN y.at <= ?4 THEN COALESCE(sending_at, {sending_at}) ELSE sending_at END,
+               sending_at = CASE WHEN y.at <= ?4 THEN COALESCE(sending_at, MAX(?4, created_at + 1)) ELSE sending_at END,
                due_at = CASE WHEN y.at <= ?4 THEN due_at ELSE y.at END,
                slot_at = CASE WHEN y.at > ?4 AND y.is_paid THEN y.at ELSE slot_at END
              FROM (SELECT workspace_id, id, at, is_paid,
@@ -185,6 +179,69 @@ pub fn claim(claim: &Claim<'_>) -> Vec<Statement> {
         pace_recipients,
         claimed(candidates, claim.token),
     ]
+}
+
+/// A claim of a message in the batch that accepts it, by the rates that `paced` keeps. What may
+/// not go at once is left as any other.
+#[derive(Clone, Debug)]
+pub struct OwnClaim {
+    pub token: String,
+    pub lease_ms: i64,
+    /// Microseconds that the message takes of its sender's rate.
+    pub cost_us: i64,
+    /// The rates of recipients, and of groups; none for a sign, which costs them nothing.
+    pub rates: Option<(Rate, Rate)>,
+}
+
+/// A recipient's rate, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    pub every_us: i64,
+    pub slack_us: i64,
+}
+
+impl OwnClaim {
+    /// How far ahead of its rate the sender may be.
+    pub(super) fn sender_slack_us(&self) -> i64 {
+        (SENDER_SLACK_US - self.cost_us).max(0)
+    }
+
+    /// What is read of the rate of an address; 0 where none is kept.
+    pub(super) fn of_rate(&self, address: &str, read: impl Fn(Rate) -> i64) -> String {
+        match self.rates.map(|(chat, group)| (read(chat), read(group))) {
+            None => "0".to_owned(),
+            Some((chat, group)) if chat == group => chat.to_string(),
+            Some((chat, group)) => {
+                format!(
+                    "CASE WHEN substr({address}, 1, 1) IN ('-', '@') THEN {group} ELSE {chat} END"
+                )
+            }
+        }
+    }
+
+    /// Whether its recipient is to be paced.
+    pub(super) fn paces_recipient(&self) -> bool {
+        let rates = self.rates.map(|(chat, group)| [chat, group]);
+        rates.is_some_and(|rates| rates.iter().any(|rate| rate.every_us > 0))
+    }
+
+    /// Moves the sender on, if the message was claimed.
+    pub(super) fn pace_sender(
+        &self,
+        workspace: WorkspaceId,
+        message: MessageId,
+        now: Timestamp,
+    ) -> Option<Statement> {
+        let statement = Statement::new(
+            "UPDATE channel SET paced_from = MAX(?3 * 1000, paced_until),
+               paced_until = MAX(?3 * 1000, paced_until) + ?4, paced_by = ?5
+             FROM (SELECT channel_id FROM message
+                   WHERE workspace_id = +?1 AND id = +?2 AND claim = +?5 AND status = 'sending' LIMIT 1) y
+             WHERE channel.id = y.channel_id AND channel.paced_by IS NOT ?5",
+            values![workspace, message, now, self.cost_us, self.token.as_str()],
+        );
+        (self.cost_us > 0).then_some(statement)
+    }
 }
 
 /// A provider's throttle of a sender, or of one of its recipients.

@@ -1,6 +1,7 @@
 //! Accepting a message: one batch in which the message row carries every guard
 //! and everything after it hangs on that row. And reading messages back.
 
+use super::claim::OwnClaim;
 use super::search::{self, Line};
 use super::{SCAN, Statement, Value, events, keys, merges, schedule, values};
 use crate::model::contact::{Address, IdentityKind};
@@ -182,7 +183,7 @@ impl Accept {
 }
 
 /// The message row, if every guard holds. Gives it back as `MessageRecord`, if it was not there.
-pub fn insert(accept: &Accept) -> Statement {
+pub fn insert(accept: &Accept, claim: Option<&OwnClaim>) -> Statement {
     let (found_by, also_by, contact, source) = match &accept.target {
         Target::Conversation { id, found_by } => {
             let (holds, value) = found_by.holds("+?19");
@@ -263,6 +264,7 @@ pub fn insert(accept: &Accept) -> Statement {
             add(column, &bind(json.as_str().into()));
         }
     }
+    let mut goes = String::new();
     let state = match accept.scheduled_at {
         Some(at) => {
             let at = bind(at.into());
@@ -278,7 +280,35 @@ pub fn insert(accept: &Accept) -> Statement {
             add("turn", "COALESCE(c.last_seq, 0) + 1");
             add("due_at", "?11");
             add("pushed_at", "?11");
-            "'accepted'"
+            match claim {
+                None => "'accepted'",
+                Some(own) => {
+                    let address = if accept.address().is_some() {
+                        "?18"
+                    } else {
+                        "c.address"
+                    };
+                    // Nothing before it waits, and neither sender nor recipient is too fast.
+                    goes = format!(
+                        "CROSS JOIN json_each(json_array(
+                           NOT EXISTS (SELECT 1 FROM message e WHERE e.conversation_id = c.id AND e.turn IS NOT NULL)
+                           AND h.paced_until <= ?11 * 1000 + {sender}
+                           AND COALESCE(c.paced_until, 0) <= ?11 * 1000 + {recipient})) g",
+                        sender = bind(own.sender_slack_us().into()),
+                        recipient = own.of_rate(address, |rate| rate.slack_us),
+                    );
+                    let token = bind(own.token.as_str().into());
+                    let until = bind(accept.now.plus_ms(own.lease_ms).into());
+                    add("attempt", "g.value");
+                    add("claim", &format!("CASE WHEN g.value THEN {token} END"));
+                    add(
+                        "lease_until",
+                        &format!("CASE WHEN g.value THEN {until} END"),
+                    );
+                    add("sending_at", "CASE WHEN g.value THEN ?11 END");
+                    "CASE WHEN g.value THEN 'sending' ELSE 'accepted' END"
+                }
+            }
         }
     };
     let sql = format!(
@@ -289,7 +319,7 @@ pub fn insert(accept: &Accept) -> Statement {
            COALESCE(c.last_seq, 0) + 1, ?12, ?11{also}
          FROM channel h
          JOIN api_key k ON k.id = +?3 AND k.workspace_id = h.workspace_id
-         {source}
+         {source} {goes}
          WHERE h.id = +?4 AND h.workspace_id = +?2 AND h.version = +?13 AND h.status = 'connected'
            AND h.deleted_at IS NULL
            AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?11)
@@ -369,8 +399,10 @@ pub fn tell_created(accept: &Accept) -> Vec<Statement> {
     events::conversations_created(&made, accept.now).into()
 }
 
-/// What hangs on the message row: contact, identity, conversation, idempotency.
-pub fn follow(accept: &Accept) -> Vec<Statement> {
+/// What hangs on the message row: contact, identity, conversation, idempotency, and what its
+/// claim takes of the rates.
+pub fn follow(accept: &Accept, claim: Option<&OwnClaim>) -> Vec<Statement> {
+    let paced = claim.filter(|own| own.paces_recipient());
     let mut statements = Vec::new();
     if !accept.parts.is_empty() {
         statements.push(parts(accept));
@@ -405,16 +437,30 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
                 address.0.as_str(),
             ],
         ));
-        statements.push(Statement::new(
-            "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
-               unread_count, last_seq, last_outbound_at, last_activity_at, created_at, choices_seq)
-             SELECT workspace_id, conversation_id, channel_id, contact_id, ?4, 'open', 'ai', 0, seq,
-               CASE WHEN status <> 'scheduled' THEN created_at END, created_at, created_at,
-               CASE WHEN choices IS NOT NULL AND status <> 'scheduled' THEN seq END
-             FROM message WHERE workspace_id = +?1 AND id = +?2 AND conversation_id = +?3
-             ON CONFLICT DO NOTHING",
+        let (columns, also) = match paced {
+            None => ("", String::new()),
+            Some(own) => {
+                let every = own.of_rate("?4", |rate| rate.every_us);
+                let until = format!(", CASE WHEN claim IS ?5 THEN ?6 * 1000 + {every} ELSE 0 END");
+                (", paced_by, paced_until", format!(", claim{until}"))
+            }
+        };
+        let mut made = Statement::new(
+            format!(
+                "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode,
+                   unread_count, last_seq, last_outbound_at, last_activity_at, created_at, choices_seq{columns})
+                 SELECT workspace_id, conversation_id, channel_id, contact_id, ?4, 'open', 'ai', 0, seq,
+                   CASE WHEN status <> 'scheduled' THEN created_at END, created_at, created_at,
+                   CASE WHEN choices IS NOT NULL AND status <> 'scheduled' THEN seq END{also}
+                 FROM message WHERE workspace_id = +?1 AND id = +?2 AND conversation_id = +?3
+                 ON CONFLICT DO NOTHING"
+            ),
             values![accept.workspace_id, accept.id, conversation, address.0.as_str()],
-        ));
+        );
+        if let Some(own) = paced {
+            made.values.extend(values![own.token.as_str(), accept.now]);
+        }
+        statements.push(made);
         statements.push(search::found_by(accept.workspace_id, contact, &line));
     }
     // The highest seq, not one more: the batch may run twice.
@@ -427,16 +473,30 @@ pub fn follow(accept: &Accept) -> Vec<Statement> {
            last_activity_at = MAX(last_activity_at, m.created_at),
            choices_seq = CASE WHEN m.choices IS NULL THEN conversation.choices_seq ELSE m.seq + ?3 END"
     };
-    statements.push(Statement::new(
+    let pace = paced.map_or_else(String::new, |own| {
+        let every = own.of_rate("conversation.address", |rate| rate.every_us);
         format!(
-            "UPDATE conversation SET last_seq = MAX(last_seq, m.seq + ?3){said}
-             FROM (SELECT workspace_id, conversation_id, seq, created_at, choices FROM message
+            ", paced_by = CASE WHEN m.claim IS ?4 THEN ?4 ELSE conversation.paced_by END,
+             paced_until = CASE WHEN m.claim IS ?4 THEN MAX(m.created_at * 1000, paced_until) + {every}
+               ELSE paced_until END"
+        )
+    });
+    let mut moved = Statement::new(
+        format!(
+            "UPDATE conversation SET last_seq = MAX(last_seq, m.seq + ?3){said}{pace}
+             FROM (SELECT workspace_id, conversation_id, seq, created_at, choices, claim FROM message
                    WHERE workspace_id = +?1 AND id = +?2) m
              WHERE conversation.workspace_id = m.workspace_id AND conversation.id = m.conversation_id
                AND conversation.last_seq < m.seq + ?3"
         ),
         values![accept.workspace_id, accept.id, parts],
-    ));
+    );
+    if let Some(own) = paced {
+        moved.values.push(own.token.as_str().into());
+    }
+    statements.push(moved);
+    statements
+        .extend(claim.and_then(|own| own.pace_sender(accept.workspace_id, accept.id, accept.now)));
     if let Some(scope) = &accept.scope {
         statements.push(Statement::new(
             format!(
@@ -474,14 +534,17 @@ const FIRST_ATTEMPT: &str = "(
     FROM message m CROSS JOIN attempt a ON a.workspace_id = m.workspace_id AND a.message_id = m.id AND a.number = 1
     WHERE m.workspace_id = r.workspace_id AND m.id = r.id AND m.sending_at = m.created_at)";
 
-/// One message, as `MessageRecord`, and its `first_attempt`.
-pub fn get_sent(workspace: WorkspaceId, id: MessageId) -> Statement {
+/// One message, as `MessageRecord`, its `first_attempt`, and whether another of its conversation
+/// is due (`waits`).
+pub fn get_sent(workspace: WorkspaceId, id: MessageId, now: Timestamp) -> Statement {
     Statement::new(
         format!(
-            "SELECT r.record, {FIRST_ATTEMPT} AS first_attempt FROM message_record r
-             WHERE r.workspace_id = +?1 AND r.id = +?2"
+            "SELECT r.record, {FIRST_ATTEMPT} AS first_attempt, EXISTS (
+               SELECT 1 FROM message w WHERE w.conversation_id = r.conversation_id AND w.turn IS NOT NULL
+                 AND w.status = 'accepted' AND w.due_at <= ?3) AS waits
+             FROM message_record r WHERE r.workspace_id = +?1 AND r.id = +?2"
         ),
-        values![workspace, id],
+        values![workspace, id, now],
     )
 }
 

@@ -1,7 +1,7 @@
 //! What is still to be sent: claimed late and few, recorded once.
 
 use super::events;
-use super::{Statement, values};
+use super::{Statement, text, values};
 use crate::model::id::{ChannelId, ConversationId, MessageId, WorkspaceId};
 use crate::model::time::Timestamp;
 use serde::Serialize;
@@ -72,6 +72,19 @@ pub fn claimed(candidates: &Candidates, token: &str) -> Statement {
     )
 }
 
+/// A message as the batch that accepted it has left it: its `record`, and what its send needs,
+/// if it was claimed under this token (`is_taken`).
+pub fn own(workspace: WorkspaceId, message: MessageId, token: &str) -> Statement {
+    Statement::new(
+        format!(
+            "SELECT {JOB}, v.record, m.claim IS ?3 AND m.status = 'sending' AS is_taken
+             FROM message_record v CROSS JOIN message m ON m.workspace_id = v.workspace_id AND m.id = v.id {JOB_JOINS}
+             WHERE v.workspace_id = +?1 AND v.id = +?2"
+        ),
+        values![workspace, message, token],
+    )
+}
+
 /// Gives the sender of a message more time, if it is still the one that claimed it: then
 /// there is a row.
 pub fn extend_lease(
@@ -94,16 +107,6 @@ pub fn upload_next(workspace: WorkspaceId, message: MessageId, attempt: i64) -> 
         "UPDATE message SET content = json_set(content, '$.media', 'upload')
          WHERE workspace_id = +?1 AND id = +?2 AND attempt = +?3 AND status = 'sending'",
         values![workspace, message, attempt],
-    )
-}
-
-/// One row if a conversation has a message that is due.
-pub fn waits(conversation: ConversationId, now: Timestamp) -> Statement {
-    Statement::new(
-        "SELECT 1 AS waits FROM message
-         WHERE conversation_id = +?1 AND turn IS NOT NULL AND status = 'accepted' AND due_at <= ?2
-         ORDER BY turn LIMIT 1",
-        values![conversation, now],
     )
 }
 
@@ -158,7 +161,7 @@ const OUTCOMES: &str = "
 /// does not, for what came after it in the conversation may have gone.
 /// `token` marks the rows that really changed; events follow those.
 pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statement> {
-    let json = json!(outcomes);
+    let json = text(outcomes);
     let subjects: Json = outcomes
         .iter()
         .filter(|outcome| outcome.event_type.is_some())
