@@ -157,7 +157,7 @@ pub async fn run(paths: &Paths, options: Options) -> Result<ExitCode> {
         }
         // Last, for it may leave more behind than the local queue holds.
         if options.includes("memory") {
-            report.memory = Some(flow.memory().await?);
+            report.memory = Some(flow.memory(paths).await?);
         }
         if options.includes("start") {
             report.starts = Some(flow.starts(paths).await?);

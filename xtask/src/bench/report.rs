@@ -10,7 +10,7 @@ use super::flow::{Bill, Way};
 use super::lists::List;
 use super::load::{CLIENTS, Round, cost_of, median};
 use super::prices::{Month, Units, month};
-use super::runtime::{Memory, Starts};
+use super::runtime::{Memories, Memory, Starts};
 use crate::bundle;
 use crate::paths::Paths;
 use crate::problem::{Doing, Problem, Result};
@@ -35,7 +35,7 @@ pub struct Report {
     pub lists: Vec<List>,
     pub flows: Vec<Way>,
     pub bill: Option<Bill>,
-    pub memory: Option<Memory>,
+    pub memory: Option<Memories>,
     pub starts: Option<Starts>,
 }
 
@@ -130,7 +130,7 @@ impl Report {
         if let Some(starts) = &self.starts {
             parts.push(starts_table(starts));
         }
-        parts.extend(self.memory.as_ref().map(memory_line));
+        parts.extend(self.memory.as_ref().map(memory_table));
         if let Some(bill) = &self.bill {
             parts.push(units_table(bill));
             parts.push(months_table(bill));
@@ -243,15 +243,24 @@ fn starts_table(starts: &Starts) -> String {
     format!("### Starts\n\n{}", table(&head, rows.into_iter()))
 }
 
-fn memory_line(memory: &Memory) -> String {
+fn memory_table(memories: &Memories) -> String {
     let mib = |bytes: u64| bytes / 1024 / 1024;
+    let row = |name: &str, memory: &Memory| {
+        let grown = memory.peak_bytes.saturating_sub(memory.before_bytes);
+        format!(
+            "| {name} | {:.0} | {} | {} | {} | {:.0} |",
+            memory.seconds,
+            memory.requests,
+            mib(memory.before_bytes),
+            mib(memory.peak_bytes),
+            grown as f64 / 1024.0 / memory.requests.max(1) as f64,
+        )
+    };
     format!(
-        "### Memory\n\nworkerd holds {} MiB before {:.0} s of load ({:.0} requests a second), {} MiB at the most, {} MiB after.",
-        mib(memory.before_bytes),
-        memory.seconds,
-        memory.requests_per_second,
-        mib(memory.peak_bytes),
-        mib(memory.after_bytes),
+        "### Memory\n\n| workerd with | seconds of load | requests | MiB before | MiB at the most | KiB a request |\n\
+         |---|---:|---:|---:|---:|---:|\n{}\n{}",
+        row("floor", &memories.floor),
+        row("Patchbay", &memories.patchbay),
     )
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -13,12 +14,17 @@ use crate::paths::Paths;
 use crate::problem::Result;
 
 #[derive(Debug, Serialize)]
+pub struct Memories {
+    pub patchbay: Memory,
+    pub floor: Memory,
+}
+
+#[derive(Debug, Serialize)]
 pub struct Memory {
     pub seconds: f64,
-    pub requests_per_second: f64,
+    pub requests: usize,
     pub before_bytes: u64,
     pub peak_bytes: u64,
-    pub after_bytes: u64,
 }
 
 /// Medians, in milliseconds.
@@ -37,47 +43,37 @@ pub struct Start {
 }
 
 impl Flow<'_> {
-    /// The runtime's memory while clients send and providers post for a while.
-    pub async fn memory(&mut self) -> Result<Memory> {
+    /// Memory of the runtime while clients send and providers post for a while: with Patchbay in it, then with the
+    /// floor.
+    pub async fn memory(&mut self, paths: &Paths) -> Result<Memories> {
         self.progress.step("Watching the memory under load…");
-        let before_bytes = self.server.resident_bytes();
         let time = self.extent.load;
-        let started = Instant::now();
-        let mut peak_bytes = before_bytes;
-        let clients = (0..CLIENTS).map(async |client| {
-            let mut requests = 0;
-            while started.elapsed() < time {
-                let to = (client + requests * CLIENTS) % PEOPLE;
-                let request = if client % 2 == 0 {
-                    self.scene.send(&person(to), "Loaded")
-                } else {
-                    self.scene.webhook(&[(to, "Loaded".to_owned())]).await?
-                };
-                load::answered(request).await?;
-                requests += 1;
+        let patchbay = under_load(&self.server, time, async |client, to| {
+            if client % 2 == 0 {
+                return Ok(self.scene.send(&person(to), "Loaded"));
             }
-            Ok(requests)
+            self.scene.webhook(&[(to, "Loaded".to_owned())]).await
         });
-        let watch = async {
-            loop {
-                peak_bytes = peak_bytes.max(self.server.resident_bytes());
-                sleep(Duration::from_millis(250)).await;
-            }
-        };
-        let requests: Vec<usize> = tokio::select! {
-            requests = load::all(clients) => requests?,
-            () = watch => vec![],
-        };
-        let requests: usize = requests.iter().sum();
-        let seconds = started.elapsed().as_secs_f64();
+        let patchbay = patchbay.await?;
         self.is_quiet().await?;
-        let after_bytes = self.server.resident_bytes();
-        Ok(Memory {
-            seconds,
-            requests_per_second: requests as f64 / seconds,
-            before_bytes,
-            peak_bytes: peak_bytes.max(after_bytes),
-            after_bytes,
+
+        let mut vars = self.sandbox.variables().to_vec();
+        vars.push(("APP_SECRET", scene::APP_SECRET.to_owned()));
+        let mut floor = Server::floor(paths, vars).await?;
+        floor.start(paths).await?;
+        let url = floor.url();
+        scene::introduce(&url).await?;
+        let of_floor = under_load(&floor, time, async |client, _| {
+            let operation = if client % 2 == 0 {
+                Operation::Native
+            } else {
+                Operation::Webhook(1)
+            };
+            self.scene.floor_request(&url, operation, client).await
+        });
+        Ok(Memories {
+            patchbay,
+            floor: of_floor.await?,
         })
     }
 
@@ -107,6 +103,47 @@ impl Flow<'_> {
     }
 }
 
+/// Has every client ask for so long, each time about another person, and watches the memory.
+async fn under_load(
+    server: &Server,
+    time: Duration,
+    request: impl AsyncFn(usize, usize) -> Result<RequestBuilder>,
+) -> Result<Memory> {
+    let before_bytes = server.resident_bytes();
+    let started = Instant::now();
+    let mut peak_bytes = before_bytes;
+    let clients = (0..CLIENTS).map(|client| {
+        let request = &request;
+        async move {
+            let mut requests = 0;
+            while started.elapsed() < time {
+                let to = (client + requests * CLIENTS) % PEOPLE;
+                load::answered(request(client, to).await?).await?;
+                requests += 1;
+            }
+            Ok(requests)
+        }
+    });
+    let watch = async {
+        loop {
+            peak_bytes = peak_bytes.max(server.resident_bytes());
+            sleep(Duration::from_millis(250)).await;
+        }
+    };
+    let requests: Vec<usize> = tokio::select! {
+        requests = load::all(clients) => requests?,
+        () = watch => vec![],
+    };
+    let requests: usize = requests.iter().sum();
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Memory {
+        seconds,
+        requests,
+        before_bytes,
+        peak_bytes: peak_bytes.max(server.resident_bytes()),
+    })
+}
+
 impl Start {
     fn of(starts: &[[f64; 3]]) -> Self {
         let middle = |at: usize| median(starts.iter().map(|start| start[at]));
@@ -121,7 +158,7 @@ impl Start {
 /// The time to be ready, of the first send and of the second.
 async fn start(
     ready: Duration,
-    send: impl AsyncFn() -> Result<reqwest::RequestBuilder>,
+    send: impl AsyncFn() -> Result<RequestBuilder>,
 ) -> Result<[f64; 3]> {
     let (first, _) = load::answered(send().await?).await?;
     // The first is delivered meanwhile, and does not hold up the second.
