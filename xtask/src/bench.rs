@@ -11,6 +11,7 @@ mod report;
 mod runtime;
 mod scene;
 mod server;
+mod statements;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -30,7 +31,9 @@ use crate::tools;
 use crate::usage;
 
 /// What can be asked for alone, beside the operations.
-const PARTS: [&str; 5] = ["lists", "flow", "bill", "memory", "start"];
+const PARTS: [&str; 6] = ["statements", "lists", "flow", "bill", "memory", "start"];
+/// Those that are measured with messages from end to end.
+const FLOWING: &[&str] = &["flow", "bill", "memory", "start"];
 
 pub struct Options {
     quick: bool,
@@ -93,6 +96,8 @@ struct Extent {
     billed: usize,
     load: Duration,
     starts: usize,
+    /// Runs of each batch that is timed statement by statement.
+    batches: usize,
 }
 
 const WHOLE: Extent = Extent {
@@ -105,6 +110,7 @@ const WHOLE: Extent = Extent {
     billed: 200,
     load: Duration::from_secs(60),
     starts: 5,
+    batches: 2_000,
 };
 
 const QUICK: Extent = Extent {
@@ -117,10 +123,11 @@ const QUICK: Extent = Extent {
     billed: 10,
     load: Duration::from_secs(8),
     starts: 1,
+    batches: 100,
 };
 
-/// 1. The Worker. 2. Each operation beside the floor. 3. Lists of more and more rows. 4. Messages from end to end,
-///    what they cost, memory and starts. 5. The report.
+/// 1. The Worker. 2. Each operation beside the floor, and the statements of its batch. 3. Lists of more and more rows.
+///    4. Messages from end to end, what they cost, memory and starts. 5. The report.
 pub async fn run(paths: &Paths, options: Options) -> Result<ExitCode> {
     let progress = Progress::start();
     let extent = if options.quick { QUICK } else { WHOLE };
@@ -140,6 +147,9 @@ pub async fn run(paths: &Paths, options: Options) -> Result<ExitCode> {
     if !operations.is_empty() {
         report.operations = compare(paths, &progress, &sandbox, &extent, &operations).await?;
     }
+    if options.includes("statements") {
+        report.batches = statements::measure(paths, &progress, &extent).await?;
+    }
 
     // 3.
     if options.includes("lists") {
@@ -147,7 +157,7 @@ pub async fn run(paths: &Paths, options: Options) -> Result<ExitCode> {
     }
 
     // 4.
-    if PARTS[1..].iter().any(|part| options.includes(part)) {
+    if FLOWING.iter().any(|part| options.includes(part)) {
         let mut flow = flow::Flow::begin(paths, &progress, &sandbox, &extent).await?;
         if options.includes("flow") {
             report.flows = flow.measure().await?;

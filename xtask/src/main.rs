@@ -49,7 +49,7 @@ The build scripts of Patchbay.
       --quick              short rounds, to see that it works; nothing is kept
       --only NAME          that alone, may be repeated; nothing is kept
                            (native, visito, chatt2me, inline, whautochat, cloove, webhook-1, webhook-10,
-                           webhook-100, lists, flow, bill, memory, start)
+                           webhook-100, statements, lists, flow, bill, memory, start)
 
   cargo xtask build    The Worker script in build/, and its size. Does nothing when nothing changed.
 

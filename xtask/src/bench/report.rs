@@ -11,6 +11,7 @@ use super::lists::List;
 use super::load::{CLIENTS, Round, cost_of, median};
 use super::prices::{Month, Units, month};
 use super::runtime::{Memories, Memory, Starts};
+use super::statements::{Batch, Timed};
 use crate::bundle;
 use crate::paths::Paths;
 use crate::problem::{Doing, Problem, Result};
@@ -32,6 +33,7 @@ pub struct Report {
     pub script_gzipped_bytes: u64,
     pub clients: usize,
     pub operations: Vec<Compared>,
+    pub batches: Vec<Batch>,
     pub lists: Vec<List>,
     pub flows: Vec<Way>,
     pub bill: Option<Bill>,
@@ -94,6 +96,7 @@ impl Report {
             script_gzipped_bytes: bundle::compressed_bytes(paths)?,
             clients: CLIENTS,
             operations: vec![],
+            batches: vec![],
             lists: vec![],
             flows: vec![],
             bill: None,
@@ -120,6 +123,10 @@ impl Report {
         let mut parts = vec![self.machine_line()];
         if !self.operations.is_empty() {
             parts.push(self.operations_table());
+        }
+        if !self.batches.is_empty() {
+            parts.push("### Where a batch's time goes".to_owned());
+            parts.extend(self.batches.iter().map(batch_table));
         }
         if !self.lists.is_empty() {
             parts.push(self.lists_table());
@@ -228,6 +235,26 @@ impl Report {
         });
         format!("### From end to end\n\n{}", table(&head, rows))
     }
+}
+
+/// One batch, statement by statement, and all of it.
+fn batch_table(batch: &Batch) -> String {
+    let head = ["statement", "µs", "share", "VM steps"];
+    let sum = |of: fn(&Timed) -> f64| batch.statements.iter().map(of).sum::<f64>();
+    let (us, steps) = (sum(|timed| timed.us), sum(|timed| timed.steps));
+    let line = |name: &str, its_us: f64, its_steps: f64| {
+        vec![
+            name.to_owned(),
+            format!("{its_us:.1}"),
+            format!("{:.0} %", 100.0 * ratio(its_us, us)),
+            format!("{its_steps:.0}"),
+        ]
+    };
+    let statements = batch.statements.iter();
+    let rows = statements
+        .map(|timed| line(&timed.statement, timed.us, timed.steps))
+        .chain([line("in all", us, steps)]);
+    format!("{}:\n\n{}", capitalized(&batch.title), table(&head, rows))
 }
 
 fn starts_table(starts: &Starts) -> String {
@@ -349,6 +376,13 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     text
 }
 
+/// With a capital at its beginning.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
 fn ratio(one: f64, other: f64) -> f64 {
     if other == 0.0 { 0.0 } else { one / other }
 }
@@ -432,5 +466,27 @@ mod tests {
         let rows = [vec!["a".to_owned(), grouped(1_000_000)]];
         let text = table(&["list", "rows"], rows.into_iter());
         assert_eq!(text, "| list | rows |\n|---|---:|\n| a | 1,000,000 |");
+    }
+
+    #[test]
+    fn a_batch_is_shown_with_the_shares_of_its_statements() {
+        let batch = Batch {
+            title: "accepted send".to_owned(),
+            statements: [("message", 30.04, 210.0), ("commit", 10.0, 3.0)]
+                .map(|(statement, us, steps)| Timed {
+                    statement: statement.to_owned(),
+                    us,
+                    steps,
+                })
+                .into(),
+        };
+        assert_eq!(
+            batch_table(&batch),
+            "Accepted send:\n\n\
+             | statement | µs | share | VM steps |\n|---|---:|---:|---:|\n\
+             | message | 30.0 | 75 % | 210 |\n\
+             | commit | 10.0 | 25 % | 3 |\n\
+             | in all | 40.0 | 100 % | 213 |"
+        );
     }
 }

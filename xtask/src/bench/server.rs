@@ -241,7 +241,7 @@ pub fn client() -> Result<Client> {
         .doing("make an HTTP client")
 }
 
-fn fresh_folder(paths: &Paths, name: &str) -> Result<PathBuf> {
+pub fn fresh_folder(paths: &Paths, name: &str) -> Result<PathBuf> {
     let folder = paths.cargo_target().join("bench").join(name);
     if folder.exists() {
         std::fs::remove_dir_all(&folder).doing(format_args!("remove {}", folder.display()))?;
