@@ -111,10 +111,10 @@ impl Database for D1 {
 /// give none.
 fn rows(outcome: &Outcome) -> Result<Rows, DatabaseError> {
     let thrown = |thrown| DatabaseError(reason(thrown));
-    let results: Array = outcome
-        .results()
-        .and_then(JsCast::dyn_into)
-        .map_err(thrown)?;
+    // Null or none at all where a statement has no rows to give.
+    let Ok(results) = outcome.results().map_err(thrown)?.dyn_into::<Array>() else {
+        return Ok(Rows::default());
+    };
     if results.length() == 0 {
         return Ok(Rows::default());
     }
