@@ -35,7 +35,7 @@ pub use inbound::{
     Change, Changed, Consent, Effect, Handover, Inbound, InboundMessage, Notice, NumberChange,
     Sender, StatusReport, TemplateReport, Watermark,
 };
-pub use profile::{Capability, Limit, Pacing, Profile, Rate, Refused};
+pub use profile::{Capability, Limit, Pacing, Profile, Refused};
 use serde::Serialize;
 use serde_json::{Map, Value};
 pub use upload::{UploadFile, Uploads};

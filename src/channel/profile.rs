@@ -2,6 +2,7 @@
 //! `/v1/capabilities`, and is printed in `docs/content.md`.
 
 use super::Invalid;
+use crate::model::channel::Rate;
 use crate::model::content::{Content, Measure, Size};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -35,26 +36,6 @@ pub struct Pacing {
     /// The provider's codes of a throttle that is about one recipient only.
     #[serde(skip)]
     pub chat_throttles: &'static [&'static str],
-}
-
-/// One message every so often, after a burst.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rate {
-    pub every_us: i64,
-    /// How far ahead of that a burst may be.
-    pub slack_us: i64,
-}
-
-impl Rate {
-    pub const NONE: Rate = Rate::new(0, 1);
-
-    pub const fn new(every_us: i64, burst: i64) -> Self {
-        Self {
-            every_us,
-            slack_us: every_us * (burst - 1),
-        }
-    }
 }
 
 impl Pacing {

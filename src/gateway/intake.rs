@@ -35,7 +35,6 @@ const CHUNK_NUMBERS: usize = 100;
 const CHUNK_TEMPLATES: usize = 100;
 
 /// What stores the items of one channel.
-#[derive(Default)]
 pub(super) struct Part {
     pub statements: Vec<(Statement, Gives)>,
     pub copies: Vec<(WorkspaceId, MediaId)>,

@@ -12,7 +12,7 @@ use crate::model::content::Content;
 use crate::model::id::{MessageId, WorkspaceId};
 use crate::model::message::MessageRecord;
 use crate::model::time::{SECOND_MS, Timestamp};
-use crate::store::claim::{Claim, Claimed, OwnClaim, Rate, claim};
+use crate::store::claim::{Claim, Claimed, OwnClaim, claim};
 use crate::store::outbox::Candidates;
 use crate::store::{DatabaseError, messages};
 use futures_util::StreamExt;
@@ -182,16 +182,11 @@ impl<P: Ports> Gateway<P> {
             });
         let is_slow = matches!(content, Content::Audio(_) | Content::Video(_));
         let media_us = if is_slow { pacing.media_us } else { 0 };
-        let rate = |rate: crate::channel::Rate| Rate {
-            every_us: rate.every_us,
-            slack_us: rate.slack_us,
-        };
-        let rates = (rate(pacing.chat), rate(pacing.group));
         OwnClaim {
             token: self.token(),
             lease_ms: LEASE_MS,
             cost_us: sender_us.max(media_us),
-            rates: (!content.is_sign()).then_some(rates),
+            rates: (!content.is_sign()).then_some((pacing.chat, pacing.group)),
         }
     }
 
@@ -204,8 +199,10 @@ impl<P: Ports> Gateway<P> {
         message: MessageRecord,
     ) -> Result<(MessageRecord, Option<Word>), DatabaseError> {
         #[derive(Deserialize)]
-        struct Waits {
+        struct Row {
             waits: i64,
+            #[serde(flatten)]
+            sent: Sent,
         }
         let conversation = message.conversation_id;
         let next = || async {
@@ -222,17 +219,13 @@ impl<P: Ports> Gateway<P> {
             return Ok((message, None));
         };
         let read = read.into_iter().next().unwrap_or_default();
-        if read
-            .clone()
-            .first::<Waits>()?
-            .is_some_and(|it| it.waits != 0)
-        {
+        let Some(row) = read.first::<Row>()? else {
+            return Ok((message, None));
+        };
+        if row.waits != 0 {
             next().await;
         }
-        match read.first::<Sent>()? {
-            Some(sent) => sent.read(),
-            None => Ok((message, None)),
-        }
+        row.sent.read()
     }
 }
 

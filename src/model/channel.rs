@@ -199,6 +199,26 @@ pub fn match_key(identifier: &str) -> String {
     }
 }
 
+/// One message every so often, after a burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rate {
+    pub every_us: i64,
+    /// How far ahead of that a burst may be.
+    pub slack_us: i64,
+}
+
+impl Rate {
+    pub const NONE: Rate = Rate::new(0, 1);
+
+    pub const fn new(every_us: i64, burst: i64) -> Self {
+        Self {
+            every_us,
+            slack_us: every_us * (burst - 1),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

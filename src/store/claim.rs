@@ -3,6 +3,7 @@
 
 use super::outbox::{CANDIDATES, Candidates, claimed};
 use super::{Rows, Statement, values};
+use crate::model::channel::Rate;
 use crate::model::id::{ChannelId, ConversationId, MessageId, WorkspaceId};
 use crate::model::time::Timestamp;
 use serde::Serialize;
@@ -62,13 +63,22 @@ fn paced() -> String {
                WHERE m.status = 'accepted' AND m.due_at <= ?5
                  AND NOT EXISTS (SELECT 1 FROM message e
                    WHERE e.conversation_id = m.conversation_id AND e.turn < m.turn))))",
-        chat = CHAT,
+        chat = chat(),
     )
 }
 
-/// Which rate a recipient has; see `Pacing::to`.
-const CHAT: &str =
-    "CASE WHEN substr(c.address, 1, 1) IN ('-', '@') THEN '$.group' ELSE '$.chat' END";
+/// Whether an address has the rate of groups; see `Pacing::to`.
+fn is_group(address: &str) -> String {
+    format!("substr({address}, 1, 1) IN ('-', '@')")
+}
+
+/// Which rate a recipient has.
+fn chat() -> String {
+    format!(
+        "CASE WHEN {} THEN '$.group' ELSE '$.chat' END",
+        is_group("c.address")
+    )
+}
 
 /// What a claim's statements give back.
 #[derive(Default)]
@@ -153,7 +163,7 @@ pub fn claim(claim: &Claim<'_>) -> Vec<Statement> {
     let pace_recipients = Statement::new(
         format!(
             "UPDATE conversation SET paced_by = ?3, paced_until = MAX(?4 * 1000, paced_until) + y.every
-             FROM (SELECT c.workspace_id, c.id, p.value ->> {CHAT} ->> '$.everyUs' AS every
+             FROM (SELECT c.workspace_id, c.id, p.value ->> {chat} ->> '$.everyUs' AS every
                FROM ({CANDIDATES}) m
                CROSS JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
                CROSS JOIN channel h ON h.id = m.channel_id
@@ -162,7 +172,8 @@ pub fn claim(claim: &Claim<'_>) -> Vec<Statement> {
                  AND m.content ->> '$.type' NOT IN ('reaction', 'markSeen', 'typing')
                LIMIT 1000000) y
              WHERE conversation.workspace_id = y.workspace_id AND conversation.id = y.id
-               AND y.every > 0 AND conversation.paced_by IS NOT ?3"
+               AND y.every > 0 AND conversation.paced_by IS NOT ?3",
+            chat = chat()
         ),
         values![
             candidates.messages(),
@@ -193,13 +204,6 @@ pub struct OwnClaim {
     pub rates: Option<(Rate, Rate)>,
 }
 
-/// A recipient's rate, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    pub every_us: i64,
-    pub slack_us: i64,
-}
-
 impl OwnClaim {
     /// How far ahead of its rate the sender may be.
     pub(super) fn sender_slack_us(&self) -> i64 {
@@ -213,7 +217,8 @@ impl OwnClaim {
             Some((chat, group)) if chat == group => chat.to_string(),
             Some((chat, group)) => {
                 format!(
-                    "CASE WHEN substr({address}, 1, 1) IN ('-', '@') THEN {group} ELSE {chat} END"
+                    "CASE WHEN {} THEN {group} ELSE {chat} END",
+                    is_group(address)
                 )
             }
         }

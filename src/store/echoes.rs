@@ -46,17 +46,17 @@ pub fn echoes(receiver: Receiver, echoed: &[Received], now: Timestamp) -> Vec<St
              FROM (
                SELECT m.workspace_id, m.conversation_id, MAX(m.seq) AS seq, MAX(m.created_at) AS at
                FROM json_each(?2) p
-               CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$.id'
+               CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$[1]'
                GROUP BY m.workspace_id, m.conversation_id
              ) n
              WHERE conversation.workspace_id = n.workspace_id AND conversation.id = n.conversation_id",
-            values![workspace, json.clone(), now],
+            values![workspace, subjects.as_str(), now],
         ),
         events::of_messages(
-            "SELECT m.workspace_id, m.id AS message_id, 'message.sent' AS type, p.value ->> '$.event' AS event_id
-             FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$.id'",
+            "SELECT m.workspace_id, m.id AS message_id, 'message.sent' AS type, p.value ->> '$[2]' AS event_id
+             FROM json_each(?2) p CROSS JOIN message m ON m.workspace_id = +?1 AND m.id = p.value ->> '$[1]'",
             3,
-            values![workspace, json.clone(), now],
+            values![workspace, subjects.as_str(), now],
         ),
         // Reports that came before: the sweep applies them.
         Statement::new(

@@ -7,6 +7,7 @@ mod flow;
 mod lists;
 mod load;
 mod prices;
+mod program;
 mod report;
 mod runtime;
 mod scene;

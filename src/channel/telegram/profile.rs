@@ -2,7 +2,8 @@
 //! <https://core.telegram.org/bots/api#sending-files>
 
 use super::super::profile::Limit::{Absent, Bytes, Characters, File, Items, OneOf};
-use super::super::profile::{Capability, Limit, Pacing, Profile, Rate};
+use super::super::profile::{Capability, Limit, Pacing, Profile};
+use crate::model::channel::Rate;
 
 const MB: u64 = 1024 * 1024;
 const TEXT: Limit = Characters(4096);

@@ -2,7 +2,8 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>
 
 use super::super::profile::Limit::{Absent, Apart, Characters, File, Items};
-use super::super::profile::{Capability, Limit, Pacing, Profile, Rate};
+use super::super::profile::{Capability, Limit, Pacing, Profile};
+use crate::model::channel::Rate;
 
 const MB: u64 = 1024 * 1024;
 const BODY: Limit = Characters(1024);

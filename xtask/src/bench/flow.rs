@@ -13,7 +13,7 @@ use super::load::{self, CLIENTS, cost_of, percentile};
 use super::prices::Units;
 use super::scene::{PEOPLE, SUBSCRIBER, Scene, person};
 use super::server::{Consumers, Server};
-use super::{Extent, lists};
+use super::{Extent, lists, program};
 use crate::paths::Paths;
 use crate::problem::{Doing, Problem, Result};
 use crate::progress::Progress;
@@ -122,7 +122,7 @@ impl<'a> Flow<'a> {
 
     /// What the database has grown to for each message; the Worker is down meanwhile.
     async fn stored_bytes(&mut self, paths: &Paths) -> Result<f64> {
-        lists::build_seed(paths).await?;
+        program::build(paths, "seed", &[]).await?;
         self.server.stop();
         // Nobody is added; the log of the database is written into its file.
         lists::seed(paths, &self.server, &self.scene, 0..0).await?;

@@ -5,10 +5,10 @@ use reqwest::Method;
 use serde::Serialize;
 use tokio::process::Command;
 
-use super::Extent;
 use super::load::{self, cost_of, percentile};
 use super::scene::Scene;
 use super::server::{Consumers, Server};
+use super::{Extent, program};
 use crate::paths::Paths;
 use crate::problem::{Problem, Result};
 use crate::process;
@@ -61,7 +61,7 @@ pub async fn measure(
     extent: &Extent,
 ) -> Result<Vec<List>> {
     progress.step("Building what fills databases…");
-    build_seed(paths).await?;
+    program::build(paths, "seed", &[]).await?;
     let mut server = Server::patchbay(
         paths,
         "lists",
@@ -139,18 +139,5 @@ pub async fn seed(
     }
     Err(Problem::new(
         "The database could not be filled: see what bench/seed.rs says above.",
-    ))
-}
-
-pub async fn build_seed(paths: &Paths) -> Result<()> {
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(["build", "--quiet", "--example", "seed"])
-        .current_dir(&paths.root);
-    if process::run(cargo).await?.success() {
-        return Ok(());
-    }
-    Err(Problem::new(
-        "bench/seed.rs did not build: correct what the compiler says above.",
     ))
 }

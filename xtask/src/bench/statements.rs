@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use super::Extent;
 use super::server::fresh_folder;
+use super::{Extent, program};
 use crate::paths::Paths;
 use crate::problem::{Doing, Problem, Result};
 use crate::process;
@@ -29,7 +29,7 @@ pub struct Timed {
 
 pub async fn measure(paths: &Paths, progress: &Progress, extent: &Extent) -> Result<Vec<Batch>> {
     progress.step("Building what times statements…");
-    build(paths).await?;
+    program::build(paths, "statements", &["--release"]).await?;
     progress.step("Timing batches statement by statement…");
     let mut command = Command::new(paths.cargo_target().join("release/examples/statements"));
     command
@@ -43,17 +43,4 @@ pub async fn measure(paths: &Paths, progress: &Progress, extent: &Extent) -> Res
         )));
     }
     serde_json::from_str(&said.stdout).doing("read what bench/statements.rs measured")
-}
-
-async fn build(paths: &Paths) -> Result<()> {
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(["build", "--quiet", "--release", "--example", "statements"])
-        .current_dir(&paths.root);
-    if process::run(cargo).await?.success() {
-        return Ok(());
-    }
-    Err(Problem::new(
-        "bench/statements.rs did not build: correct what the compiler says above.",
-    ))
 }
