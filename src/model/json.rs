@@ -4,13 +4,13 @@
 //! small: a type is compiled once, not once for text, once for values and once more for each
 //! with its path (`serde_path_to_error` makes the script a twentieth bigger).
 
-use serde::de::value::StringDeserializer;
+use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess,
-    Unexpected, VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
-use serde_json::{Error, Map, Value, map};
+use serde_json::{Error, Map, Number, Value, map};
 use std::cell::RefCell;
 use std::vec;
 
@@ -55,6 +55,15 @@ fn told(pointer: String, error: &Error) -> (String, String) {
 struct Reader<'a> {
     value: Value,
     place: &'a RefCell<String>,
+}
+
+/// Methods of a deserializer that do what another does.
+macro_rules! as_other {
+    ($other:ident: $($method:ident)*) => { $(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.$other(visitor)
+        }
+    )* };
 }
 
 impl<'de> Deserializer<'de> for Reader<'_> {
@@ -115,10 +124,90 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor.visit_enum(Variant { name, value, place })
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
     }
+
+    // What a type asks for is all that it is given: of what else it could be made of, such as
+    // a struct of an array, nothing is compiled.
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            Value::Bool(is) => visitor.visit_bool(is),
+            other => Err(misfit(&other, &visitor)),
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            Value::Number(number) => number.deserialize_any(visitor),
+            other => Err(misfit(&other, &visitor)),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            Value::String(text) => visitor.visit_string(text),
+            other => Err(misfit(&other, &visitor)),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            Value::Array(items) => visitor.visit_seq(Items {
+                items: items.into_iter(),
+                at: 0,
+                place: self.place,
+            }),
+            other => Err(misfit(&other, &visitor)),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            Value::Object(fields) => visitor.visit_map(Fields::of(fields, self.place)),
+            other => Err(misfit(&other, &visitor)),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    as_other! { deserialize_u64: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+    deserialize_u8 deserialize_u16 deserialize_u32 deserialize_f32 deserialize_f64 }
+    as_other! { deserialize_str: deserialize_char deserialize_string deserialize_identifier }
+
+    forward_to_deserialize_any! {
+        i128 u128 bytes byte_buf unit unit_struct tuple_struct
+    }
+}
+
+/// Why a value does not fit, in serde's words.
+fn misfit(value: &Value, expected: &dyn Expected) -> Error {
+    let number = |number: &Number| match (number.as_u64(), number.as_i64()) {
+        (Some(unsigned), _) => Unexpected::Unsigned(unsigned),
+        (None, Some(signed)) => Unexpected::Signed(signed),
+        (None, None) => Unexpected::Float(number.as_f64().unwrap_or(f64::NAN)),
+    };
+    let unexpected = match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(is) => Unexpected::Bool(*is),
+        Value::Number(it) => number(it),
+        Value::String(text) => Unexpected::Str(text),
+        Value::Array(_) => Unexpected::Seq,
+        Value::Object(_) => Unexpected::Map,
+    };
+    Error::invalid_type(unexpected, expected)
 }
 
 struct Items<'a> {
@@ -174,11 +263,11 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Error> {
-        let Some((name, value)) = self.fields.next() else {
+        self.last = self.fields.next();
+        let Some((name, _)) = &self.last else {
             return Ok(None);
         };
-        self.last = Some((name.clone(), value));
-        seed.deserialize(StringDeserializer::new(name)).map(Some)
+        seed.deserialize(StrDeserializer::new(name)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
@@ -214,9 +303,8 @@ impl<'de> EnumAccess<'de> for Variant<'_> {
     type Error = Error;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self), Error> {
-        let name = std::mem::take(&mut self.name);
-        let name = seed.deserialize(StringDeserializer::new(name))?;
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        let name = seed.deserialize(StrDeserializer::new(&self.name))?;
         Ok((name, self))
     }
 }
@@ -321,6 +409,7 @@ mod tests {
                 "/base/items/0/amount",
             ),
             (json!({ "id": "1", "items": {} }), "/base/items"),
+            (json!({ "id": "1", "items": [[1, 1]] }), "/base/items/0"),
             (
                 json!({ "id": "1", "byName": { "a/b~c": "x" } }),
                 "/base/byName/a~1b~0c",
