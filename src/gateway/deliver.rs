@@ -8,9 +8,10 @@ use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
 use super::settle::Parked;
 use super::upload::Prepared;
+use super::word::Word;
 use super::{Gateway, Ports, Push, Queue};
 use crate::channel::{Outbound, SendError, adapter};
-use crate::model::channel::{ChannelKind, ChannelStatus, Settings};
+use crate::model::channel::{Channel, ChannelKind, ChannelStatus, Settings};
 use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::event::EventType;
@@ -19,11 +20,13 @@ use crate::model::json;
 use crate::model::message::{Actor, Adapted, MessageRecord};
 use crate::model::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::store::claim::{self, Claimed, Throttle};
+use crate::store::messages::{Accept, Target};
 use crate::store::outbox::{self, Candidates, Outcome, Rest};
 use crate::store::{self, DatabaseError, Rows, Statement, counters, events};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
+use std::rc::Rc;
 
 /// What the outbound queue carries: ids, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,9 +94,51 @@ pub(super) struct Job {
     settings: Settings,
     credentials: Option<String>,
     version: i64,
+    /// Where it was opened already.
+    #[serde(skip)]
+    opened: Option<Rc<Channel>>,
 }
 
 impl Job {
+    /// Of a message that was claimed as it was accepted, on a channel that was connected then.
+    /// `address` and `reply_to` are as `messages::insert` gives them back.
+    pub fn own(
+        accept: &Accept,
+        channel: &Rc<Channel>,
+        message: &MessageRecord,
+        address: Option<Address>,
+        reply_to: Option<String>,
+    ) -> Option<Self> {
+        let address = match &accept.target {
+            Target::Address { address, .. } => Some(address.clone()),
+            Target::Conversation { .. } => address,
+        };
+        Some(Self {
+            workspace_id: accept.workspace_id,
+            id: accept.id,
+            conversation_id: message.conversation_id,
+            adapted: accept.adapted.clone(),
+            content: accept.content.clone(),
+            attempt: 1,
+            failures: 0,
+            seq: message.seq,
+            created_at: accept.now.ms(),
+            expires_at: accept.expires_at.map(Timestamp::ms),
+            address: address?,
+            reply_to,
+            actor: Some(accept.actor),
+            channel_deleted_at: None,
+            channel_id: channel.id,
+            channel_status: ChannelStatus::Connected,
+            kind: channel.kind,
+            identifier: channel.identifier.clone(),
+            settings: channel.settings.clone(),
+            credentials: None,
+            version: channel.version,
+            opened: Some(channel.clone()),
+        })
+    }
+
     fn sealed_channel(&self) -> Sealed {
         Sealed {
             id: self.channel_id,
@@ -106,6 +151,22 @@ impl Job {
             version: self.version,
         }
     }
+}
+
+/// What a record's batch gives back.
+struct Recorded {
+    taken: Claimed,
+    /// Of `outbox::SHOWN`.
+    shown: Rows,
+    outcomes: Vec<Outcome>,
+}
+
+/// A message as its record has left it.
+pub(super) struct Shown {
+    pub message: MessageRecord,
+    pub word: Word,
+    /// Whether another message of its conversation is due.
+    pub waits: bool,
 }
 
 /// An attempt that is over, before it is recorded.
@@ -186,7 +247,10 @@ impl<P: Ports> Gateway<P> {
         let Ok(content) = json::parse::<Content>(&job.content) else {
             return Attempted::ChannelUnavailable;
         };
-        let channel = self.open_channel(job.sealed_channel());
+        let channel = match &job.opened {
+            Some(opened) => opened.clone(),
+            None => self.open_channel(job.sealed_channel()),
+        };
         // Sealed under a key that is not configured: it may come back.
         if channel.credentials.0.is_empty() && !adapter.credential_names().is_empty() {
             return Attempted::ChannelWaits;
@@ -232,13 +296,42 @@ impl<P: Ports> Gateway<P> {
         }
     }
 
-    /// Records what became of sends, claims the next, and reads.
+    /// Records what became of sends, and claims the next.
     pub(super) async fn record(
         &self,
         done: Vec<Done>,
         next: Option<Vec<Statement>>,
-        reads: Vec<Statement>,
-    ) -> Result<(Claimed, Vec<Rows>), DatabaseError> {
+    ) -> Result<Claimed, DatabaseError> {
+        Ok(self.record_all(done, next, false).await?.taken)
+    }
+
+    /// Records what became of a send whose client waits; `None` where somebody else has
+    /// settled it before.
+    pub(super) async fn record_shown(&self, done: Done) -> Result<Option<Shown>, DatabaseError> {
+        #[derive(Deserialize)]
+        struct Row {
+            record: String,
+            waits: i64,
+        }
+        let recorded = self.record_all(vec![done], None, true).await?;
+        let row = recorded.shown.first::<Row>()?;
+        let outcome = recorded.outcomes.into_iter().next();
+        let (Some(row), Some(outcome)) = (row, outcome) else {
+            return Ok(None);
+        };
+        Ok(Some(Shown {
+            message: store::record(&row.record)?,
+            word: Word::of(outcome.outcome, outcome.detail, outcome.provider_code),
+            waits: row.waits != 0,
+        }))
+    }
+
+    async fn record_all(
+        &self,
+        done: Vec<Done>,
+        next: Option<Vec<Statement>>,
+        are_shown: bool,
+    ) -> Result<Recorded, DatabaseError> {
         let now = self.now();
         let mut retries = Vec::new();
         let mut outcomes = Vec::new();
@@ -284,7 +377,7 @@ impl<P: Ports> Gateway<P> {
             }
             outcomes.push(outcome);
         }
-        let mut batch = outbox::record(&outcomes, &self.token(), now);
+        let mut batch = outbox::record(&outcomes, &self.token(), now, are_shown);
         let recorded = batch.len();
         // Before the next are claimed, for it may be one of these.
         if !rest.is_empty() {
@@ -305,9 +398,7 @@ impl<P: Ports> Gateway<P> {
         batch.extend(refused);
         batch.push(counters::add(&count_sends(&outcomes), &self.token()));
         let written = batch.len();
-        batch.extend(reads);
         let mut rows = self.batch(batch).await?;
-        let read = rows.split_off(written.min(rows.len()));
         let rows_at = |at: usize| rows.get(at).cloned().unwrap_or_default();
         let mut told: Vec<DeliveryHint> = rows_at(recorded - 2).read()?;
         let parked: Vec<Parked> = rows_at(recorded - 1).read()?;
@@ -320,6 +411,7 @@ impl<P: Ports> Gateway<P> {
         for fanned in (told_of_created..written).skip(2).step_by(3) {
             told.extend(rows_at(fanned).read::<DeliveryHint>()?);
         }
+        let shown = rows_at(outbox::SHOWN);
         let taken = if is_claiming {
             Claimed::at(&mut rows, claims)
         } else {
@@ -328,7 +420,11 @@ impl<P: Ports> Gateway<P> {
         self.push_deliveries(told).await;
         self.push(Queue::Outbound, retries).await;
         self.apply_parked(&parked, now).await?;
-        Ok((taken, read))
+        Ok(Recorded {
+            taken,
+            shown,
+            outcomes,
+        })
     }
 
     /// The messages that the rest of a content became.

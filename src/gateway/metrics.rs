@@ -5,6 +5,7 @@ use super::{Error, Gateway, Ports, next};
 use crate::store::counters::{self, Counts};
 use crate::store::outbox::Outcome;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// A total: its name, the name of its label, and what it counts.
@@ -38,26 +39,43 @@ const TOTALS: [(&str, &str, &str); 7] = [
     ),
 ];
 
+/// Under which sends are counted: one row for all that is counted of one. Its label is whether it
+/// was the first attempt, what that came to, what became of the message, and the code of a failure.
+const SENDS: &str = "sends";
+
 /// Counts what a group of sends came to.
 pub(super) fn count_sends(outcomes: &[Outcome]) -> Counts {
     let mut counts = Counts::new();
-    let mut count = |name, label: &str| counters::count(&mut counts, name, label);
     for outcome in outcomes {
-        if outcome.attempt == 1 {
-            count("messages_accepted", "");
-        }
-        count("attempts", outcome.outcome);
-        match outcome.status {
-            "sent" => count("messages_sent", ""),
-            "unknown" => count("messages_unknown", ""),
-            "failed" | "expired" => {
-                let code = outcome.code.as_deref().unwrap_or(outcome.status);
-                count("messages_failed", code);
-            }
-            _ => {}
-        }
+        let which = if outcome.attempt == 1 {
+            "first"
+        } else {
+            "later"
+        };
+        let code = outcome.code.as_deref().unwrap_or(outcome.status);
+        let label = format!("{which} {} {} {code}", outcome.outcome, outcome.status);
+        counters::count(&mut counts, SENDS, &label);
     }
     counts
+}
+
+/// The totals that a total counts in, by name and label.
+fn counted_in<'a>(name: &'a str, label: &'a str) -> Vec<(&'a str, &'a str)> {
+    let words: Vec<&str> = label.split(' ').collect();
+    let (SENDS, [which, outcome, status, code]) = (name, words.as_slice()) else {
+        return vec![(name, label)];
+    };
+    let mut totals = vec![("attempts", *outcome)];
+    if *which == "first" {
+        totals.push(("messages_accepted", ""));
+    }
+    match *status {
+        "sent" => totals.push(("messages_sent", "")),
+        "unknown" => totals.push(("messages_unknown", "")),
+        "failed" | "expired" => totals.push(("messages_failed", code)),
+        _ => {}
+    }
+    totals
 }
 
 /// Counts of one total, by label; what is none is left out.
@@ -104,23 +122,29 @@ impl<P: Ports> Gateway<P> {
         let now = self.now();
         let batch = vec![counters::totals(), counters::waiting(now)];
         let mut rows = self.batch(batch).await?.into_iter();
-        let totals: Vec<Total> = next(&mut rows).read()?;
+        let kept: Vec<Total> = next(&mut rows).read()?;
+        let mut totals: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+        for total in &kept {
+            for counted in counted_in(&total.name, &total.label) {
+                *totals.entry(counted).or_default() += total.value;
+            }
+        }
         let waiting: Waiting = next(&mut rows).first()?.unwrap_or_default();
         let mut text = String::new();
         for (name, label, help) in TOTALS {
             heading(&mut text, &format!("{name}_total"), "counter", help);
-            let of_name: Vec<&Total> = totals.iter().filter(|total| total.name == name).collect();
-            if of_name.is_empty() && label.is_empty() {
+            let of_name = || totals.iter().filter(|((it, _), _)| *it == name);
+            if of_name().next().is_none() && label.is_empty() {
                 let _ = writeln!(text, "patchbay_{name}_total 0");
             }
-            for total in of_name {
+            for ((_, word), value) in of_name() {
                 // Labels are words of ours: nothing in them is to be escaped.
                 let labels = if label.is_empty() {
                     String::new()
                 } else {
-                    format!("{{{label}=\"{}\"}}", total.label)
+                    format!("{{{label}=\"{word}\"}}")
                 };
-                let _ = writeln!(text, "patchbay_{name}_total{labels} {}", total.value);
+                let _ = writeln!(text, "patchbay_{name}_total{labels} {value}");
             }
         }
         let age = |due_at: Option<i64>| due_at.map_or(0, |at| (now.ms() - at).max(0) / 1000);

@@ -2,7 +2,7 @@
 //! true. The accept batch carries every guard; its answer explains a refusal.
 
 use super::compose::{Composed, compose};
-use super::deliver::{Hint, read_own};
+use super::deliver::{Hint, Job, read_own};
 use super::keys::Freshness;
 use super::recipient::{Found, Recipient, Resolved, Sender, To};
 use super::upload::says_upload;
@@ -11,6 +11,7 @@ use super::{Error, Gateway, Ports, next};
 use crate::channel::{Adapter, adapter};
 use crate::model::access::{Key, KeySecret, Scope};
 use crate::model::channel::{Channel, ChannelStatus};
+use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::conversation::ServiceWindow;
 use crate::model::id::{ContactId, MessageId, WorkspaceId};
@@ -19,8 +20,9 @@ use crate::model::template::TemplateDraft;
 use crate::model::time::{SECOND_MS, Timestamp};
 use crate::store::claim::OwnClaim;
 use crate::store::messages::{Accept, FoundBy, RefersTo, Target, Whose};
-use crate::store::{Rows, Statement, messages, outbox};
+use crate::store::{self, Rows, Statement, messages, outbox};
 use serde::Deserialize;
+use std::rc::Rc;
 
 /// A message as a client asks for it, on whatever surface.
 #[derive(Clone, Debug)]
@@ -253,7 +255,7 @@ impl<P: Ports> Gateway<P> {
             let first = composed.contents.first().filter(|_| pace == Pace::Now);
             let claim = first.map(|content| self.own_claim(adapter, settings, content));
             let accept = self.plan(&key, &resolved, adapter, &send, composed, idempotency, now)?;
-            match self.accept(&accept, claim).await? {
+            match self.accept(&accept, &resolved.channel, claim).await? {
                 Decision::Accepted(accepted) => {
                     self.remember_conversation(&accept, &accepted.message);
                     return Ok(accepted);
@@ -367,7 +369,18 @@ impl<P: Ports> Gateway<P> {
     }
 
     /// Runs the accept batch and reads its answer; one more of reads tells why it did nothing.
-    async fn accept(&self, accept: &Accept, claim: Option<OwnClaim>) -> Result<Decision, Error> {
+    async fn accept(
+        &self,
+        accept: &Accept,
+        channel: &Rc<Channel>,
+        claim: Option<OwnClaim>,
+    ) -> Result<Decision, Error> {
+        #[derive(Deserialize)]
+        struct Made {
+            record: String,
+            address: Option<Address>,
+            reply_to: Option<String>,
+        }
         let workspace = accept.workspace_id;
         let is_queued = !accept.is_local && accept.scheduled_at.is_none();
         let claim = claim.as_ref().filter(|_| is_queued);
@@ -379,23 +392,17 @@ impl<P: Ports> Gateway<P> {
         } else if accept.scheduled_at.is_some() {
             batch.extend(messages::tell_created(accept));
         }
-        if let Some(own) = claim {
-            batch.push(outbox::own(workspace, accept.id, &own.token));
-        }
         let mut rows = self.batch(batch).await?;
-        let own = claim.and_then(|_| rows.pop());
         let told = rows.split_off(told_at.min(rows.len()));
-        let mine = match own {
-            Some(own) => read_own(own)?,
-            None => {
-                let made: Vec<MessageRecord> = next(&mut rows.into_iter()).records()?;
-                made.into_iter().next().map(|message| (message, None))
+        let (message, taken) = match next(&mut rows.into_iter()).first::<Made>()? {
+            Some(made) => {
+                let message: MessageRecord = store::record(&made.record)?;
+                let is_taken = message.status == DeliveryStatus::Sending;
+                let job = Job::own(accept, channel, &message, made.address, made.reply_to);
+                (message, job.filter(|_| is_taken))
             }
-        };
-        let (message, taken) = match mine {
-            Some(mine) => mine,
-            None => match self.unaccepted(accept).await? {
-                Ok(message) => (message, None),
+            None => match self.unaccepted(accept, claim).await? {
+                Ok(mine) => mine,
                 Err(decision) => return Ok(decision),
             },
         };
@@ -429,9 +436,14 @@ impl<P: Ports> Gateway<P> {
 
     /// What became of an accept batch that gave no message: it made one all the same, where
     /// it was run twice for a lost answer; or what stood in its way.
-    async fn unaccepted(&self, accept: &Accept) -> Result<Result<MessageRecord, Decision>, Error> {
+    async fn unaccepted(
+        &self,
+        accept: &Accept,
+        claim: Option<&OwnClaim>,
+    ) -> Result<Result<(MessageRecord, Option<Job>), Decision>, Error> {
+        let token = claim.map_or("", |own| own.token.as_str());
         let batch = vec![
-            messages::get(accept.workspace_id, accept.id),
+            outbox::own(accept.workspace_id, accept.id, token),
             messages::earlier(
                 &Whose::Workspace(accept.workspace_id),
                 accept.scope.as_deref(),
@@ -441,9 +453,8 @@ impl<P: Ports> Gateway<P> {
             messages::explain(accept),
         ];
         let mut rows = self.batch(batch).await?.into_iter();
-        let mine: Vec<MessageRecord> = next(&mut rows).records()?;
-        if let Some(message) = mine.into_iter().next() {
-            return Ok(Ok(message));
+        if let Some(mine) = read_own(next(&mut rows))? {
+            return Ok(Ok(mine));
         }
         let earlier = next(&mut rows);
         let state: Explained = next(&mut rows).first()?.ok_or(Error::Internal)?;

@@ -48,7 +48,7 @@ impl<P: Ports> Gateway<P> {
                 job,
             })
             .collect();
-        self.record(done, None, vec![]).await?;
+        self.record(done, None).await?;
         self.push_sends(heads).await;
         Ok(count)
     }

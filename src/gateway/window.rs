@@ -103,12 +103,12 @@ impl<P: Ports> Gateway<P> {
             let mut taken = Claimed::default();
             if !done.is_empty() {
                 let ended = std::mem::take(&mut done);
-                taken = match self.record(ended, claim, vec![]).await {
-                    Ok((taken, _)) => taken,
+                taken = match self.record(ended, claim).await {
+                    Ok(taken) => taken,
                     Err(error) => {
                         // The others are on their way, and what becomes of them counts.
                         let others = under_way.collect().await;
-                        let _ = self.record(others, None, vec![]).await;
+                        let _ = self.record(others, None).await;
                         return Err(error);
                     }
                 };
@@ -198,12 +198,6 @@ impl<P: Ports> Gateway<P> {
         taken: Option<Job>,
         message: MessageRecord,
     ) -> Result<(MessageRecord, Option<Word>), DatabaseError> {
-        #[derive(Deserialize)]
-        struct Row {
-            waits: i64,
-            #[serde(flatten)]
-            sent: Sent,
-        }
         let conversation = message.conversation_id;
         let next = || async {
             let hint = Hint::Conversation { conversation };
@@ -213,19 +207,24 @@ impl<P: Ports> Gateway<P> {
             next().await;
             return Ok((message, None));
         };
-        let read = messages::get_sent(job.workspace_id, job.id, self.now());
+        let of = (job.workspace_id, job.id);
         let done = self.attempt(job).await;
-        let Ok((_, read)) = self.record(vec![done], None, vec![read]).await else {
+        let Ok(shown) = self.record_shown(done).await else {
             return Ok((message, None));
         };
-        let read = read.into_iter().next().unwrap_or_default();
-        let Some(row) = read.first::<Row>()? else {
-            return Ok((message, None));
+        let Some(shown) = shown else {
+            // Somebody else has settled it, who thinks of what waits behind it.
+            let read = self.batch(vec![messages::get_sent(of.0, of.1)]).await?;
+            let read = read.into_iter().next().unwrap_or_default();
+            return match read.first::<Sent>()? {
+                Some(sent) => sent.read(),
+                None => Ok((message, None)),
+            };
         };
-        if row.waits != 0 {
+        if shown.waits {
             next().await;
         }
-        row.sent.read()
+        Ok((shown.message, Some(shown.word)))
     }
 }
 

@@ -17,6 +17,20 @@ pub enum Word {
     Unsettled,
 }
 
+impl Word {
+    /// What an attempt came to, as the client that waited for it is told.
+    pub(super) fn of(outcome: &str, detail: Option<String>, provider_code: Option<String>) -> Self {
+        match outcome {
+            "sent" => Word::Sent,
+            "rejected" => Word::Rejected {
+                message: detail.unwrap_or_default(),
+                provider_code,
+            },
+            _ => Word::Unsettled,
+        }
+    }
+}
+
 /// A row of `messages::get_sent`.
 #[derive(Deserialize)]
 pub(super) struct Sent {
@@ -45,14 +59,11 @@ impl Sent {
         };
         let word = match attempt {
             None => is_local(&message).then_some(Word::Sent),
-            Some(attempt) => match attempt.outcome.as_str() {
-                "sent" => Some(Word::Sent),
-                "rejected" => Some(Word::Rejected {
-                    message: attempt.detail.unwrap_or_default(),
-                    provider_code: attempt.provider_code,
-                }),
-                _ => Some(Word::Unsettled),
-            },
+            Some(attempt) => Some(Word::of(
+                &attempt.outcome,
+                attempt.detail,
+                attempt.provider_code,
+            )),
         };
         Ok((message, word))
     }

@@ -132,42 +132,42 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     // a struct of an array, nothing is compiled.
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value {
-            Value::Bool(is) => visitor.visit_bool(is),
-            other => Err(misfit(&other, &visitor)),
-        }
+        let Value::Bool(is) = self.value else {
+            return Err(misfit(&self.value, &visitor));
+        };
+        visitor.visit_bool(is)
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value {
-            Value::Number(number) => number.deserialize_any(visitor),
-            other => Err(misfit(&other, &visitor)),
-        }
+        let Value::Number(number) = self.value else {
+            return Err(misfit(&self.value, &visitor));
+        };
+        number.deserialize_any(visitor)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value {
-            Value::String(text) => visitor.visit_string(text),
-            other => Err(misfit(&other, &visitor)),
-        }
+        let Value::String(text) = self.value else {
+            return Err(misfit(&self.value, &visitor));
+        };
+        visitor.visit_string(text)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value {
-            Value::Array(items) => visitor.visit_seq(Items {
-                items: items.into_iter(),
-                at: 0,
-                place: self.place,
-            }),
-            other => Err(misfit(&other, &visitor)),
-        }
+        let Value::Array(items) = self.value else {
+            return Err(misfit(&self.value, &visitor));
+        };
+        visitor.visit_seq(Items {
+            items: items.into_iter(),
+            at: 0,
+            place: self.place,
+        })
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value {
-            Value::Object(fields) => visitor.visit_map(Fields::of(fields, self.place)),
-            other => Err(misfit(&other, &visitor)),
-        }
+        let Value::Object(fields) = self.value else {
+            return Err(misfit(&self.value, &visitor));
+        };
+        visitor.visit_map(Fields::of(fields, self.place))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

@@ -182,7 +182,16 @@ impl Accept {
     }
 }
 
-/// The message row, if every guard holds. Gives it back as `MessageRecord`, if it was not there.
+/// What the send of a message needs that its request does not say.
+const OWN_JOB: &str = ",
+    (SELECT c.address FROM conversation c
+     WHERE c.workspace_id = message.workspace_id AND c.id = message.conversation_id) AS address,
+    (SELECT r.provider_message_id FROM message r
+     WHERE r.workspace_id = message.workspace_id AND r.id = message.reply_to) AS reply_to";
+
+/// The message row, if every guard holds. Gives it back as `MessageRecord`, if it was not there;
+/// with a claim also what its send needs: the `address` where its conversation was there, and
+/// `reply_to`, the provider's id of what it answers.
 pub fn insert(accept: &Accept, claim: Option<&OwnClaim>) -> Statement {
     let (found_by, also_by, contact, source) = match &accept.target {
         Target::Conversation { id, found_by } => {
@@ -265,6 +274,7 @@ pub fn insert(accept: &Accept, claim: Option<&OwnClaim>) -> Statement {
         }
     }
     let mut goes = String::new();
+    let mut needed = "";
     let state = match accept.scheduled_at {
         Some(at) => {
             let at = bind(at.into());
@@ -283,6 +293,7 @@ pub fn insert(accept: &Accept, claim: Option<&OwnClaim>) -> Statement {
             match claim {
                 None => "'accepted'",
                 Some(own) => {
+                    needed = OWN_JOB;
                     let address = if accept.address().is_some() {
                         "?18"
                     } else {
@@ -331,7 +342,7 @@ pub fn insert(accept: &Accept, claim: Option<&OwnClaim>) -> Statement {
              WHERE {LIVING} AND d.workspace_id = +?2 AND d.scope = +?15 AND d.created_at > ?11 - {DAY_MS}))
          ON CONFLICT DO NOTHING
          RETURNING (SELECT r.record FROM message_record r
-           WHERE r.workspace_id = message.workspace_id AND r.id = message.id) AS record",
+           WHERE r.workspace_id = message.workspace_id AND r.id = message.id) AS record{needed}",
         LIVING = keys::living_days("?11")
     );
     Statement::new(sql, values)
@@ -534,17 +545,14 @@ const FIRST_ATTEMPT: &str = "(
     FROM message m CROSS JOIN attempt a ON a.workspace_id = m.workspace_id AND a.message_id = m.id AND a.number = 1
     WHERE m.workspace_id = r.workspace_id AND m.id = r.id AND m.sending_at = m.created_at)";
 
-/// One message, as `MessageRecord`, its `first_attempt`, and whether another of its conversation
-/// is due (`waits`).
-pub fn get_sent(workspace: WorkspaceId, id: MessageId, now: Timestamp) -> Statement {
+/// One message, as `MessageRecord`, and its `first_attempt`.
+pub fn get_sent(workspace: WorkspaceId, id: MessageId) -> Statement {
     Statement::new(
         format!(
-            "SELECT r.record, {FIRST_ATTEMPT} AS first_attempt, EXISTS (
-               SELECT 1 FROM message w WHERE w.conversation_id = r.conversation_id AND w.turn IS NOT NULL
-                 AND w.status = 'accepted' AND w.due_at <= ?3) AS waits
+            "SELECT r.record, {FIRST_ATTEMPT} AS first_attempt
              FROM message_record r WHERE r.workspace_id = +?1 AND r.id = +?2"
         ),
-        values![workspace, id, now],
+        values![workspace, id],
     )
 }
 

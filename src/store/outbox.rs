@@ -72,8 +72,8 @@ pub fn claimed(candidates: &Candidates, token: &str) -> Statement {
     )
 }
 
-/// A message as the batch that accepted it has left it: its `record`, and what its send needs,
-/// if it was claimed under this token (`is_taken`).
+/// A message as an accept batch that was run twice has left it: its `record`, and what its send
+/// needs, if it was claimed under this token (`is_taken`).
 pub fn own(workspace: WorkspaceId, message: MessageId, token: &str) -> Statement {
     Statement::new(
         format!(
@@ -155,12 +155,30 @@ const OUTCOMES: &str = "
       value ->> '$.eventType' AS type, value ->> '$.eventId' AS event_id
     FROM json_each(?1)";
 
+/// Which statement of `record` changes the messages.
+pub const SHOWN: usize = 1;
+
 /// Records outcomes, each only where its attempt is still the message's last.
 ///
 /// A late success or failure also settles `unknown`; a late wish to try again
 /// does not, for what came after it in the conversation may have gone.
-/// `token` marks the rows that really changed; events follow those.
-pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statement> {
+/// `token` marks the rows that really changed; events follow those. If they are shown, the
+/// statement at `SHOWN` gives back each as its `record`, and whether another message of its
+/// conversation is due (`waits`).
+pub fn record(
+    outcomes: &[Outcome],
+    token: &str,
+    now: Timestamp,
+    are_shown: bool,
+) -> Vec<Statement> {
+    let shown = if are_shown {
+        "RETURNING (SELECT r.record FROM message_record r
+             WHERE r.workspace_id = message.workspace_id AND r.id = message.id) AS record,
+           EXISTS (SELECT 1 FROM message w WHERE w.conversation_id = message.conversation_id AND w.turn IS NOT NULL
+             AND w.status = 'accepted' AND w.due_at <= ?2) AS waits"
+    } else {
+        ""
+    };
     let json = text(outcomes);
     let subjects: Json = outcomes
         .iter()
@@ -203,7 +221,8 @@ pub fn record(outcomes: &[Outcome], token: &str, now: Timestamp) -> Vec<Statemen
                  WHERE message.workspace_id = r.workspace_id AND message.id = r.message_id
                    AND message.attempt = r.attempt
                    AND (message.status = 'sending'
-                     OR (message.status = 'unknown' AND r.status IN ('sent', 'failed')))"
+                     OR (message.status = 'unknown' AND r.status IN ('sent', 'failed')))
+                 {shown}"
             ),
             values![json.clone(), now, token],
         ),
