@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use patchbay::model::access::{Environment, Scope};
-use patchbay::model::channel::{ChannelKind, Settings};
+use patchbay::model::channel::{ChannelKind, Rate, Settings};
 use patchbay::model::contact::{Address, IdentityKind};
 use patchbay::model::event::Style;
 use patchbay::model::id::{
@@ -16,10 +16,13 @@ use patchbay::model::id::{
 use patchbay::model::message::Actor;
 use patchbay::model::time::{DAY_MS, Timestamp};
 use patchbay::store::channels::{self, NewChannel};
+use patchbay::store::claim::OwnClaim;
+use patchbay::store::counters::{self, Counts};
 use patchbay::store::endpoints::{self, NewEndpoint};
 use patchbay::store::inbound::{self, Person, Received, Receiver};
 use patchbay::store::keys::{self, NewKey};
 use patchbay::store::messages::{self, Accept, FoundBy, RefersTo, Target};
+use patchbay::store::outbox::{self, Outcome};
 use patchbay::store::{Statement, Value, changes};
 use rusqlite::{Connection, StatementStatus, params_from_iter};
 use serde::Serialize;
@@ -56,17 +59,29 @@ enum Operation {
     ToConversation,
     /// Accepts a message to the address of a person who is there and not remembered.
     ToAddress,
+    /// Accepts and claims a message that is sent before its answer.
+    SendNow,
+    /// Records that the provider took it.
+    Record,
     /// Takes in a provider's webhook, from people who are remembered.
     Webhook,
 }
 
 impl Operation {
-    const ALL: [Self; 3] = [Self::ToConversation, Self::ToAddress, Self::Webhook];
+    const ALL: [Self; 5] = [
+        Self::ToConversation,
+        Self::ToAddress,
+        Self::SendNow,
+        Self::Record,
+        Self::Webhook,
+    ];
 
     fn title(self) -> &'static str {
         match self {
             Self::ToConversation => "accepted send to a remembered conversation",
             Self::ToAddress => "accepted send to an address that is not remembered",
+            Self::SendNow => "send now to a remembered conversation: what accepts it",
+            Self::Record => "send now: what records that it was sent",
             Self::Webhook => "webhook with 10 messages of remembered people",
         }
     }
@@ -84,6 +99,20 @@ impl Operation {
                 "conversation",
                 "idempotency key",
             ],
+            Self::SendNow => &[
+                "message",
+                "conversation and its rate",
+                "rate of the channel",
+                "idempotency key",
+            ],
+            Self::Record => &[
+                "attempt",
+                "message",
+                "event",
+                "deliveries",
+                "parked reports",
+                "totals",
+            ],
             Self::Webhook => &[
                 "messages",
                 "conversations",
@@ -99,7 +128,7 @@ impl Operation {
     /// Messages that the batch stores.
     fn messages(self) -> usize {
         match self {
-            Self::ToConversation | Self::ToAddress => 1,
+            Self::ToConversation | Self::ToAddress | Self::SendNow | Self::Record => 1,
             Self::Webhook => TOGETHER,
         }
     }
@@ -145,6 +174,9 @@ fn measure(folder: &Path, operation: Operation, count: usize) -> Result<Measured
         if run == uncounted {
             taken.fill(Taken::default());
             commits = Taken::default();
+        }
+        if let Operation::Record = operation {
+            run_all(&database, &scene.batch(Operation::SendNow, run)?)?;
         }
         let batch = scene.batch(operation, run)?;
         if batch.len() != taken.len() {
@@ -203,6 +235,16 @@ fn open(folder: &Path) -> Result<Connection> {
     Ok(database)
 }
 
+/// Runs a batch that is not timed.
+fn run_all(database: &Connection, batch: &[Statement]) -> Result<()> {
+    database.execute_batch("BEGIN")?;
+    for statement in batch {
+        time(database, statement, &mut Taken::default())?;
+    }
+    database.execute_batch("COMMIT")?;
+    Ok(())
+}
+
 fn stored(database: &Connection) -> Result<usize> {
     let count: i64 = database.query_row("SELECT COUNT(*) FROM message", [], |row| row.get(0))?;
     Ok(usize::try_from(count)?)
@@ -238,6 +280,8 @@ struct Scene {
     channel: ChannelId,
     /// By the number of the person.
     conversations: Vec<ConversationId>,
+    /// The last that was accepted.
+    message: MessageId,
     now: Timestamp,
     random: Random,
 }
@@ -250,6 +294,7 @@ impl Scene {
             key: random.id(now),
             channel: random.id(now),
             conversations: (0..PEOPLE).map(|_| random.id(now)).collect(),
+            message: random.id(now),
             now,
             random,
         };
@@ -260,11 +305,7 @@ impl Scene {
             .map(|number| scene.received(number, format!("wamid.bench.hello.{number}"), "Hello"))
             .collect();
         batch.extend(inbound::messages(scene.receiver(), &hello, now));
-        database.execute_batch("BEGIN")?;
-        for statement in &batch {
-            time(database, statement, &mut Taken::default())?;
-        }
-        database.execute_batch("COMMIT")?;
+        run_all(database, &batch)?;
         Ok(scene)
     }
 
@@ -335,12 +376,13 @@ impl Scene {
         self.now = self.now.plus_ms(APART_MS);
         let to = run % PEOPLE;
         match operation {
-            Operation::ToConversation => {
+            Operation::ToConversation | Operation::SendNow => {
                 let target = Target::Conversation {
                     id: *self.conversations.get(to).ok_or("nobody has the number")?,
                     found_by: FoundBy::Address(Address(address(to))),
                 };
-                Ok(self.accept(run, target))
+                let claim = matches!(operation, Operation::SendNow).then(|| self.claim());
+                Ok(self.accept(run, target, claim.as_ref()))
             }
             Operation::ToAddress => {
                 let target = Target::Address {
@@ -349,16 +391,57 @@ impl Scene {
                     new_conversation: self.random.id(self.now),
                     new_contact: self.random.id(self.now),
                 };
-                Ok(self.accept(run, target))
+                Ok(self.accept(run, target, None))
             }
+            Operation::Record => Ok(self.record()),
             Operation::Webhook => Ok(self.webhook(run)),
         }
     }
 
-    /// As `gateway::send` accepts a message that is queued.
-    fn accept(&mut self, run: usize, target: Target) -> Vec<Statement> {
+    /// Rates that every message is within.
+    fn claim(&mut self) -> OwnClaim {
+        let rate = Rate {
+            every_us: 1000,
+            slack_us: 0,
+        };
+        OwnClaim {
+            token: self.random.id::<MessageId>(self.now).to_string(),
+            lease_ms: 30_000,
+            cost_us: 1000,
+            rates: Some((rate, rate)),
+        }
+    }
+
+    /// As `gateway::deliver` records a send whose client waits.
+    fn record(&mut self) -> Vec<Statement> {
+        let outcome = Outcome {
+            workspace: self.workspace,
+            message: self.message,
+            attempt: 1,
+            status: "sent",
+            outcome: "sent",
+            provider_message_id: Some(format!("wamid.bench.{}", self.message)),
+            code: None,
+            detail: None,
+            provider_code: None,
+            started_at: self.now.ms(),
+            due_at: None,
+            event_type: Some("message.sent"),
+            event_id: self.random.id::<EventId>(self.now).to_string(),
+        };
+        let token: MessageId = self.random.id(self.now);
+        let token = token.to_string();
+        let mut batch = outbox::record(&[outcome], &token, self.now, true);
+        let counts = Counts::from([(("sends", "first sent sent sent".to_owned()), 1)]);
+        batch.push(counters::add(&counts, &token));
+        batch
+    }
+
+    /// As `gateway::send` accepts a message.
+    fn accept(&mut self, run: usize, target: Target, claim: Option<&OwnClaim>) -> Vec<Statement> {
+        self.message = self.random.id(self.now);
         let accept = Accept {
-            id: self.random.id::<MessageId>(self.now),
+            id: self.message,
             workspace_id: self.workspace,
             key_id: self.key,
             channel_id: self.channel,
@@ -384,8 +467,8 @@ impl Scene {
             scope: Some(format!("POST /v1/messages bench-{run}")),
             now: self.now,
         };
-        let mut batch = vec![messages::insert(&accept, None)];
-        batch.extend(messages::follow(&accept, None));
+        let mut batch = vec![messages::insert(&accept, claim)];
+        batch.extend(messages::follow(&accept, claim));
         batch
     }
 

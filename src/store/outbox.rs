@@ -239,11 +239,11 @@ pub fn record(
         // Reports that came before the provider's answer did.
         Statement::new(
             "UPDATE parked_report SET known_at = ?2
-             WHERE (channel_id, provider_message_id) IN (
-               SELECT m.channel_id, m.provider_message_id FROM json_each(?1) s
+             FROM (SELECT m.channel_id, m.provider_message_id FROM json_each(?1) s
                CROSS JOIN message m ON m.workspace_id = json_extract(s.value, '$[0]')
-                 AND m.id = json_extract(s.value, '$[1]'))
-             RETURNING workspace_id, channel_id, provider_message_id, status, at, error_code,
+                 AND m.id = json_extract(s.value, '$[1]') LIMIT 1000000) k
+             WHERE parked_report.channel_id = k.channel_id AND parked_report.provider_message_id = k.provider_message_id
+             RETURNING workspace_id, parked_report.channel_id, parked_report.provider_message_id, status, at, error_code,
                error_message, error_provider_code, pricing",
             values![known, now],
         ),
