@@ -6,7 +6,7 @@ mod support;
 use http::Method;
 use patchbay::gateway::Queue;
 use serde_json::{Value, json};
-use support::outgoing::{history, id};
+use support::outgoing::{history, id, report, reports};
 use support::world::{Reply, SMS_NUMBER, instagram_text};
 use support::{Answer, Fault, World};
 
@@ -312,6 +312,59 @@ async fn one_that_came_while_another_was_being_sent_goes_though_its_own_hint_cam
     });
     world.drain().await;
     assert_eq!(asked(&world), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn who_subscribes_while_a_message_is_being_sent_is_told_of_it() {
+    let world = World::new().await;
+    world.telegram().await;
+    // Who has never been written to is told of as a new conversation.
+    say(&world, "one").await.expect(200);
+    world.ports().stalls.set(true);
+    let (two, ()) = tokio::join!(say(&world, "two"), async {
+        under_way(&world).await;
+        world.subscribe_to_all().await;
+        world.ports().stalls.set(false);
+    });
+    assert_eq!(two.expect(200)["status"], "sent");
+    world.drain().await;
+    let message = shown(&world, "two").await;
+    assert_eq!(message["status"], "sent");
+    assert_eq!(world.told_of(&message), ["message.sent"]);
+    let database = world.database();
+    assert_eq!(database.count("SELECT COUNT(*) FROM attempt"), 2);
+    assert_eq!(
+        database.count("SELECT SUM(value) FROM counter WHERE name = 'sends'"),
+        2
+    );
+    assert_eq!(asked(&world), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_report_that_overtakes_the_answer_counts_though_nobody_is_told() {
+    let world = World::new().await;
+    let shop = world.open_whatsapp().await;
+    let listed = world.get("/v1/conversations").await;
+    let conversation = id(&listed["data"][0]);
+    let path = format!("/v1/messaging/conversations/{conversation}/messages");
+    world.ports().stalls.set(true);
+    let at_s = world.ports().now_ms.get() / 1_000;
+    let early = reports(&[report("wamid.1", "delivered", at_s)]);
+    let (sent, ()) = tokio::join!(
+        post(&world, &path, "a", json!({ "text": "Hello" })),
+        async {
+            under_way(&world).await;
+            world.from_meta(&shop, &early).await.expect(200);
+            world.ports().stalls.set(false);
+        }
+    );
+    sent.expect(201);
+    let message = shown(&world, "Hello").await;
+    assert_eq!(message["status"], "delivered");
+    assert_eq!(
+        history(&message),
+        ["accepted", "sending", "sent", "delivered"]
+    );
 }
 
 #[tokio::test]

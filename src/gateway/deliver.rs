@@ -20,7 +20,7 @@ use crate::model::json;
 use crate::model::message::{Actor, Adapted, MessageRecord};
 use crate::model::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::store::claim::{self, Claimed, Throttle};
-use crate::store::messages::{Accept, Target};
+use crate::store::messages::Accept;
 use crate::store::outbox::{self, Candidates, Outcome, Rest};
 use crate::store::{self, DatabaseError, Rows, Statement, counters, events};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,16 @@ impl Hint {
     }
 }
 
+/// A row of `messages::insert`; of a message that is not claimed by it, only the record.
+#[derive(Deserialize)]
+pub(super) struct Made {
+    pub record: String,
+    address: Option<Address>,
+    reply_to: Option<String>,
+    #[serde(default)]
+    is_told: i64,
+}
+
 /// A claimed message with what its send needs.
 #[derive(Deserialize)]
 pub(super) struct Job {
@@ -94,6 +104,9 @@ pub(super) struct Job {
     settings: Settings,
     credentials: Option<String>,
     version: i64,
+    /// Whether some endpoint is to be told that it was sent, as far as is known.
+    #[serde(skip)]
+    is_told: bool,
     /// Where it was opened already.
     #[serde(skip)]
     opened: Option<Rc<Channel>>,
@@ -101,18 +114,12 @@ pub(super) struct Job {
 
 impl Job {
     /// Of a message that was claimed as it was accepted, on a channel that was connected then.
-    /// `address` and `reply_to` are as `messages::insert` gives them back.
     pub fn own(
         accept: &Accept,
         channel: &Rc<Channel>,
         message: &MessageRecord,
-        address: Option<Address>,
-        reply_to: Option<String>,
+        made: Made,
     ) -> Option<Self> {
-        let address = match &accept.target {
-            Target::Address { address, .. } => Some(address.clone()),
-            Target::Conversation { .. } => address,
-        };
         Some(Self {
             workspace_id: accept.workspace_id,
             id: accept.id,
@@ -124,8 +131,8 @@ impl Job {
             seq: message.seq,
             created_at: accept.now.ms(),
             expires_at: accept.expires_at.map(Timestamp::ms),
-            address: address?,
-            reply_to,
+            address: made.address.or_else(|| accept.new_address())?,
+            reply_to: made.reply_to,
             actor: Some(accept.actor),
             channel_deleted_at: None,
             channel_id: channel.id,
@@ -135,6 +142,7 @@ impl Job {
             settings: channel.settings.clone(),
             credentials: None,
             version: channel.version,
+            is_told: made.is_told != 0,
             opened: Some(channel.clone()),
         })
     }
@@ -156,7 +164,7 @@ impl Job {
 /// What a record's batch gives back.
 struct Recorded {
     taken: Claimed,
-    /// Of `outbox::SHOWN`.
+    /// Of `outbox::CHANGED`.
     shown: Rows,
     outcomes: Vec<Outcome>,
 }
@@ -167,6 +175,25 @@ pub(super) struct Shown {
     pub word: Word,
     /// Whether another message of its conversation is due.
     pub waits: bool,
+}
+
+impl Shown {
+    /// Reads the rows of `outbox::CHANGED`, which are none where nothing was changed.
+    fn read(rows: Rows, outcome: Outcome) -> Result<Option<Self>, DatabaseError> {
+        #[derive(Deserialize)]
+        struct Row {
+            record: String,
+            waits: i64,
+        }
+        let Some(row) = rows.first::<Row>()? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            message: store::record(&row.record)?,
+            word: Word::of(outcome.outcome, outcome.detail, outcome.provider_code),
+            waits: row.waits != 0,
+        }))
+    }
 }
 
 /// An attempt that is over, before it is recorded.
@@ -299,7 +326,7 @@ impl<P: Ports> Gateway<P> {
     /// Records what became of sends, and claims the next.
     pub(super) async fn record(
         &self,
-        done: Vec<Done>,
+        done: &[Done],
         next: Option<Vec<Statement>>,
     ) -> Result<Claimed, DatabaseError> {
         Ok(self.record_all(done, next, false).await?.taken)
@@ -307,28 +334,33 @@ impl<P: Ports> Gateway<P> {
 
     /// Records what became of a send whose client waits; `None` where somebody else has
     /// settled it before.
+    ///
+    /// Most are taken by their provider, and nobody is to be told: that is planned on, and
+    /// recorded if it is so, else recorded in full.
     pub(super) async fn record_shown(&self, done: Done) -> Result<Option<Shown>, DatabaseError> {
-        #[derive(Deserialize)]
-        struct Row {
-            record: String,
-            waits: i64,
+        let job = &done.job;
+        let is_sent = matches!(done.attempted, Attempted::Accepted { .. });
+        if is_sent && !job.is_told && job.seq != 1 {
+            let now = self.now();
+            let outcome = self.settle(&done, now);
+            let counts = count_sends(std::slice::from_ref(&outcome));
+            let batch = outbox::record_untold(&outcome, &counts, &self.token(), now);
+            let rows = self.batch(batch.into()).await?;
+            let changed = rows.into_iter().nth(outbox::CHANGED).unwrap_or_default();
+            if let Some(shown) = Shown::read(changed, outcome)? {
+                return Ok(Some(shown));
+            }
         }
-        let recorded = self.record_all(vec![done], None, true).await?;
-        let row = recorded.shown.first::<Row>()?;
-        let outcome = recorded.outcomes.into_iter().next();
-        let (Some(row), Some(outcome)) = (row, outcome) else {
-            return Ok(None);
-        };
-        Ok(Some(Shown {
-            message: store::record(&row.record)?,
-            word: Word::of(outcome.outcome, outcome.detail, outcome.provider_code),
-            waits: row.waits != 0,
-        }))
+        let recorded = self.record_all(&[done], None, true).await?;
+        match recorded.outcomes.into_iter().next() {
+            Some(outcome) => Shown::read(recorded.shown, outcome),
+            None => Ok(None),
+        }
     }
 
     async fn record_all(
         &self,
-        done: Vec<Done>,
+        done: &[Done],
         next: Option<Vec<Statement>>,
         are_shown: bool,
     ) -> Result<Recorded, DatabaseError> {
@@ -356,7 +388,7 @@ impl<P: Ports> Gateway<P> {
                     event
                 ]));
             }
-            let mut outcome = self.settle(&done, now);
+            let mut outcome = self.settle(done, now);
             // An id is one message's: a provider that gives it twice names only the first.
             let given = outcome.provider_message_id.clone();
             let is_new = given.is_some_and(|id| named.insert((done.job.channel_id, id)));
@@ -364,7 +396,7 @@ impl<P: Ports> Gateway<P> {
                 outcome.provider_message_id = None;
             }
             self.log_attempt(&outcome);
-            throttles.extend(throttle(&done, &outcome, now));
+            throttles.extend(throttle(done, &outcome, now));
             if matches!(outcome.status, "failed" | "expired") {
                 rest.extend(self.parts_behind(&done.job, &outcome, now));
             }
@@ -411,7 +443,7 @@ impl<P: Ports> Gateway<P> {
         for fanned in (told_of_created..written).skip(2).step_by(3) {
             told.extend(rows_at(fanned).read::<DeliveryHint>()?);
         }
-        let shown = rows_at(outbox::SHOWN);
+        let shown = rows_at(outbox::CHANGED);
         let taken = if is_claiming {
             Claimed::at(&mut rows, claims)
         } else {

@@ -2,7 +2,7 @@
 //! true. The accept batch carries every guard; its answer explains a refusal.
 
 use super::compose::{Composed, compose};
-use super::deliver::{Hint, Job, read_own};
+use super::deliver::{Hint, Job, Made, read_own};
 use super::keys::Freshness;
 use super::recipient::{Found, Recipient, Resolved, Sender, To};
 use super::upload::says_upload;
@@ -11,7 +11,6 @@ use super::{Error, Gateway, Ports, next};
 use crate::channel::{Adapter, adapter};
 use crate::model::access::{Key, KeySecret, Scope};
 use crate::model::channel::{Channel, ChannelStatus};
-use crate::model::contact::Address;
 use crate::model::content::Content;
 use crate::model::conversation::ServiceWindow;
 use crate::model::id::{ContactId, MessageId, WorkspaceId};
@@ -375,12 +374,6 @@ impl<P: Ports> Gateway<P> {
         channel: &Rc<Channel>,
         claim: Option<OwnClaim>,
     ) -> Result<Decision, Error> {
-        #[derive(Deserialize)]
-        struct Made {
-            record: String,
-            address: Option<Address>,
-            reply_to: Option<String>,
-        }
         let workspace = accept.workspace_id;
         let is_queued = !accept.is_local && accept.scheduled_at.is_none();
         let claim = claim.as_ref().filter(|_| is_queued);
@@ -398,7 +391,7 @@ impl<P: Ports> Gateway<P> {
             Some(made) => {
                 let message: MessageRecord = store::record(&made.record)?;
                 let is_taken = message.status == DeliveryStatus::Sending;
-                let job = Job::own(accept, channel, &message, made.address, made.reply_to);
+                let job = Job::own(accept, channel, &message, made);
                 (message, job.filter(|_| is_taken))
             }
             None => match self.unaccepted(accept, claim).await? {

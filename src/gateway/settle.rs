@@ -40,7 +40,7 @@ impl<P: Ports> Gateway<P> {
             conversation: job.conversation_id,
         });
         let heads: Vec<Hint> = heads.collect();
-        let done = jobs
+        let done: Vec<Done> = jobs
             .into_iter()
             .map(|job| Done {
                 started_at: self.now(),
@@ -48,7 +48,7 @@ impl<P: Ports> Gateway<P> {
                 job,
             })
             .collect();
-        self.record(done, None).await?;
+        self.record(&done, None).await?;
         self.push_sends(heads).await;
         Ok(count)
     }

@@ -103,12 +103,12 @@ impl<P: Ports> Gateway<P> {
             let mut taken = Claimed::default();
             if !done.is_empty() {
                 let ended = std::mem::take(&mut done);
-                taken = match self.record(ended, claim).await {
+                taken = match self.record(&ended, claim).await {
                     Ok(taken) => taken,
                     Err(error) => {
                         // The others are on their way, and what becomes of them counts.
-                        let others = under_way.collect().await;
-                        let _ = self.record(others, None).await;
+                        let others: Vec<Done> = under_way.collect().await;
+                        let _ = self.record(&others, None).await;
                         return Err(error);
                     }
                 };

@@ -165,7 +165,7 @@ pub fn fan_out_on(
     token: &str,
     now: Timestamp,
 ) -> [Statement; 3] {
-    let wanted = events::is_wanted("e.workspace_id", "e.channel_id", "e.type");
+    let wanted = events::is_wanted("e.workspace_id", "e.channel_id", events::Kind::In("e.type"));
     let status = events::STATUS;
     let next = format!(
         "SELECT w.id, w.status, e.subject, e.type FROM delivery d

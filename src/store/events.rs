@@ -18,19 +18,49 @@ const CHANNEL_DATA: &str = "json_object('channel', json_object(
     'lastError', json(CASE WHEN h.last_error_code IS NOT NULL THEN json_object('code', h.last_error_code,
       'at', strftime('%Y-%m-%dT%H:%M:%fZ', h.last_error_at / 1000.0, 'unixepoch')) END)))";
 
-/// Whether endpoint `w` wants an event of `type` on `channel`, and its style has a form
-/// for it. What one that is paused or disabled wants waits for it.
-pub(super) fn is_wanted(workspace: &str, channel: &str, kind: &str) -> String {
-    let untold: String = Style::ALL
-        .into_iter()
-        .map(|style| untold(style, kind))
-        .collect();
+/// Which events are asked about.
+#[derive(Clone, Copy)]
+pub(super) enum Kind<'a> {
+    Of(EventType),
+    /// Those of the type that a column has.
+    In(&'a str),
+}
+
+/// Whether endpoint `w` wants an event on `channel`, and its style has a form for it. What one
+/// that is paused or disabled wants waits for it.
+pub(super) fn is_wanted(workspace: &str, channel: &str, kind: Kind<'_>) -> String {
+    let (is_meant, untold) = match kind {
+        Kind::Of(event) => {
+            let name = event.name();
+            let family = name.split('.').next().unwrap_or(name);
+            let disabled = match event == EventType::WebhookDisabled {
+                true => " AND w.status <> 'disabled'",
+                false => "",
+            };
+            let styles = Style::ALL.into_iter().filter(|style| !style.tells(event));
+            let untold = styles.map(|style| format!(" AND w.style <> '{}'", style.name()));
+            (
+                format!("f.value = '*' OR f.value = '{name}' OR f.value = '{family}.*'"),
+                format!("{disabled}{}", untold.collect::<String>()),
+            )
+        }
+        Kind::In(column) => {
+            let untold = Style::ALL.into_iter().map(|style| untold(style, column));
+            (
+                format!(
+                    "f.value IN ('*', {column}, substr({column}, 1, instr({column}, '.')) || '*')"
+                ),
+                format!(
+                    " AND NOT (w.status = 'disabled' AND {column} = 'webhook.disabled'){}",
+                    untold.collect::<String>()
+                ),
+            )
+        }
+    };
     format!(
         "w.workspace_id = {workspace} AND w.deleted_at IS NULL
-         AND NOT (w.status = 'disabled' AND {kind} = 'webhook.disabled')
          AND (w.channel_id IS NULL OR w.channel_id = {channel})
-         AND EXISTS (SELECT 1 FROM json_each(w.events) f
-           WHERE f.value IN ('*', {kind}, substr({kind}, 1, instr({kind}, '.')) || '*')){untold}"
+         AND EXISTS (SELECT 1 FROM json_each(w.events) f WHERE {is_meant}){untold}"
     )
 }
 
@@ -40,7 +70,7 @@ const MOST_AT_ONCE: i64 = 20;
 /// How a delivery to an endpoint of this `status` begins.
 pub(super) const STATUS: &str = "CASE status WHEN 'enabled' THEN 'pending' ELSE 'waiting' END";
 
-/// Leaves out the events that a style has no form for.
+/// Leaves out the events that a style has no form for, by the column that has their type.
 fn untold(style: Style, kind: &str) -> String {
     let names: Vec<String> = EventType::ALL
         .into_iter()
@@ -58,7 +88,7 @@ fn untold(style: Style, kind: &str) -> String {
 /// type, where some endpoint wants it. `source` is a query of the columns
 /// `workspace_id`, `message_id`, `type`, `event_id` over the parameters given.
 pub fn of_messages(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
-    let wanted = is_wanted("m.workspace_id", "m.channel_id", "s.type");
+    let wanted = is_wanted("m.workspace_id", "m.channel_id", Kind::In("s.type"));
     Statement::new(
         format!(
             "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
@@ -77,7 +107,7 @@ pub fn of_messages(source: &str, at_parameter: usize, values: Vec<Value>) -> Sta
 /// change more than once. Its columns are `workspace_id`, `message_id`, `type`, `event_id`
 /// and `reaction`, which is JSON or nothing.
 pub fn of_changes(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
-    let wanted = is_wanted("m.workspace_id", "m.channel_id", "s.type");
+    let wanted = is_wanted("m.workspace_id", "m.channel_id", Kind::In("s.type"));
     Statement::new(
         format!(
             "INSERT INTO event (workspace_id, subject, about, type, id, channel_id, data, created_at)
@@ -97,7 +127,7 @@ pub fn of_changes(source: &str, at_parameter: usize, values: Vec<Value>) -> Stat
 /// `workspace_id`, `conversation_id`, `subject`, `type`, `event_id`, and `handover`, which is
 /// JSON or nothing.
 fn of_conversations(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
-    let wanted = is_wanted("c.workspace_id", "c.channel_id", "s.type");
+    let wanted = is_wanted("c.workspace_id", "c.channel_id", Kind::In("s.type"));
     Statement::new(
         format!(
             "INSERT INTO event (workspace_id, subject, about, type, id, channel_id, data, created_at)
@@ -179,7 +209,11 @@ pub(super) fn id_for(event: &str, id: &str) -> String {
 /// Writes an event about each channel that `source` yields: columns `channel_id`, `subject`,
 /// `event_id`, and `notice`, which is JSON or nothing.
 pub(super) fn of_channels(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
-    let wanted = is_wanted("h.workspace_id", "h.id", "'channel.updated'");
+    let wanted = is_wanted(
+        "h.workspace_id",
+        "h.id",
+        Kind::Of(EventType::ChannelUpdated),
+    );
     Statement::new(
         format!(
             "INSERT INTO event (workspace_id, subject, type, id, channel_id, data, created_at)
@@ -219,7 +253,11 @@ pub(super) fn of_templates(
     at_parameter: usize,
     values: Vec<Value>,
 ) -> [Statement; 2] {
-    let wanted = is_wanted("s.workspace_id", "s.channel_id", "'template.updated'");
+    let wanted = is_wanted(
+        "s.workspace_id",
+        "s.channel_id",
+        Kind::Of(EventType::TemplateUpdated),
+    );
     let (id, at) = (id_for("s.event_id", "s.id"), at_parameter);
     [
         Statement::new(
@@ -255,7 +293,7 @@ pub fn contact_merged(
     now: Timestamp,
 ) -> Statement {
     let kind = EventType::ContactMerged.name();
-    let wanted = is_wanted("+?1", "NULL", &format!("'{kind}'"));
+    let wanted = is_wanted("+?1", "NULL", Kind::Of(EventType::ContactMerged));
     Statement::new(
         format!(
             "INSERT INTO event (workspace_id, subject, about, type, id, data, created_at)
@@ -303,7 +341,7 @@ pub fn fan_out_reported(
 /// than a few endpoints want an event, one row stands for them all, by the workspace's id, and
 /// the consumer goes on from there.
 pub fn fan_out_of(source: &str, at_parameter: usize, values: Vec<Value>) -> Statement {
-    let wanted = is_wanted("e.workspace_id", "e.channel_id", "e.type");
+    let wanted = is_wanted("e.workspace_id", "e.channel_id", Kind::In("e.type"));
     let at = at_parameter;
     Statement::new(
         format!(
@@ -331,7 +369,11 @@ pub fn webhooks_disabled(
     now: Timestamp,
 ) -> [Statement; 2] {
     let kind = EventType::WebhookDisabled.name();
-    let wanted = is_wanted("z.workspace_id", "z.channel_id", &format!("'{kind}'"));
+    let wanted = is_wanted(
+        "z.workspace_id",
+        "z.channel_id",
+        Kind::Of(EventType::WebhookDisabled),
+    );
     let source = format!(
         "SELECT v.workspace_id, v.id || ':' || v.disabled_at AS subject, {} AS event_id, v.channel_id, v.id, v.url,
            v.disabled_reason, v.failing_since

@@ -2,9 +2,11 @@
 //! and everything after it hangs on that row. And reading messages back.
 
 use super::claim::OwnClaim;
+use super::events::Kind;
 use super::search::{self, Line};
 use super::{SCAN, Statement, Value, events, keys, merges, schedule, values};
 use crate::model::contact::{Address, IdentityKind};
+use crate::model::event::EventType;
 use crate::model::id::{
     ChannelId, ContactId, ConversationId, EventId, KeyId, MessageId, TemplateId, WorkspaceId,
     lower_bound,
@@ -169,6 +171,11 @@ impl Accept {
         self.is_local && self.scheduled_at.is_none()
     }
 
+    /// The address that a conversation may have to be made for.
+    pub fn new_address(&self) -> Option<Address> {
+        self.address().map(|(address, ..)| address.clone())
+    }
+
     fn address(&self) -> Option<(&Address, IdentityKind, ConversationId, ContactId)> {
         match &self.target {
             Target::Conversation { .. } => None,
@@ -183,15 +190,22 @@ impl Accept {
 }
 
 /// What the send of a message needs that its request does not say.
-const OWN_JOB: &str = ",
-    (SELECT c.address FROM conversation c
-     WHERE c.workspace_id = message.workspace_id AND c.id = message.conversation_id) AS address,
-    (SELECT r.provider_message_id FROM message r
-     WHERE r.workspace_id = message.workspace_id AND r.id = message.reply_to) AS reply_to";
+fn own_job() -> String {
+    let (workspace, channel) = ("message.workspace_id", "message.channel_id");
+    let wanted = events::is_wanted(workspace, channel, Kind::Of(EventType::MessageSent));
+    format!(
+        ", (SELECT c.address FROM conversation c
+           WHERE c.workspace_id = message.workspace_id AND c.id = message.conversation_id) AS address,
+         (SELECT r.provider_message_id FROM message r
+           WHERE r.workspace_id = message.workspace_id AND r.id = message.reply_to) AS reply_to,
+         EXISTS (SELECT 1 FROM endpoint w WHERE {wanted}) AS is_told"
+    )
+}
 
 /// The message row, if every guard holds. Gives it back as `MessageRecord`, if it was not there;
-/// with a claim also what its send needs: the `address` where its conversation was there, and
-/// `reply_to`, the provider's id of what it answers.
+/// with a claim also what its send needs: the `address` where its conversation was there,
+/// `reply_to`, the provider's id of what it answers, and whether some endpoint wants to be told
+/// that it was sent (`is_told`).
 pub fn insert(accept: &Accept, claim: Option<&OwnClaim>) -> Statement {
     let (found_by, also_by, contact, source) = match &accept.target {
         Target::Conversation { id, found_by } => {
@@ -274,7 +288,7 @@ pub fn insert(accept: &Accept, claim: Option<&OwnClaim>) -> Statement {
         }
     }
     let mut goes = String::new();
-    let mut needed = "";
+    let mut needed = String::new();
     let state = match accept.scheduled_at {
         Some(at) => {
             let at = bind(at.into());
@@ -293,7 +307,7 @@ pub fn insert(accept: &Accept, claim: Option<&OwnClaim>) -> Statement {
             match claim {
                 None => "'accepted'",
                 Some(own) => {
-                    needed = OWN_JOB;
+                    needed = own_job();
                     let address = if accept.address().is_some() {
                         "?18"
                     } else {

@@ -1,7 +1,9 @@
 //! What is still to be sent: claimed late and few, recorded once.
 
-use super::events;
+use super::counters::{self, Counts};
+use super::events::{self, Kind};
 use super::{Statement, text, values};
+use crate::model::event::EventType;
 use crate::model::id::{ChannelId, ConversationId, MessageId, WorkspaceId};
 use crate::model::time::Timestamp;
 use serde::Serialize;
@@ -155,30 +157,104 @@ const OUTCOMES: &str = "
       value ->> '$.eventType' AS type, value ->> '$.eventId' AS event_id
     FROM json_each(?1)";
 
-/// Which statement of `record` changes the messages.
-pub const SHOWN: usize = 1;
+/// Which statement of `record` and `record_untold` changes the messages.
+pub const CHANGED: usize = 0;
+
+/// Notes attempts, where what else must hold of the outcomes `o` does.
+fn attempts(outcomes: &str, now: Timestamp, more: &str) -> Statement {
+    Statement::new(
+        format!(
+            "INSERT INTO attempt (workspace_id, message_id, number, outcome, provider_code, detail, started_at, ended_at)
+             SELECT workspace_id, message_id, attempt, outcome, provider_code, detail, started_at, ?2
+             FROM ({OUTCOMES}) o
+             WHERE outcome NOT IN ('channel_waits', 'channel_unavailable', 'expired') {more}
+             ON CONFLICT (workspace_id, message_id, number) DO UPDATE SET
+               outcome = excluded.outcome, provider_code = excluded.provider_code,
+               detail = excluded.detail, ended_at = excluded.ended_at
+             WHERE attempt.outcome = 'unknown' AND excluded.outcome <> 'unknown'"
+        ),
+        values![outcomes, now],
+    )
+}
+
+/// Changes the messages whose attempt is still their last; `more` is what else must hold, and
+/// what is given back.
+fn changed(outcomes: &str, token: &str, now: Timestamp, more: &str) -> Statement {
+    Statement::new(
+        format!(
+            "UPDATE message SET
+               status = r.status, claim = ?3, lease_until = NULL, pushed_at = ?2,
+               turn = CASE WHEN r.due_at IS NULL THEN NULL ELSE turn END,
+               due_at = r.due_at,
+               provider_message_id = COALESCE(message.provider_message_id, CASE WHEN NOT EXISTS (
+                 SELECT 1 FROM message x WHERE x.channel_id = message.channel_id
+                   AND x.provider_message_id = r.provider_message_id) THEN r.provider_message_id END),
+               error_code = r.code, error_message = r.detail, error_provider_code = r.provider_code,
+               sent_at = CASE WHEN r.status = 'sent' THEN COALESCE(sent_at, ?2) ELSE sent_at END,
+               unknown_at = CASE WHEN r.status = 'unknown' THEN COALESCE(unknown_at, ?2) ELSE unknown_at END,
+               failed_at = CASE WHEN r.status = 'failed' THEN COALESCE(failed_at, ?2) ELSE failed_at END,
+               expired_at = CASE WHEN r.status = 'expired' THEN COALESCE(expired_at, ?2) ELSE expired_at END
+             FROM ({OUTCOMES}) r
+             WHERE message.workspace_id = r.workspace_id AND message.id = r.message_id
+               AND message.attempt = r.attempt
+               AND (message.status = 'sending'
+                 OR (message.status = 'unknown' AND r.status IN ('sent', 'failed')))
+             {more}"
+        ),
+        values![outcomes, now, token],
+    )
+}
+
+/// Gives back a changed message as its `record`, and whether another message of its
+/// conversation is due (`waits`).
+const SHOWN: &str = "RETURNING (SELECT r.record FROM message_record r
+       WHERE r.workspace_id = message.workspace_id AND r.id = message.id) AS record,
+     EXISTS (SELECT 1 FROM message w WHERE w.conversation_id = message.conversation_id AND w.turn IS NOT NULL
+       AND w.status = 'accepted' AND w.due_at <= ?2) AS waits";
+
+/// Records a message that its provider took, as the most there are: no endpoint wants to be told
+/// of it, and no report came before it. Where this does not hold, nothing is done.
+pub fn record_untold(
+    outcome: &Outcome,
+    counts: &Counts,
+    token: &str,
+    now: Timestamp,
+) -> [Statement; 3] {
+    let json = text(std::slice::from_ref(outcome));
+    let (workspace, channel) = ("message.workspace_id", "message.channel_id");
+    let wanted = events::is_wanted(workspace, channel, Kind::Of(EventType::MessageSent));
+    let more = format!(
+        "AND NOT EXISTS (SELECT 1 FROM endpoint w WHERE {wanted})
+         AND NOT EXISTS (SELECT 1 FROM parked_report p WHERE p.channel_id = message.channel_id
+           AND p.provider_message_id = COALESCE(message.provider_message_id, r.provider_message_id))
+         {SHOWN}"
+    );
+    let mut attempt = attempts(
+        &json,
+        now,
+        "AND EXISTS (SELECT 1 FROM message x
+           WHERE x.workspace_id = o.workspace_id AND x.id = o.message_id AND x.claim = +?3)",
+    );
+    attempt.values.push(token.into());
+    [
+        changed(&json, token, now, &more),
+        attempt,
+        counters::add_for((outcome.workspace, outcome.message), counts, token),
+    ]
+}
 
 /// Records outcomes, each only where its attempt is still the message's last.
 ///
 /// A late success or failure also settles `unknown`; a late wish to try again
 /// does not, for what came after it in the conversation may have gone.
 /// `token` marks the rows that really changed; events follow those. If they are shown, the
-/// statement at `SHOWN` gives back each as its `record`, and whether another message of its
-/// conversation is due (`waits`).
+/// statement at `CHANGED` gives each back as `record_untold` does.
 pub fn record(
     outcomes: &[Outcome],
     token: &str,
     now: Timestamp,
     are_shown: bool,
 ) -> Vec<Statement> {
-    let shown = if are_shown {
-        "RETURNING (SELECT r.record FROM message_record r
-             WHERE r.workspace_id = message.workspace_id AND r.id = message.id) AS record,
-           EXISTS (SELECT 1 FROM message w WHERE w.conversation_id = message.conversation_id AND w.turn IS NOT NULL
-             AND w.status = 'accepted' AND w.due_at <= ?2) AS waits"
-    } else {
-        ""
-    };
     let json = text(outcomes);
     let subjects: Json = outcomes
         .iter()
@@ -191,41 +267,8 @@ pub fn record(
         .map(|outcome| json!([outcome.workspace, outcome.message]))
         .collect();
     vec![
-        Statement::new(
-            format!(
-                "INSERT INTO attempt (workspace_id, message_id, number, outcome, provider_code, detail, started_at, ended_at)
-                 SELECT workspace_id, message_id, attempt, outcome, provider_code, detail, started_at, ?2
-                 FROM ({OUTCOMES}) WHERE outcome NOT IN ('channel_waits', 'channel_unavailable', 'expired')
-                 ON CONFLICT (workspace_id, message_id, number) DO UPDATE SET
-                   outcome = excluded.outcome, provider_code = excluded.provider_code,
-                   detail = excluded.detail, ended_at = excluded.ended_at
-                 WHERE attempt.outcome = 'unknown' AND excluded.outcome <> 'unknown'"
-            ),
-            values![json.clone(), now],
-        ),
-        Statement::new(
-            format!(
-                "UPDATE message SET
-                   status = r.status, claim = ?3, lease_until = NULL, pushed_at = ?2,
-                   turn = CASE WHEN r.due_at IS NULL THEN NULL ELSE turn END,
-                   due_at = r.due_at,
-                   provider_message_id = COALESCE(message.provider_message_id, CASE WHEN NOT EXISTS (
-                     SELECT 1 FROM message x WHERE x.channel_id = message.channel_id
-                       AND x.provider_message_id = r.provider_message_id) THEN r.provider_message_id END),
-                   error_code = r.code, error_message = r.detail, error_provider_code = r.provider_code,
-                   sent_at = CASE WHEN r.status = 'sent' THEN COALESCE(sent_at, ?2) ELSE sent_at END,
-                   unknown_at = CASE WHEN r.status = 'unknown' THEN COALESCE(unknown_at, ?2) ELSE unknown_at END,
-                   failed_at = CASE WHEN r.status = 'failed' THEN COALESCE(failed_at, ?2) ELSE failed_at END,
-                   expired_at = CASE WHEN r.status = 'expired' THEN COALESCE(expired_at, ?2) ELSE expired_at END
-                 FROM ({OUTCOMES}) r
-                 WHERE message.workspace_id = r.workspace_id AND message.id = r.message_id
-                   AND message.attempt = r.attempt
-                   AND (message.status = 'sending'
-                     OR (message.status = 'unknown' AND r.status IN ('sent', 'failed')))
-                 {shown}"
-            ),
-            values![json.clone(), now, token],
-        ),
+        changed(&json, token, now, if are_shown { SHOWN } else { "" }),
+        attempts(&json, now, ""),
         events::of_messages(
             &format!(
                 "SELECT o.workspace_id, o.message_id, o.type, o.event_id FROM ({OUTCOMES}) o
@@ -241,8 +284,8 @@ pub fn record(
             "UPDATE parked_report SET known_at = ?2
              FROM (SELECT m.channel_id, m.provider_message_id FROM json_each(?1) s
                CROSS JOIN message m ON m.workspace_id = json_extract(s.value, '$[0]')
-                 AND m.id = json_extract(s.value, '$[1]') LIMIT 1000000) k
-             WHERE parked_report.channel_id = k.channel_id AND parked_report.provider_message_id = k.provider_message_id
+                 AND m.id = json_extract(s.value, '$[1]') LIMIT 1000000) y
+             WHERE parked_report.channel_id = y.channel_id AND parked_report.provider_message_id = y.provider_message_id
              RETURNING workspace_id, parked_report.channel_id, parked_report.provider_message_id, status, at, error_code,
                error_message, error_provider_code, pricing",
             values![known, now],
