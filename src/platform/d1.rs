@@ -66,7 +66,7 @@ impl D1 {
         if statement.values.is_empty() {
             return Ok(prepared);
         }
-        prepared.bind(&statement.values.iter().map(to_js).collect())
+        prepared.bind(&to_js(&statement.values)?)
     }
 
     async fn run(&self, statements: &[Statement]) -> Result<Array, JsValue> {
@@ -123,11 +123,24 @@ fn rows(outcome: &Outcome) -> Result<Rows, DatabaseError> {
     Ok(Rows(rows))
 }
 
-/// D1 takes neither `undefined` nor `BigInt`; every integer stays within ±2^53.
-fn to_js(value: &Value) -> JsValue {
-    match value {
-        Value::Null => JsValue::NULL,
-        Value::Integer(integer) => JsValue::from_f64(*integer as f64),
-        Value::Text(text) => JsValue::from_str(text),
+/// Texts of more bytes cross by themselves.
+const SHORT: usize = 1024;
+
+/// The values cross as one text, which is much faster than one by one. D1 takes neither
+/// `undefined` nor `BigInt`; every integer stays within ±2^53.
+fn to_js(values: &[Value]) -> Result<Array, JsValue> {
+    let is_long = |value: &&Value| matches!(value, Value::Text(text) if text.len() > SHORT);
+    let short: Vec<Option<&Value>> = values
+        .iter()
+        .map(|value| (!is_long(&value)).then_some(value))
+        .collect();
+    let array: Array = JSON::parse(&crate::store::text(&short))?.unchecked_into();
+    for (at, value) in (0_u32..).zip(values) {
+        if let Value::Text(text) = value
+            && is_long(&value)
+        {
+            array.set(at, JsValue::from_str(text));
+        }
     }
+    Ok(array)
 }

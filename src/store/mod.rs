@@ -27,6 +27,7 @@ pub mod templates;
 pub mod visitors;
 
 use crate::model::json;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::fmt;
@@ -38,7 +39,8 @@ pub const SCHEMA_VERSION: i64 = 19;
 const SCAN: i64 = 2_000;
 
 /// A bound parameter. Integers must stay within ±2^53: D1 counts in doubles.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Value {
     Null,
     Integer(i64),
@@ -136,7 +138,7 @@ macro_rules! values {
 pub(crate) use values;
 
 /// What is bound as one JSON text.
-pub(crate) fn text(value: &(impl serde::Serialize + ?Sized)) -> String {
+pub(crate) fn text(value: &(impl Serialize + ?Sized)) -> String {
     // Strings and numbers can always be written.
     serde_json::to_string(value).unwrap_or_default()
 }
