@@ -3,7 +3,8 @@
 mod support;
 
 use http::Method;
-use patchbay::store::search::fold;
+use patchbay::model::id::WorkspaceId;
+use patchbay::store::search::{Line, fold};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -307,6 +308,33 @@ async fn contacts_from_before_the_index_are_taken_in_by_the_sweep() {
             .database()
             .count("SELECT COUNT(*) FROM contact_search"),
         2
+    );
+}
+
+#[tokio::test]
+async fn contacts_that_are_indexed_by_three_characters_alone_are_found_and_indexed_anew() {
+    let (world, _) = crowd(&[("5511900000001", "Amélie")]).await;
+    let database = world.database();
+    let workspace = WorkspaceId::parse(&world.workspace).expect("an id");
+    let grams: String = ["Amél", "méli", "élie"]
+        .into_iter()
+        .map(|part| Line::of(workspace, Some(part), std::iter::empty()).grams + " ")
+        .collect();
+    database.query("UPDATE contact SET folded = NULL");
+    database.query("DELETE FROM contact_search");
+    database.query(&format!(
+        "INSERT INTO contact_search (rowid, grams, contact_id)
+         SELECT 1, '{grams}' || 'c' || replace(id, '-', ''), id FROM contact"
+    ));
+    finds(&world, "amélie", &["Amélie"]).await;
+    finds(&world, "5511900000001", &[]).await;
+    world.gateway.sweep().await;
+    finds(&world, "amélie", &["Amélie"]).await;
+    finds(&world, "5511900000001", &["Amélie"]).await;
+    assert_eq!(database.count("SELECT COUNT(*) FROM contact_search"), 1);
+    assert_eq!(
+        database.count("SELECT COUNT(*) FROM contact_search WHERE rowid = 1"),
+        0
     );
 }
 

@@ -1,6 +1,6 @@
 //! Contacts: making, reading and changing them.
 
-use super::conversations::bad_cursor;
+use super::conversations::{bad_cursor, searched_page};
 use super::view::KnownContact;
 use super::{Error, Gateway, Idempotency, Page, Ports, next};
 use crate::channel::ADAPTERS;
@@ -9,9 +9,9 @@ use crate::model::contact::{self, ContactRecord, Identity};
 use crate::model::id::ContactId;
 use crate::model::json;
 use crate::model::time::{self, Timestamp};
+use crate::store::Rows;
 use crate::store::contacts::{self, Change, MOST_IDENTITIES};
 use crate::store::search::Needle;
-use crate::store::{Rows, Statement};
 use serde::Deserialize;
 
 /// A contact as a client makes it.
@@ -133,18 +133,12 @@ impl<P: Ports> Gateway<P> {
         let before = cursor.unwrap_or("g");
         let workspace = key.workspace_id;
         let needle = search.and_then(|search| Needle::of(workspace, search));
-        let mut batch: Vec<Statement> = match &needle {
-            None => vec![contacts::list(workspace, before, limit + 1)],
-            Some(needle) => contacts::search(workspace, needle, before, limit + 1).into(),
+        let statement = match &needle {
+            None => contacts::list(workspace, before, limit + 1),
+            Some(needle) => contacts::search(workspace, needle, before, limit + 1),
         };
-        let lists = batch.len();
-        batch.extend(needle.map(|needle| contacts::scan_end(workspace, &needle, before)));
-        let mut rows = self.read(key, batch).await?;
-        let mut found: Vec<ContactRecord> = vec![];
-        for rows in rows.by_ref().take(lists) {
-            found.extend(rows.records()?);
-        }
-        let end: Option<IdRow> = next(&mut rows).first()?;
+        let rows = next(&mut self.read(key, vec![statement]).await?);
+        let (found, end): (Vec<ContactRecord>, Option<IdRow>) = searched_page(rows)?;
         Ok(Page::of(found, limit, |record| record.id.to_string())
             .or_scan_end(end.map(|row| row.id))
             .map(KnownContact::from))

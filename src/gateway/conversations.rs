@@ -45,6 +45,18 @@ impl<T> Page<T> {
     }
 }
 
+/// Reads a page that was searched for: its records, and the last row that was looked at, which
+/// stands without one.
+pub(super) fn searched_page<T: DeserializeOwned, End: DeserializeOwned>(
+    rows: Rows,
+) -> Result<(Vec<T>, Option<End>), DatabaseError> {
+    let (found, ends) = rows
+        .0
+        .into_iter()
+        .partition(|row| row.get("record").is_some_and(|record| !record.is_null()));
+    Ok((Rows(found).records()?, Rows(ends).first()?))
+}
+
 #[derive(Default)]
 pub struct ConversationFilter {
     pub status: Option<ConversationStatus>,
@@ -166,24 +178,22 @@ impl<P: Ports> Gateway<P> {
                 .ok_or_else(bad_cursor)?,
         };
         let workspace = key.workspace_id;
-        let needle = needle.as_ref();
-        let mut batch = match needle {
-            None => vec![conversations::list(workspace, &filter, &after, limit + 1)],
-            Some(needle) => vec![
-                conversations::nominated(workspace, &filter, needle, &after, limit + 1),
-                conversations::scan(workspace, &filter, needle, &after, limit + 1),
-            ],
+        let (found, end) = match &needle {
+            None => {
+                let mut batch = vec![conversations::list(workspace, &filter, &after, limit + 1)];
+                if !filter.is_empty() {
+                    batch.push(conversations::scan_end(workspace, &after));
+                }
+                let mut rows = self.read(key, batch).await?;
+                (next(&mut rows).records()?, next(&mut rows).first()?)
+            }
+            Some(needle) => {
+                let searched = conversations::search(workspace, &filter, needle, &after, limit + 1);
+                searched_page(next(&mut self.read(key, vec![searched]).await?))?
+            }
         };
-        let lists = batch.len();
-        if needle.is_some() || !filter.is_empty() {
-            batch.push(conversations::scan_end(workspace, needle, &after));
-        }
-        let mut rows = self.read(key, batch).await?;
-        let mut found: Vec<ConversationRecord> = vec![];
-        for rows in rows.by_ref().take(lists) {
-            found.extend(rows.records()?);
-        }
-        let end: Option<ActivityRow> = next(&mut rows).first()?;
+        let found: Vec<ConversationRecord> = found;
+        let end: Option<ActivityRow> = end;
         let now = self.now();
         Ok(Page::of(found, limit, |record| {
             format!("{},{}", record.last_activity_at.ms(), record.id)

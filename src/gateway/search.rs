@@ -1,5 +1,5 @@
-//! Putting contacts into the search index that were written without it: those from before
-//! there was one.
+//! Putting contacts into the search index that were written without it, or before it was what it
+//! is now.
 
 use crate::model::contact::ContactRecord;
 use crate::model::id::WorkspaceId;
@@ -21,6 +21,7 @@ pub(super) fn index(rows: Rows) -> Result<Vec<Statement>, DatabaseError> {
         let known_as = identities.map(|known| (known.kind.name(), known.value.as_str()));
         let name = contact.name.as_deref();
         let line = Line::of(row.workspace_id, name, known_as);
+        statements.push(search::clear(row.workspace_id, contact.id));
         statements.push(search::found_by(row.workspace_id, contact.id, &line));
         statements.push(search::note_folded(row.workspace_id, contact.id, name));
     }

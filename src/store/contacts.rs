@@ -284,46 +284,35 @@ pub fn list(workspace: WorkspaceId, before: &str, limit: i64) -> Statement {
 }
 
 /// A page of contacts that are searched for, before an id, newest first: of those that up to
-/// `SCAN` rows nominate, and, where more do, among the next `SCAN` contacts. One of the
-/// two gives rows.
-pub fn search(workspace: WorkspaceId, needle: &Needle, before: &str, limit: i64) -> [Statement; 2] {
-    let nominees = search::nominees("?7", SCAN);
-    let scan = search::only_if(&search::exceeds("?7", SCAN), &SCAN.to_string());
-    let nominated = format!(
-        "({nominees}) n CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.contact_id AND p.id < ?2"
-    );
-    let scanned = format!(
-        "(SELECT workspace_id, id, name, folded FROM contact WHERE workspace_id = +?1 AND id < ?2
-          ORDER BY id DESC {scan}) l"
-    );
-    [("p", nominated), ("l", scanned)].map(|(of, source)| {
-        let is_found = Needle::is_found(of);
-        let mut values = values![workspace, before, limit];
-        // Where the other lists bind their filters.
-        values.extend([super::Value::Null, super::Value::Null, super::Value::Null]);
-        values.extend(needle.values());
-        Statement::new(
-            format!(
-                "SELECT r.record FROM (
-                   SELECT {of}.workspace_id, {of}.id FROM {source}
-                   WHERE {is_found} ORDER BY {of}.id DESC LIMIT +?3
-                 ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
-                 ORDER BY page.id DESC"
-            ),
-            values,
-        )
-    })
-}
-
-/// The last contact that such a page looks at, if there are as many.
-pub fn scan_end(workspace: WorkspaceId, needle: &Needle, before: &str) -> Statement {
-    let limit = search::only_if(&search::exceeds("?4", SCAN), "1");
-    let mut values = values![workspace, before, SCAN - 1];
-    values.push(needle.terms());
+/// `SCAN` rows nominate, and, where more do, among the next `SCAN` contacts. Columns `id` and
+/// `record`; without a record, and last, the last contact that was looked at, if there are as many.
+pub fn search(workspace: WorkspaceId, needle: &Needle, before: &str, limit: i64) -> Statement {
+    let (hits, nominees) = (search::hits(SCAN), search::NOMINEES);
+    let (scan, end) = (search::if_crowd(&SCAN.to_string()), search::if_crowd("1"));
+    let [is_found, is_met] = ["p", "l"].map(Needle::is_found);
+    let mut values = values![workspace, before, limit];
+    // Where the other lists bind their filters.
+    values.extend([super::Value::Null, super::Value::Null, super::Value::Null]);
+    values.extend(needle.values());
     Statement::new(
         format!(
-            "SELECT id FROM contact WHERE workspace_id = +?1 AND id < ?2
-             ORDER BY id DESC {limit} OFFSET +?3"
+            "WITH {hits}
+             SELECT page.id AS id, r.record AS record, 0 AS is_end FROM (
+               SELECT p.workspace_id, p.id FROM ({nominees}) n
+               CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.contact_id AND p.id < ?2
+               WHERE {is_found}
+               UNION ALL
+               SELECT l.workspace_id, l.id FROM (
+                 SELECT workspace_id, id, name, folded FROM contact WHERE workspace_id = +?1 AND id < ?2
+                 ORDER BY id DESC {scan}) l
+               WHERE {is_met}
+               ORDER BY id DESC LIMIT +?3
+             ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
+             UNION ALL
+             SELECT id, NULL, 1 FROM (
+               SELECT id FROM contact WHERE workspace_id = +?1 AND id < ?2
+               ORDER BY id DESC {end} OFFSET {SCAN} - 1)
+             ORDER BY is_end, id DESC"
         ),
         values,
     )

@@ -37,36 +37,6 @@ pub fn list(
     after: &After<'_>,
     limit: i64,
 ) -> Statement {
-    scanned(workspace, filter, None, after, limit)
-}
-
-/// The same of contacts that are searched for, where more than `SCAN` rows nominate some.
-pub fn scan(
-    workspace: WorkspaceId,
-    filter: &Filter<'_>,
-    needle: &Needle,
-    after: &After<'_>,
-    limit: i64,
-) -> Statement {
-    scanned(workspace, filter, Some(needle), after, limit)
-}
-
-fn scanned(
-    workspace: WorkspaceId,
-    filter: &Filter<'_>,
-    needle: Option<&Needle>,
-    after: &After<'_>,
-    limit: i64,
-) -> Statement {
-    let most = SCAN.to_string();
-    let (scan, contact, condition) = match needle {
-        None => (format!("LIMIT {SCAN}"), "", String::new()),
-        Some(_) => (
-            search::only_if(&search::exceeds("?7", SCAN), &most),
-            "CROSS JOIN contact p ON p.workspace_id = page.workspace_id AND p.id = page.contact_id",
-            format!("AND {}", Needle::is_found("p")),
-        ),
-    };
     let is_wanted = is_wanted("page");
     Statement::new(
         format!(
@@ -74,40 +44,54 @@ fn scanned(
                SELECT workspace_id, id, channel_id, contact_id, status, mode, assignee, last_activity_at
                FROM conversation
                WHERE workspace_id = +?1 AND (last_activity_at, id) < (?2, ?3)
-               ORDER BY last_activity_at DESC, id DESC {scan}
-             ) page {contact}
+               ORDER BY last_activity_at DESC, id DESC LIMIT {SCAN}
+             ) page
              CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
-             WHERE {is_wanted} {condition}
+             WHERE {is_wanted}
              ORDER BY page.last_activity_at DESC, page.id DESC LIMIT +?12"
         ),
-        bound(workspace, after, filter, needle, values![limit]),
+        bound(workspace, after, filter, None, values![limit]),
     )
 }
 
-/// A page of the conversations of contacts that are searched for, where up to `SCAN` rows
-/// nominate them.
-pub fn nominated(
+/// The same of contacts that are searched for: of those that up to `SCAN` rows nominate, and,
+/// where more do, among the next `SCAN` conversations. Columns `last_activity_at`, `id` and
+/// `record`; without a record, and last, the last conversation that was looked at, if there are as
+/// many.
+pub fn search(
     workspace: WorkspaceId,
     filter: &Filter<'_>,
     needle: &Needle,
     after: &After<'_>,
     limit: i64,
 ) -> Statement {
-    let nominees = search::nominees("?7", SCAN);
-    let condition = Needle::is_found("p");
-    let is_wanted = is_wanted("c");
+    let (hits, nominees) = (search::hits(SCAN), search::NOMINEES);
+    let (scan, end) = (search::if_crowd(&SCAN.to_string()), search::if_crowd("1"));
+    let is_found = Needle::is_found("p");
+    let [is_wanted, is_met] = ["c", "l"].map(is_wanted);
+    let next = "workspace_id = +?1 AND (last_activity_at, id) < (?2, ?3) ORDER BY last_activity_at DESC, id DESC";
     Statement::new(
         format!(
-            "SELECT r.record FROM (
-               SELECT c.workspace_id, c.id, c.last_activity_at FROM ({nominees}) n
+            "WITH {hits}
+             SELECT page.last_activity_at AS last_activity_at, page.id AS id, r.record AS record, 0 AS is_end FROM (
+               SELECT c.workspace_id, c.id AS id, c.last_activity_at AS last_activity_at FROM ({nominees}) n
                CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.contact_id
                CROSS JOIN conversation c INDEXED BY conversation_contact
                  ON c.workspace_id = p.workspace_id AND c.contact_id = p.id
-               WHERE (c.last_activity_at, c.id) < (?2, ?3) AND {is_wanted} AND {condition}
-               ORDER BY c.last_activity_at DESC, c.id DESC LIMIT +?12
+               WHERE (c.last_activity_at, c.id) < (?2, ?3) AND {is_wanted} AND {is_found}
+               UNION ALL
+               SELECT l.workspace_id, l.id AS id, l.last_activity_at AS last_activity_at FROM (
+                 SELECT workspace_id, id, channel_id, contact_id, status, mode, assignee, last_activity_at
+                 FROM conversation WHERE {next} {scan}) l
+               CROSS JOIN contact p ON p.workspace_id = l.workspace_id AND p.id = l.contact_id
+               WHERE {is_met} AND {is_found}
+               ORDER BY last_activity_at DESC, id DESC LIMIT +?12
              ) page
              CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
-             ORDER BY page.last_activity_at DESC, page.id DESC"
+             UNION ALL
+             SELECT last_activity_at, id, NULL AS record, 1 AS is_end FROM (
+               SELECT last_activity_at, id FROM conversation WHERE {next} {end} OFFSET {SCAN} - 1)
+             ORDER BY is_end, last_activity_at DESC, id DESC"
         ),
         bound(workspace, after, filter, Some(needle), values![limit]),
     )
@@ -147,20 +131,14 @@ fn bound(
 }
 
 /// The last row that a filtered page looks at, if there are as many.
-pub fn scan_end(workspace: WorkspaceId, needle: Option<&Needle>, after: &After<'_>) -> Statement {
-    let limit = match needle {
-        None => "LIMIT 1".to_owned(),
-        Some(_) => search::only_if(&search::exceeds("?5", SCAN), "1"),
-    };
-    let mut values = values![workspace, after.last_activity_at, after.id, SCAN - 1];
-    values.extend(needle.map(Needle::terms));
+pub fn scan_end(workspace: WorkspaceId, after: &After<'_>) -> Statement {
     Statement::new(
         format!(
             "SELECT last_activity_at, id FROM conversation
              WHERE workspace_id = +?1 AND (last_activity_at, id) < (?2, ?3)
-             ORDER BY last_activity_at DESC, id DESC {limit} OFFSET +?4"
+             ORDER BY last_activity_at DESC, id DESC LIMIT 1 OFFSET {SCAN} - 1"
         ),
-        values,
+        values![workspace, after.last_activity_at, after.id],
     )
 }
 
@@ -187,67 +165,79 @@ pub fn counted(
 ) -> Vec<Statement> {
     let kind = kind.name();
     let is_wanted = is_wanted("l");
-    // `id > ''` is all of them: it is what the index is ordered by.
-    let channels = format!(
-        "(SELECT id FROM channel WHERE workspace_id = +?1 AND id > '' AND type = '{kind}' LIMIT 1000) sender"
-    );
-    let gathered = format!("{channels} CROSS JOIN conversation l ON l.channel_id = sender.id");
-    let recent = format!(
-        "(SELECT workspace_id, id, channel_id, contact_id, status, mode, assignee, last_activity_at
-          FROM conversation WHERE workspace_id = +?1 AND last_activity_at < ?2
-          ORDER BY last_activity_at DESC, id DESC LIMIT {MOST_SCANNED}) l
-         CROSS JOIN channel h ON h.id = l.channel_id AND h.type = '{kind}'"
-    );
-    let condition = Needle::is_found("p");
-    let sources = match needle {
+    let found = "SELECT l.workspace_id, l.id, l.last_activity_at";
+    let of_kind = format!("CROSS JOIN channel h ON h.id = l.channel_id AND h.type = '{kind}'");
+    let recent = |limit: &str| {
+        format!(
+            "(SELECT workspace_id, id, channel_id, contact_id, status, mode, assignee, last_activity_at
+              FROM conversation WHERE workspace_id = +?1 AND last_activity_at < ?2
+              ORDER BY last_activity_at DESC, id DESC {limit}) l {of_kind}"
+        )
+    };
+    let most = MOST_COUNTED.to_string();
+    // Common tables, what is found, and when.
+    let ways = match needle {
         None => {
-            let exceeds =
-                format!("EXISTS (SELECT 1 FROM {gathered} LIMIT 1 OFFSET {MOST_COUNTED})");
+            // `id > ''` is all of them: it is what the index is ordered by.
+            let gathered = format!(
+                "(SELECT id FROM channel WHERE workspace_id = +?1 AND id > '' AND type = '{kind}' LIMIT 1000) sender
+                 CROSS JOIN conversation l ON l.channel_id = sender.id"
+            );
+            let size = format!(
+                "size AS MATERIALIZED (
+                   SELECT EXISTS (SELECT 1 FROM {gathered} LIMIT 1 OFFSET {most}) AS is_crowd)"
+            );
+            let recent = recent(&format!("LIMIT {MOST_SCANNED}"));
+            let if_crowd = search::if_crowd(&most);
             vec![
-                (gathered, "1".to_owned(), format!("NOT {exceeds}")),
-                (recent, "1".to_owned(), exceeds),
+                (
+                    size.clone(),
+                    format!("{found} FROM {gathered} WHERE {is_wanted} LIMIT {most}"),
+                    "NOT is_crowd",
+                ),
+                (
+                    size,
+                    format!("{found} FROM {recent} WHERE {is_wanted} {if_crowd}"),
+                    "is_crowd",
+                ),
             ]
         }
         Some(_) => {
-            let exceeds = search::exceeds("?7", MOST_COUNTED);
-            let nominees = search::nominees("?7", MOST_COUNTED);
-            let nominated = format!(
-                "({nominees}) n
+            let nominees = search::NOMINEES;
+            let recent = recent(&search::if_crowd(&MOST_SCANNED.to_string()));
+            let is_found = Needle::is_found("p");
+            let all = format!(
+                "{found} FROM ({nominees}) n
                  CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.contact_id
                  CROSS JOIN conversation l INDEXED BY conversation_contact
                    ON l.workspace_id = p.workspace_id AND l.contact_id = p.id
-                 CROSS JOIN channel h ON h.id = l.channel_id AND h.type = '{kind}'"
+                 {of_kind}
+                 WHERE {is_wanted} AND {is_found}
+                 UNION ALL
+                 {found} FROM {recent}
+                 CROSS JOIN contact p ON p.workspace_id = l.workspace_id AND p.id = l.contact_id
+                 WHERE {is_wanted} AND {is_found}
+                 LIMIT {most}"
             );
-            let recent = format!(
-                "{recent} CROSS JOIN contact p ON p.workspace_id = l.workspace_id AND p.id = l.contact_id"
-            );
-            vec![
-                (nominated, condition.clone(), format!("NOT {exceeds}")),
-                (recent, condition, exceeds),
-            ]
+            vec![(search::hits(MOST_COUNTED), all, "true")]
         }
     };
     let after = After {
         last_activity_at: i64::from(u32::MAX) * 1_000_000,
         id: "",
     };
-    sources
-        .into_iter()
-        .map(|(source, condition, guard)| {
-            let most = search::only_if(&guard, &MOST_COUNTED.to_string());
+    ways.into_iter()
+        .map(|(tables, found, guard)| {
             Statement::new(
                 format!(
-                    "WITH found AS MATERIALIZED (
-                       SELECT l.workspace_id, l.id, l.last_activity_at FROM {source}
-                       WHERE {is_wanted} AND {condition} {most}
-                     )
+                    "WITH {tables}, found AS MATERIALIZED ({found})
                      SELECT (SELECT COUNT(*) FROM found) AS total, (
                        SELECT json_group_array(json(r.record) ORDER BY page.last_activity_at DESC, page.id DESC) FROM (
                          SELECT workspace_id, id, last_activity_at FROM found
                          ORDER BY last_activity_at DESC, id DESC LIMIT +?12 OFFSET +?13
                        ) page CROSS JOIN conversation_record r ON r.workspace_id = page.workspace_id AND r.id = page.id
                      ) AS page
-                     WHERE {guard}"
+                     FROM size WHERE {guard}"
                 ),
                 bound(workspace, &after, filter, needle, values![limit, offset]),
             )

@@ -1,5 +1,5 @@
-//! The index that nominates contacts for a search: of names and addresses, every three
-//! characters, and the first one and two of each word. What is nominated is held against
+//! The index that nominates contacts for a search: of names and addresses, every three and every
+//! five characters, and the first one and two of each word. What is nominated is held against
 //! the contact's own row by `Needle::is_found`.
 
 use super::{Statement, values};
@@ -10,6 +10,9 @@ use std::collections::BTreeSet;
 
 /// Characters of a gram; a shorter search is for the start of a word.
 const GRAM: usize = 3;
+/// Characters of a long gram, which few have: where many contacts are alike, a search that is as
+/// long is for these.
+const LONG_GRAM: usize = 5;
 /// Most grams of a search that are looked up; the rest is left to the condition.
 const MOST_TERMS: usize = 24;
 /// Letters of a token: 50 bits, five a letter.
@@ -53,11 +56,11 @@ fn token(workspace: WorkspaceId, gram: &str) -> String {
         .collect()
 }
 
-/// Every `GRAM` characters of a text.
-fn windows(text: &str) -> impl Iterator<Item = String> {
+/// Every so many characters of a text.
+fn windows(text: &str, gram: usize) -> impl Iterator<Item = String> {
     let characters: Vec<char> = text.chars().collect();
-    let count = (characters.len() + 1).saturating_sub(GRAM);
-    (0..count).map(move |at| characters.iter().skip(at).take(GRAM).collect())
+    let count = (characters.len() + 1).saturating_sub(gram);
+    (0..count).map(move |at| characters.iter().skip(at).take(gram).collect())
 }
 
 /// The first one and two characters of each word, marked as such.
@@ -74,7 +77,8 @@ fn tokens<'a>(workspace: WorkspaceId, texts: impl Iterator<Item = &'a str>) -> S
     let mut tokens = BTreeSet::new();
     for text in texts {
         tokens.extend(
-            windows(text)
+            windows(text, GRAM)
+                .chain(windows(text, LONG_GRAM))
                 .chain(starts(text))
                 .map(|gram| token(workspace, &gram)),
         );
@@ -104,7 +108,8 @@ impl Line {
         name: Option<&str>,
         identities: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut digest = Sha256::new_with_prefix(workspace.to_string());
+        // Its lines are not those of before there were long grams.
+        let mut digest = Sha256::new_with_prefix(format!("{workspace}{LONG_GRAM}"));
         let mut known_as = vec![];
         for (kind, value) in identities {
             digest.update(format!("{}:{kind}{}:{value}", kind.len(), value.len()));
@@ -160,11 +165,25 @@ pub fn found_by(workspace: WorkspaceId, contact: ContactId, line: &Line) -> Stat
 /// Takes a contact whose row is gone out of the index: of what it was called, nothing is
 /// left.
 pub fn forget(workspace: WorkspaceId, contact: ContactId) -> Statement {
+    let is_gone = "NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = +?2 AND id = +?3)";
+    remove(workspace, contact, is_gone)
+}
+
+/// Takes a contact that is to be indexed anew out of the index.
+pub fn clear(workspace: WorkspaceId, contact: ContactId) -> Statement {
+    let is_unindexed =
+        "EXISTS (SELECT 1 FROM contact WHERE workspace_id = +?2 AND id = +?3 AND folded IS NULL)";
+    remove(workspace, contact, is_unindexed)
+}
+
+fn remove(workspace: WorkspaceId, contact: ContactId, condition: &str) -> Statement {
     let token = contact.to_string().replace('-', "");
     Statement::new(
-        "DELETE FROM contact_search WHERE rowid IN (
-           SELECT rowid FROM contact_search WHERE contact_search MATCH ?1)
-         AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = +?2 AND id = +?3)",
+        format!(
+            "DELETE FROM contact_search WHERE rowid IN (
+               SELECT rowid FROM contact_search WHERE contact_search MATCH ?1)
+             AND {condition}"
+        ),
         values![
             format!("{} AND \"c{token}\"", all(workspace)),
             workspace,
@@ -219,7 +238,8 @@ pub(super) fn all(workspace: WorkspaceId) -> String {
 /// What is searched for, in the forms it is looked up and compared in.
 #[derive(Clone, Debug)]
 pub struct Needle {
-    /// In the index's own language.
+    /// In the index's own language, as JSON: by long grams, and without, which finds also what is
+    /// in the index from before there were any.
     terms: String,
     /// As it stands in a name or an address, or at the start of a word: after a space.
     text: String,
@@ -249,23 +269,23 @@ impl Needle {
             .all(|byte| byte.is_ascii_digit() || b" ()-.+".contains(&byte));
         let digits: String = folded.chars().filter(char::is_ascii_digit).collect();
         let digits = (is_phone && !digits.is_empty()).then_some(digits);
-        let mut terms = both(workspace, &folded);
-        if let Some(digits) = digits.as_ref().filter(|digits| **digits != folded) {
-            terms = format!("({terms}) OR ({})", both(workspace, digits));
-        }
+        let also = digits.as_ref().filter(|digits| **digits != folded);
+        let terms = [LONG_GRAM, GRAM].map(|longest| {
+            let terms = all_grams(workspace, &folded, longest);
+            match also {
+                Some(digits) => format!("({terms}) OR ({})", all_grams(workspace, digits, longest)),
+                None => terms,
+            }
+        });
         let needle = |text: String| match text.chars().count() {
             length if length < GRAM => format!(" {text}"),
             _ => text,
         };
         Some(Self {
-            terms,
+            terms: super::text(&terms),
             text: needle(folded),
             digits: digits.map(needle),
         })
-    }
-
-    pub(super) fn terms(&self) -> super::Value {
-        super::Value::from(self.terms.as_str())
     }
 
     /// The values of `?7` to `?9`.
@@ -278,35 +298,39 @@ impl Needle {
     }
 }
 
-/// Whether more than `most` rows nominate contacts for the terms bound as `terms`. For a
-/// `LIMIT`, by way of `only_if`: a condition would be asked of row after row.
-pub(super) fn exceeds(terms: &str, most: i64) -> String {
+/// Common tables of a statement: `hits`, the rows that nominate contacts for the terms bound as
+/// `?7` in the workspace `?1`, at most `most` and one, and `size`, whether that is a crowd. The
+/// index is asked once for all that a statement does with them.
+pub(super) fn hits(most: i64) -> String {
     format!(
-        "EXISTS (SELECT 1 FROM contact_search WHERE contact_search MATCH {terms} LIMIT 1 OFFSET {most})"
+        "hits AS MATERIALIZED (
+           SELECT contact_id FROM contact_search WHERE contact_search MATCH (
+             ?7 ->> EXISTS (SELECT 1 FROM contact INDEXED BY contact_unindexed
+               WHERE workspace_id = +?1 AND id > '' AND folded IS NULL))
+           LIMIT {most} + 1),
+         size AS MATERIALIZED (SELECT COUNT(*) > {most} AS is_crowd FROM hits)"
     )
 }
 
-/// The `LIMIT` of a query that is to be run only on a condition; else not a row is read.
-pub(super) fn only_if(condition: &str, limit: &str) -> String {
-    format!("LIMIT CASE WHEN {condition} THEN {limit} ELSE 0 END")
+/// The `LIMIT` of a query that is to be run only where the hits are a crowd; else not a row is
+/// read. (A condition would be asked of row after row.)
+pub(super) fn if_crowd(limit: &str) -> String {
+    format!("LIMIT (SELECT is_crowd FROM size) * {limit}")
 }
 
-/// The contacts nominated for the terms bound as `terms`, each once; none where more than
-/// `most` rows do.
-pub(super) fn nominees(terms: &str, most: i64) -> String {
-    let limit = only_if(&format!("NOT {}", exceeds(terms, most)), &most.to_string());
-    format!(
-        "SELECT DISTINCT contact_id FROM (
-           SELECT contact_id FROM contact_search WHERE contact_search MATCH {terms} {limit})"
-    )
-}
+/// The contacts that hits nominate, each once; none where they are a crowd.
+pub(super) const NOMINEES: &str =
+    "SELECT DISTINCT contact_id FROM hits WHERE NOT (SELECT is_crowd FROM size)";
 
-/// The index's query for rows that have all grams of a text.
-fn both(workspace: WorkspaceId, text: &str) -> String {
-    let grams: BTreeSet<String> = if text.chars().count() < GRAM {
+/// The index's query for rows that have all grams of a text, the longest of which have so many
+/// characters.
+fn all_grams(workspace: WorkspaceId, text: &str, longest: usize) -> String {
+    let length = text.chars().count();
+    let grams: BTreeSet<String> = if length < GRAM {
         BTreeSet::from([format!("^{text}")])
     } else {
-        windows(text).take(MOST_TERMS).collect()
+        let gram = if length < longest { GRAM } else { longest };
+        windows(text, gram).take(MOST_TERMS).collect()
     };
     let terms: Vec<String> = grams
         .iter()
