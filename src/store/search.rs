@@ -304,7 +304,7 @@ impl Needle {
 pub(super) fn hits(most: i64) -> String {
     format!(
         "hits AS MATERIALIZED (
-           SELECT contact_id FROM contact_search WHERE contact_search MATCH (
+           SELECT rowid AS row FROM contact_search WHERE contact_search MATCH (
              ?7 ->> EXISTS (SELECT 1 FROM contact INDEXED BY contact_unindexed
                WHERE workspace_id = +?1 AND id > '' AND folded IS NULL))
            LIMIT {most} + 1),
@@ -320,7 +320,8 @@ pub(super) fn if_crowd(limit: &str) -> String {
 
 /// The contacts that hits nominate, each once; none where they are a crowd.
 pub(super) const NOMINEES: &str =
-    "SELECT DISTINCT contact_id FROM hits WHERE NOT (SELECT is_crowd FROM size)";
+    "SELECT DISTINCT s.contact_id FROM (SELECT row FROM hits WHERE NOT (SELECT is_crowd FROM size)) y
+     CROSS JOIN contact_search s ON s.rowid = y.row";
 
 /// The index's query for rows that have all grams of a text, the longest of which have so many
 /// characters.
