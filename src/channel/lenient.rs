@@ -117,7 +117,7 @@ pub fn kept(value: Option<&Value>) -> Option<Value> {
     };
     let fields = value?.as_object()?.iter().filter(is_short);
     let kept = fields.map(|(name, field)| (name.clone(), field.clone()));
-    let kept: serde_json::Map<String, Value> = kept.take(MOST_FIELDS).collect();
+    let kept = crate::model::json::object(kept.take(MOST_FIELDS));
     (!kept.is_empty()).then_some(Value::Object(kept))
 }
 

@@ -4,8 +4,9 @@
 use super::Invalid;
 use crate::model::channel::Rate;
 use crate::model::content::{Content, Measure, Size};
+use crate::model::json;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// What a channel can carry.
 #[derive(Debug)]
@@ -246,12 +247,12 @@ impl Profile {
     pub fn published(&self) -> Value {
         let kinds = self.capabilities.iter().map(|capability| {
             let limits = capability.limits.iter();
-            let limits: Map<String, Value> = limits
-                .map(|(field, limit)| ((*field).to_owned(), json!(Published::from(*limit))))
-                .collect();
-            (capability.kind.to_owned(), Value::Object(limits))
+            let limits =
+                limits.map(|(field, limit)| ((*field).to_owned(), json!(Published::from(*limit))));
+            let limits = Value::Object(json::object(limits));
+            (capability.kind.to_owned(), limits)
         });
-        Value::Object(kinds.collect())
+        Value::Object(json::object(kinds))
     }
 }
 

@@ -5,6 +5,7 @@ use super::{Error, Gateway, Ports};
 use crate::channel::{Handover, Notice};
 use crate::model::channel::match_key;
 use crate::model::id::{ChannelId, EventId, WorkspaceId};
+use crate::model::json;
 use crate::model::time::Timestamp;
 use crate::store::inbound::Receiver;
 use crate::store::notices::Noticed;
@@ -44,7 +45,7 @@ impl<P: Ports> Gateway<P> {
         ];
         let told = fields.into_iter();
         let told = told.filter_map(|(name, value)| Some((name.to_owned(), Json::from(value?))));
-        let told = Json::Object(told.collect());
+        let told = Json::Object(json::object(told));
         json!({
             "address": handover.person.address.0,
             "key": key_of(&json!([told, handover.at.map(Timestamp::ms)])),

@@ -512,10 +512,9 @@ pub(super) fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, 
         #[serde(flatten)]
         sent: Sent,
     }
-    let mut earlier: Vec<Earlier> = rows.read()?;
+    let earlier: Vec<Earlier> = rows.read()?;
     // The key's message comes before the client id's: it is asked first.
-    earlier.sort_by_key(|row| row.by != "key");
-    let Some(row) = earlier.into_iter().next() else {
+    let Some(row) = earlier.into_iter().min_by_key(|row| row.by != "key") else {
         return Ok(None);
     };
     if row.fingerprint != fingerprint {

@@ -343,9 +343,12 @@ impl<P: Ports> Gateway<P> {
             return Ok(vec![]);
         };
         if send.adapts && adapter_of(channel).is_ok_and(|it| it.templates().is_none()) {
-            let mut others: Vec<TemplateRecord> = wanted.records()?;
-            others.sort_by_key(|template| template.status != APPROVED);
-            return Ok(others.into_iter().map(Rc::new).collect());
+            let others: Vec<TemplateRecord> = wanted.records()?;
+            let others = others.into_iter().map(Rc::new);
+            let (mut approved, others): (Vec<_>, Vec<_>) =
+                others.partition(|template| template.status == APPROVED);
+            approved.extend(others);
+            return Ok(approved);
         }
         let wanted = if wanted.0.len() < templates::MOST_WANTED {
             wanted

@@ -10,6 +10,7 @@ use crate::channel::{ADAPTERS, Adapter};
 use crate::model::channel::Settings;
 use crate::model::content::Content;
 use crate::model::id::{MessageId, WorkspaceId};
+use crate::model::json;
 use crate::model::message::MessageRecord;
 use crate::model::time::{SECOND_MS, Timestamp};
 use crate::store::claim::{Claim, Claimed, OwnClaim, claim};
@@ -18,7 +19,7 @@ use crate::store::{DatabaseError, messages};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 /// A consumer waits for what may go within its first second: queues count in whole ones, and
 /// what is left of them has nowhere else to wait.
@@ -233,5 +234,5 @@ fn rates() -> Json {
     let of = |it: &&dyn crate::channel::Adapter| {
         (it.kind().name().to_owned(), json!(it.profile().pacing))
     };
-    Json::Object(ADAPTERS.iter().map(of).collect::<Map<_, _>>())
+    Json::Object(json::object(ADAPTERS.iter().map(of)))
 }

@@ -19,6 +19,14 @@ pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
     from_value(serde_json::from_str(json)?)
 }
 
+/// An object of fields, put in one by one: to collect them would compile a sort for each kind of
+/// iterator.
+pub fn object(fields: impl IntoIterator<Item = (String, Value)>) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.extend(fields);
+    object
+}
+
 /// Reads a value as `T`.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
     let place = RefCell::default();

@@ -9,9 +9,10 @@ use crate::gateway::{Draft, Error, Recipient, Send, Sender};
 use crate::model::channel::ChannelKind;
 use crate::model::content::{Content, Media};
 use crate::model::id::{MessageId, WorkspaceId};
+use crate::model::json;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// What fills a template.
 const FILLING: [&str; 2] = ["components", "variables"];
@@ -340,7 +341,7 @@ fn template(json: &mut Value, places: &mut TemplatePlaces) -> Result<Draft, Erro
         Some(Value::String(key)) => {
             places.is_key = true;
             places.is_filled_beside = true;
-            Map::from_iter([("key".to_owned(), Value::String(key))])
+            json::object([("key".to_owned(), Value::String(key))])
         }
         Some(Value::Object(fields)) => fields,
         Some(Value::Null) | None => {

@@ -6,6 +6,7 @@ use crate::model::channel::ChannelKind;
 use crate::model::content as model;
 use crate::model::event::EventType;
 use crate::model::id::{ChannelId, MessageId};
+use crate::model::json;
 use crate::model::message::{DeliveryStatus, MessageRecord};
 use crate::model::time::Timestamp;
 use serde::Serialize;
@@ -90,7 +91,7 @@ fn content(content: &model::Content) -> Option<Content> {
     let answer = json!({ "type": "button_reply", "button_reply": chosen });
     Some(Content {
         kind: "interactive",
-        said: Map::from_iter([("interactive".to_owned(), answer)]),
+        said: json::object([("interactive".to_owned(), answer)]),
     })
 }
 

@@ -12,6 +12,7 @@ use crate::model::channel::ChannelKind;
 use crate::model::content::Content;
 use crate::model::event::{EventType, Style};
 use crate::model::id::{EventId, WorkspaceId};
+use crate::model::json;
 use crate::model::time::Timestamp;
 use crate::webhook;
 use bytes::Bytes;
@@ -95,7 +96,7 @@ fn by_kind(content: &Content) -> Option<Map<String, Value>> {
         fields.as_object_mut()?.remove("type");
         fields
     };
-    Some(Map::from_iter([(content.kind().to_owned(), said)]))
+    Some(json::object([(content.kind().to_owned(), said)]))
 }
 
 /// The phone number behind an address, as it is dialled; `None` where the address is none.
