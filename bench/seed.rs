@@ -67,7 +67,7 @@ fn person(
     let at = FIRST_MS + number * APART_MS;
     database
         .prepare_cached(
-            "INSERT INTO contact (workspace_id, id, name, folded, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO contact (workspace_id, id, name, folded, grams, created_at) VALUES (?1, ?2, ?3, ?4, 5, ?5)",
         )?
         .execute(params![workspace, contact, name, fold(&name), at])?;
     database

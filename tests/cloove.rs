@@ -380,8 +380,8 @@ fn fill(world: &World, channel: &str, from: i64, to: i64) {
         "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})"
     );
     world.database().query(&format!(
-        "INSERT INTO contact (workspace_id, id, folded, created_at) {series}
-         SELECT '{workspace}', printf('01920000-0000-7000-8000-%012d', i), '', 1 FROM n"
+        "INSERT INTO contact (workspace_id, id, folded, grams, created_at) {series}
+         SELECT '{workspace}', printf('01920000-0000-7000-8000-%012d', i), '', 5, 1 FROM n"
     ));
     world.database().query(&format!(
         "INSERT INTO conversation (workspace_id, id, channel_id, contact_id, address, status, mode, unread_count,

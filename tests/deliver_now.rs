@@ -341,6 +341,28 @@ async fn who_subscribes_while_a_message_is_being_sent_is_told_of_it() {
 }
 
 #[tokio::test]
+async fn a_record_whose_answer_was_lost_counts_once_and_what_waits_goes_on() {
+    let world = World::new().await;
+    world.telegram().await;
+    say(&world, "one").await.expect(200);
+    world.ports().stalls.set(true);
+    tokio::join!(say(&world, "two"), async {
+        under_way(&world).await;
+        say(&world, "three").await.expect(200);
+        let early = world.take_pushes(Queue::Outbound);
+        assert!(world.deliver(&early).await);
+        world.database().runs_twice.set(true);
+        world.ports().stalls.set(false);
+    });
+    world.database().runs_twice.set(false);
+    world.drain().await;
+    assert_eq!(asked(&world), ["one", "two", "three"]);
+    assert_eq!(status(&world, "three").await, "sent");
+    let sends = "SELECT SUM(value) FROM counter WHERE name = 'sends'";
+    assert_eq!(world.database().count(sends), 3);
+}
+
+#[tokio::test]
 async fn a_report_that_overtakes_the_answer_counts_though_nobody_is_told() {
     let world = World::new().await;
     let shop = world.open_whatsapp().await;

@@ -329,29 +329,31 @@ impl<P: Ports> Gateway<P> {
         done: &[Done],
         next: Option<Vec<Statement>>,
     ) -> Result<Claimed, DatabaseError> {
-        Ok(self.record_all(done, next, false).await?.taken)
+        let token = self.token();
+        Ok(self.record_all(done, next, &token, false).await?.taken)
     }
 
     /// Records what became of a send whose client waits; `None` where somebody else has
     /// settled it before.
     ///
     /// Most are taken by their provider, and nobody is to be told: that is planned on, and
-    /// recorded if it is so, else recorded in full.
+    /// recorded if it is so, else recorded in full, under the same token: what was written and
+    /// its answer lost is not counted again.
     pub(super) async fn record_shown(&self, done: Done) -> Result<Option<Shown>, DatabaseError> {
-        let job = &done.job;
+        let (job, token) = (&done.job, self.token());
         let is_sent = matches!(done.attempted, Attempted::Accepted { .. });
         if is_sent && !job.is_told && job.seq != 1 {
             let now = self.now();
             let outcome = self.settle(&done, now);
             let counts = count_sends(std::slice::from_ref(&outcome));
-            let batch = outbox::record_untold(&outcome, &counts, &self.token(), now);
+            let batch = outbox::record_untold(&outcome, &counts, &token, now);
             let rows = self.batch(batch.into()).await?;
             let changed = rows.into_iter().nth(outbox::CHANGED).unwrap_or_default();
             if let Some(shown) = Shown::read(changed, outcome)? {
                 return Ok(Some(shown));
             }
         }
-        let recorded = self.record_all(&[done], None, true).await?;
+        let recorded = self.record_all(&[done], None, &token, true).await?;
         match recorded.outcomes.into_iter().next() {
             Some(outcome) => Shown::read(recorded.shown, outcome),
             None => Ok(None),
@@ -362,6 +364,7 @@ impl<P: Ports> Gateway<P> {
         &self,
         done: &[Done],
         next: Option<Vec<Statement>>,
+        token: &str,
         are_shown: bool,
     ) -> Result<Recorded, DatabaseError> {
         let now = self.now();
@@ -409,7 +412,7 @@ impl<P: Ports> Gateway<P> {
             }
             outcomes.push(outcome);
         }
-        let mut batch = outbox::record(&outcomes, &self.token(), now, are_shown);
+        let mut batch = outbox::record(&outcomes, token, now, are_shown);
         let recorded = batch.len();
         // Before the next are claimed, for it may be one of these.
         if !rest.is_empty() {
@@ -428,7 +431,7 @@ impl<P: Ports> Gateway<P> {
         }
         let told_of_created = batch.len();
         batch.extend(refused);
-        batch.push(counters::add(&count_sends(&outcomes), &self.token()));
+        batch.push(counters::add(&count_sends(&outcomes), token));
         let written = batch.len();
         let mut rows = self.batch(batch).await?;
         let rows_at = |at: usize| rows.get(at).cloned().unwrap_or_default();

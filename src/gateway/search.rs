@@ -21,9 +21,8 @@ pub(super) fn index(rows: Rows) -> Result<Vec<Statement>, DatabaseError> {
         let known_as = identities.map(|known| (known.kind.name(), known.value.as_str()));
         let name = contact.name.as_deref();
         let line = Line::of(row.workspace_id, name, known_as);
-        statements.push(search::clear(row.workspace_id, contact.id));
         statements.push(search::found_by(row.workspace_id, contact.id, &line));
-        statements.push(search::note_folded(row.workspace_id, contact.id, name));
+        statements.push(search::note_indexed(row.workspace_id, contact.id, name));
     }
     Ok(statements)
 }

@@ -391,8 +391,8 @@ impl<P: Ports> Gateway<P> {
             Some(made) => {
                 let message: MessageRecord = store::record(&made.record)?;
                 let is_taken = message.status == DeliveryStatus::Sending;
-                let job = Job::own(accept, channel, &message, made);
-                (message, job.filter(|_| is_taken))
+                let job = is_taken.then(|| Job::own(accept, channel, &message, made));
+                (message, job.flatten())
             }
             None => match self.unaccepted(accept, claim).await? {
                 Ok(mine) => mine,

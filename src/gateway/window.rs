@@ -214,7 +214,8 @@ impl<P: Ports> Gateway<P> {
             return Ok((message, None));
         };
         let Some(shown) = shown else {
-            // Somebody else has settled it, who thinks of what waits behind it.
+            // Somebody else has settled it, or the answer was lost.
+            next().await;
             let read = self.batch(vec![messages::get_sent(of.0, of.1)]).await?;
             let read = read.into_iter().next().unwrap_or_default();
             return match read.first::<Sent>()? {

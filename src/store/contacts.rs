@@ -1,7 +1,7 @@
 //! Contacts, as made, read and changed by clients.
 
 use super::inbound::Receiver;
-use super::search::{self, Line, Needle};
+use super::search::{self, LONG_GRAM, Line, Needle};
 use super::{SCAN, Statement, keys, merges, values};
 use crate::model::contact::Identity;
 use crate::model::id::{ContactId, WorkspaceId};
@@ -42,8 +42,8 @@ pub fn create(new: &NewContact<'_>, now: Timestamp) -> Vec<Statement> {
     let mut statements = vec![
         Statement::new(
             format!(
-                "INSERT INTO contact (workspace_id, id, name, folded, metadata, created_at)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?7
+                "INSERT INTO contact (workspace_id, id, name, folded, grams, metadata, created_at)
+                 SELECT ?1, ?2, ?3, ?4, {LONG_GRAM}, ?5, ?7
                  WHERE NOT EXISTS (
                    SELECT 1 FROM json_each(?6) n
                    CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = n.value ->> '$.kind'

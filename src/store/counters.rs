@@ -47,7 +47,7 @@ fn add_if(condition: &str, counts: &Counts, token: &str) -> Statement {
     )
 }
 
-/// The totals: `name`, `label`, `value`. They are few: one for each word of ours.
+/// The totals: `name`, `label`, `value`. They are few: one for each few words of ours.
 pub fn totals() -> Statement {
     Statement::new(
         "SELECT name, label, value FROM counter ORDER BY name, label LIMIT 1000",

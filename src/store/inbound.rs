@@ -98,7 +98,8 @@ impl Person {
     pub fn size(&self) -> usize {
         let known_as: usize = self.identities.iter().map(|(_, value)| value.len()).sum();
         let named = self.name.as_ref().map_or(0, String::len);
-        search::LONGEST_TOKEN * (4 * known_as + named + 20) + 2 * (known_as + named) + 400
+        // Each character begins a gram of either length; an address is in the index twice.
+        search::LONGEST_TOKEN * (6 * known_as + 2 * named + 20) + 2 * (known_as + named) + 400
     }
 }
 
@@ -169,14 +170,17 @@ pub fn people(receiver: Receiver, people: &[Person], now: Timestamp) -> Vec<Stat
             values![workspace, channel, json.clone()],
         ),
         Statement::new(
-            "INSERT INTO contact (workspace_id, id, name, folded, created_at)
-             SELECT ?1, i.contact_id, p.value ->> '$.name', p.value ->> '$.folded', ?2
-             FROM json_each(?3) p
-             CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = p.value ->> '$.identities[0][0]'
-               AND i.value = p.value ->> '$.identities[0][1]'
-             WHERE true
-             ON CONFLICT (workspace_id, id) DO UPDATE SET name = excluded.name, folded = excluded.folded
-             WHERE contact.name IS NULL AND excluded.name IS NOT NULL",
+            format!(
+                "INSERT INTO contact (workspace_id, id, name, folded, grams, created_at)
+                 SELECT ?1, i.contact_id, p.value ->> '$.name', p.value ->> '$.folded', {grams}, ?2
+                 FROM json_each(?3) p
+                 CROSS JOIN identity i ON i.workspace_id = +?1 AND i.kind = p.value ->> '$.identities[0][0]'
+                   AND i.value = p.value ->> '$.identities[0][1]'
+                 WHERE true
+                 ON CONFLICT (workspace_id, id) DO UPDATE SET name = excluded.name, folded = excluded.folded
+                 WHERE contact.name IS NULL AND excluded.name IS NOT NULL",
+                grams = search::LONG_GRAM
+            ),
             values![workspace, now, json.clone()],
         ),
         Statement::new(

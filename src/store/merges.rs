@@ -83,7 +83,7 @@ pub fn merge(
         // To be indexed anew, with all it is known as now.
         Statement::new(
             "UPDATE contact SET name = COALESCE(contact.name, merged.name),
-               metadata = COALESCE(contact.metadata, merged.metadata), folded = NULL
+               metadata = COALESCE(contact.metadata, merged.metadata), folded = NULL, grams = NULL
              FROM (SELECT * FROM contact_merge WHERE workspace_id = +?1 AND contact_id = +?2 AND id = +?3
                      AND undone_at IS NULL LIMIT 1) merged
              WHERE contact.workspace_id = merged.workspace_id AND contact.id = merged.into_id",
@@ -179,7 +179,7 @@ pub fn unmerge(workspace: WorkspaceId, contact: ContactId, now: Timestamp) -> Ve
             of(),
         ),
         Statement::new(
-            "UPDATE contact SET folded = NULL,
+            "UPDATE contact SET folded = NULL, grams = NULL,
                name = CASE WHEN merged.moved ->> '$.name' AND contact.name = merged.name
                  THEN NULL ELSE contact.name END,
                metadata = CASE WHEN merged.moved ->> '$.metadata' AND contact.metadata = merged.metadata

@@ -3,7 +3,7 @@
 
 use super::claim::OwnClaim;
 use super::events::Kind;
-use super::search::{self, Line};
+use super::search::{self, LONG_GRAM, Line};
 use super::{SCAN, Statement, Value, events, keys, merges, schedule, values};
 use crate::model::contact::{Address, IdentityKind};
 use crate::model::event::EventType;
@@ -437,10 +437,12 @@ pub fn follow(accept: &Accept, claim: Option<&OwnClaim>) -> Vec<Statement> {
         let known_as = [(kind.name(), address.0.as_str())];
         let line = Line::of(accept.workspace_id, name, known_as.into_iter());
         statements.push(Statement::new(
-            "INSERT INTO contact (workspace_id, id, name, folded, created_at)
-             SELECT workspace_id, contact_id, ?4, ?5, created_at FROM message
-             WHERE workspace_id = +?1 AND id = +?2 AND contact_id = +?3
-             ON CONFLICT DO NOTHING",
+            format!(
+                "INSERT INTO contact (workspace_id, id, name, folded, grams, created_at)
+                 SELECT workspace_id, contact_id, ?4, ?5, {LONG_GRAM}, created_at FROM message
+                 WHERE workspace_id = +?1 AND id = +?2 AND contact_id = +?3
+                 ON CONFLICT DO NOTHING"
+            ),
             values![
                 accept.workspace_id,
                 accept.id,

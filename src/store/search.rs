@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 const GRAM: usize = 3;
 /// Characters of a long gram, which few have: where many contacts are alike, a search that is as
 /// long is for these.
-const LONG_GRAM: usize = 5;
+pub(super) const LONG_GRAM: usize = 5;
 /// Most grams of a search that are looked up; the rest is left to the condition.
 const MOST_TERMS: usize = 24;
 /// Letters of a token: 50 bits, five a letter.
@@ -165,25 +165,11 @@ pub fn found_by(workspace: WorkspaceId, contact: ContactId, line: &Line) -> Stat
 /// Takes a contact whose row is gone out of the index: of what it was called, nothing is
 /// left.
 pub fn forget(workspace: WorkspaceId, contact: ContactId) -> Statement {
-    let is_gone = "NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = +?2 AND id = +?3)";
-    remove(workspace, contact, is_gone)
-}
-
-/// Takes a contact that is to be indexed anew out of the index.
-pub fn clear(workspace: WorkspaceId, contact: ContactId) -> Statement {
-    let is_unindexed =
-        "EXISTS (SELECT 1 FROM contact WHERE workspace_id = +?2 AND id = +?3 AND folded IS NULL)";
-    remove(workspace, contact, is_unindexed)
-}
-
-fn remove(workspace: WorkspaceId, contact: ContactId, condition: &str) -> Statement {
     let token = contact.to_string().replace('-', "");
     Statement::new(
-        format!(
-            "DELETE FROM contact_search WHERE rowid IN (
-               SELECT rowid FROM contact_search WHERE contact_search MATCH ?1)
-             AND {condition}"
-        ),
+        "DELETE FROM contact_search WHERE rowid IN (
+           SELECT rowid FROM contact_search WHERE contact_search MATCH ?1)
+         AND NOT EXISTS (SELECT 1 FROM contact WHERE workspace_id = +?2 AND id = +?3)",
         values![
             format!("{} AND \"c{token}\"", all(workspace)),
             workspace,
@@ -192,11 +178,11 @@ fn remove(workspace: WorkspaceId, contact: ContactId, condition: &str) -> Statem
     )
 }
 
-/// Contacts that are not in the index yet, as `ContactRecord` with `workspace_id`.
+/// Contacts that are not in the index yet, or not by long grams, as `ContactRecord` with `workspace_id`.
 pub fn unindexed(limit: i64) -> Statement {
     Statement::new(
         "SELECT page.workspace_id, r.record FROM (
-           SELECT workspace_id, id FROM contact WHERE folded IS NULL LIMIT +?1
+           SELECT workspace_id, id FROM contact WHERE grams IS NULL LIMIT +?1
          ) page CROSS JOIN contact_record r ON r.workspace_id = page.workspace_id AND r.id = page.id",
         values![limit],
     )
@@ -206,17 +192,19 @@ pub fn unindexed(limit: i64) -> Statement {
 pub fn unindexed_of(workspace: WorkspaceId, contacts: &[ContactId]) -> Statement {
     Statement::new(
         "SELECT p.workspace_id, r.record FROM json_each(?2) n
-         CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.value AND p.folded IS NULL
+         CROSS JOIN contact p ON p.workspace_id = +?1 AND p.id = n.value AND p.grams IS NULL
          CROSS JOIN contact_record r ON r.workspace_id = p.workspace_id AND r.id = p.id",
         values![workspace, serde_json::json!(contacts)],
     )
 }
 
-/// Notes the name as it is searched, where it is not noted and still the same.
-pub fn note_folded(workspace: WorkspaceId, contact: ContactId, name: Option<&str>) -> Statement {
+/// Notes that a contact is indexed, and its name as it is searched, if that is still the same.
+pub fn note_indexed(workspace: WorkspaceId, contact: ContactId, name: Option<&str>) -> Statement {
     Statement::new(
-        "UPDATE contact SET folded = ?4
-         WHERE workspace_id = +?1 AND id = +?2 AND folded IS NULL AND name IS +?3",
+        format!(
+            "UPDATE contact SET folded = ?4, grams = {LONG_GRAM}
+             WHERE workspace_id = +?1 AND id = +?2 AND grams IS NULL AND name IS +?3"
+        ),
         values![workspace, contact, name, fold(name.unwrap_or(""))],
     )
 }
@@ -306,7 +294,7 @@ pub(super) fn hits(most: i64) -> String {
         "hits AS MATERIALIZED (
            SELECT rowid AS row FROM contact_search WHERE contact_search MATCH (
              ?7 ->> EXISTS (SELECT 1 FROM contact INDEXED BY contact_unindexed
-               WHERE workspace_id = +?1 AND id > '' AND folded IS NULL))
+               WHERE workspace_id = +?1 AND id > '' AND grams IS NULL))
            LIMIT {most} + 1),
          size AS MATERIALIZED (SELECT COUNT(*) > {most} AS is_crowd FROM hits)"
     )
