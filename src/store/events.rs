@@ -429,3 +429,53 @@ pub fn purge(workspace: WorkspaceId, before: &str, limit: i64) -> [Statement; 4]
         ),
     ]
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_and_a_column_that_has_its_type_are_asked_about_alike() {
+        let database = rusqlite::Connection::open_in_memory().expect("a database");
+        database
+            .execute_batch(
+                "CREATE TABLE endpoint (workspace_id, channel_id, events, style, status, deleted_at)",
+            )
+            .expect("a table");
+        let mut insert = database
+            .prepare("INSERT INTO endpoint VALUES ('w', ?1, ?2, ?3, ?4, ?5)")
+            .expect("a statement");
+        let names = EventType::ALL.map(EventType::name);
+        let families = ["*", "message.*", "conversation.*", "webhook.*"];
+        for filter in names.into_iter().chain(families) {
+            for style in Style::ALL.map(Style::name) {
+                for status in ["enabled", "disabled"] {
+                    for (channel, deleted_at) in [(None, None), (Some("h"), None), (None, Some(1))]
+                    {
+                        let events = format!("[\"{filter}\"]");
+                        insert
+                            .execute((channel, &events, style, status, deleted_at))
+                            .expect("an endpoint");
+                    }
+                }
+            }
+        }
+        let wanting = |kind: Kind<'_>, name: &str| -> (i64, i64) {
+            let wanted = is_wanted("'w'", "'h'", kind);
+            let sql = format!(
+                "SELECT COUNT(*), COALESCE(SUM(w.rowid * w.rowid), 0)
+                 FROM (SELECT '{name}' AS type) s CROSS JOIN endpoint w WHERE {wanted}"
+            );
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            database.query_row(&sql, (), read).expect("a row")
+        };
+        for event in EventType::ALL {
+            let (of, by_column) = (
+                wanting(Kind::Of(event), event.name()),
+                wanting(Kind::In("s.type"), event.name()),
+            );
+            assert_eq!(of, by_column, "{}", event.name());
+            assert!(of.0 > 0, "{}", event.name());
+        }
+    }
+}
