@@ -61,18 +61,14 @@ impl D1 {
         }
     }
 
-    fn bound(&self, statement: &Statement) -> Result<Prepared, JsValue> {
-        let prepared = self.binding.prepare(&statement.sql)?;
-        if statement.values.is_empty() {
-            return Ok(prepared);
-        }
-        prepared.bind(&to_js(&statement.values)?)
-    }
-
     async fn run(&self, statements: &[Statement]) -> Result<Array, JsValue> {
         let bound = Array::new();
-        for statement in statements {
-            bound.push(&self.bound(statement)?.into());
+        for (statement, values) in statements.iter().zip(to_js(statements)?.iter()) {
+            let mut prepared = self.binding.prepare(&statement.sql)?;
+            if !statement.values.is_empty() {
+                prepared = prepared.bind(values.unchecked_ref())?;
+            }
+            bound.push(&prepared.into());
         }
         self.cost.d1_round_trip();
         let outcomes = JsFuture::from(self.binding.batch(&bound)?).await?;
@@ -126,21 +122,29 @@ fn rows(outcome: &Outcome) -> Result<Rows, DatabaseError> {
 /// Texts of more bytes cross by themselves.
 const SHORT: usize = 1024;
 
-/// The values cross as one text, which is much faster than one by one. D1 takes neither
-/// `undefined` nor `BigInt`; every integer stays within ±2^53.
-fn to_js(values: &[Value]) -> Result<Array, JsValue> {
-    let is_long = |value: &&Value| matches!(value, Value::Text(text) if text.len() > SHORT);
-    let short: Vec<Option<&Value>> = values
-        .iter()
-        .map(|value| (!is_long(&value)).then_some(value))
-        .collect();
-    let array: Array = JSON::parse(&crate::store::text(&short))?.unchecked_into();
-    for (at, value) in (0_u32..).zip(values) {
-        if let Value::Text(text) = value
-            && is_long(&value)
-        {
-            array.set(at, JsValue::from_str(text));
+/// The values of each statement. They cross as one text, which is much faster than one by one.
+/// D1 takes neither `undefined` nor `BigInt`; every integer stays within ±2^53.
+fn to_js(statements: &[Statement]) -> Result<Array, JsValue> {
+    let short = statements.iter().map(|statement| {
+        let values = statement.values.iter();
+        let short = values.map(|value| (!is_long(value)).then_some(value));
+        short.collect::<Vec<_>>()
+    });
+    let text = crate::store::text(&short.collect::<Vec<_>>());
+    let all: Array = JSON::parse(&text)?.unchecked_into();
+    for (statement, bound) in statements.iter().zip(all.iter()) {
+        let bound: &Array = bound.unchecked_ref();
+        for (at, value) in (0_u32..).zip(&statement.values) {
+            if let Value::Text(text) = value
+                && is_long(value)
+            {
+                bound.set(at, JsValue::from_str(text));
+            }
         }
     }
-    Ok(array)
+    Ok(all)
+}
+
+fn is_long(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.len() > SHORT)
 }
