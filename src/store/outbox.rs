@@ -74,8 +74,9 @@ pub fn claimed(candidates: &Candidates, token: &str) -> Statement {
     )
 }
 
-/// A message as an accept batch that was run twice has left it: its `record`, and what its send
-/// needs, if it was claimed under this token (`is_taken`).
+/// A message as its accept batch has left it, where that was run twice and so did not give it
+/// back: its `record`, and what its send needs, if it was claimed under this token (`is_taken`).
+/// No row where nothing was accepted.
 pub fn own(workspace: WorkspaceId, message: MessageId, token: &str) -> Statement {
     Statement::new(
         format!(
