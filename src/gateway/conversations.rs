@@ -178,7 +178,7 @@ impl<P: Ports> Gateway<P> {
                 .ok_or_else(bad_cursor)?,
         };
         let workspace = key.workspace_id;
-        let (found, end) = match &needle {
+        let (found, end): (Vec<ConversationRecord>, Option<ActivityRow>) = match &needle {
             None => {
                 let mut batch = vec![conversations::list(workspace, &filter, &after, limit + 1)];
                 if !filter.is_empty() {
@@ -192,8 +192,6 @@ impl<P: Ports> Gateway<P> {
                 searched_page(next(&mut self.read(key, vec![searched]).await?))?
             }
         };
-        let found: Vec<ConversationRecord> = found;
-        let end: Option<ActivityRow> = end;
         let now = self.now();
         Ok(Page::of(found, limit, |record| {
             format!("{},{}", record.last_activity_at.ms(), record.id)

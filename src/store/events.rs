@@ -33,9 +33,10 @@ pub(super) fn is_wanted(workspace: &str, channel: &str, kind: Kind<'_>) -> Strin
         Kind::Of(event) => {
             let name = event.name();
             let family = name.split('.').next().unwrap_or(name);
-            let disabled = match event == EventType::WebhookDisabled {
-                true => " AND w.status <> 'disabled'",
-                false => "",
+            let disabled = if event == EventType::WebhookDisabled {
+                " AND w.status <> 'disabled'"
+            } else {
+                ""
             };
             let styles = Style::ALL.into_iter().filter(|style| !style.tells(event));
             let untold = styles.map(|style| format!(" AND w.style <> '{}'", style.name()));

@@ -178,7 +178,8 @@ pub fn forget(workspace: WorkspaceId, contact: ContactId) -> Statement {
     )
 }
 
-/// Contacts that are not in the index yet, or not by long grams, as `ContactRecord` with `workspace_id`.
+/// Contacts that are not in the index yet, or not by long grams, as `ContactRecord` with
+/// `workspace_id`.
 pub fn unindexed(limit: i64) -> Statement {
     Statement::new(
         "SELECT page.workspace_id, r.record FROM (
