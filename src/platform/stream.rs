@@ -20,7 +20,7 @@ const LONGEST_MS: u32 = 5 * 60 * 1000;
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(catch, js_name = fetch)]
-    fn fetch_js(request: &web_sys::Request) -> Result<Promise, JsValue>;
+    fn fetch_js(url: &str, init: &web_sys::RequestInit) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = timeout)]
     fn abort_after(ms: u32) -> Result<AbortSignal, JsValue>;
@@ -88,7 +88,7 @@ fn readable(pieces: Pieces) -> Option<ReadableStream> {
 
 /// Gives an answer as soon as its head is there.
 pub async fn open(request: Request<Bytes>, deadline_ms: u32) -> Result<Opened<Stream>, NoAnswer> {
-    let init = head(&request).map_err(|_| NoAnswer)?;
+    let init = wire::head(&request).map_err(|_| NoAnswer)?;
     let raw = ask(&request.uri().to_string(), &init, deadline_ms).await?;
     Ok(Opened {
         status: StatusCode::from_u16(raw.status()).map_err(|_| NoAnswer)?,
@@ -105,7 +105,7 @@ pub async fn upload(
     deadline_ms: u32,
 ) -> Result<Response<Bytes>, NoAnswer> {
     const LONGEST_ANSWER: usize = 1024 * 1024;
-    let init = head(&request).map_err(|_| NoAnswer)?;
+    let init = wire::head(&request).map_err(|_| NoAnswer)?;
     let body = readable(body).ok_or(NoAnswer)?;
     let body = match length {
         Some(length) => fixed(&body, length).map_err(|_| NoAnswer)?,
@@ -115,7 +115,7 @@ pub async fn upload(
     let raw = ask(&request.uri().to_string(), &init, deadline_ms).await?;
     let status = raw.status();
     let headers: HeaderMap = wire::headers(&raw.headers());
-    let body = wire::read(raw.body(), LONGEST_ANSWER).await;
+    let body = wire::read_answer(&raw, &headers, LONGEST_ANSWER).await;
     let mut response = Response::new(body.map_err(|_| NoAnswer)?);
     *response.status_mut() = status.try_into().map_err(|_| NoAnswer)?;
     *response.headers_mut() = headers;
@@ -136,14 +136,6 @@ fn fixed(body: &ReadableStream, length: u64) -> Result<ReadableStream, JsValue> 
     Ok(readable)
 }
 
-fn head(request: &Request<Bytes>) -> Result<web_sys::RequestInit, JsValue> {
-    let init = web_sys::RequestInit::new();
-    init.set_method(request.method().as_str());
-    init.set_headers(wire::to_js(request.headers())?.as_ref());
-    init.set_redirect(web_sys::RequestRedirect::Manual);
-    Ok(init)
-}
-
 /// Makes a request that is given up where its answer does not begin by the deadline, and
 /// in any case after five minutes.
 async fn ask(
@@ -155,8 +147,7 @@ async fn ask(
     let longest = abort_after(LONGEST_MS).map_err(|_| NoAnswer)?;
     let signals = Array::of2(&controller.signal(), &longest);
     init.set_signal(Some(&abort_with(&signals).map_err(|_| NoAnswer)?));
-    let request = web_sys::Request::new_with_str_and_init(url, init).map_err(|_| NoAnswer)?;
-    let asked = JsFuture::from(fetch_js(&request).map_err(|_| NoAnswer)?);
+    let asked = JsFuture::from(fetch_js(url, init).map_err(|_| NoAnswer)?);
     let waited = super::timer::sleep(deadline_ms);
     futures_util::pin_mut!(asked, waited);
     match futures_util::future::select(asked, waited).await {

@@ -3,10 +3,11 @@
 use crate::api::{BodyBroken, BodyTooLarge, body_limit, is_streamed};
 use crate::model::json;
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use serde_json::json;
 use std::str;
-use worker::js_sys::{Array, JSON, Reflect, Uint8Array};
+use worker::js_sys::{Array, JSON, Promise, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{self, ReadableStream, ReadableStreamDefaultReader};
@@ -33,8 +34,7 @@ pub async fn request(raw: &web_sys::Request) -> Option<Request<Bytes>> {
     } else {
         match content_length(&headers) {
             Some(length) if length > most => Err(Unread::TooLarge),
-            // The runtime holds it to its length.
-            Some(_) => read_whole(raw).await,
+            Some(_) => whole(raw.array_buffer()).await,
             None => read(raw.body(), most).await,
         }
     };
@@ -67,9 +67,9 @@ pub fn response(
     response: &Response<Bytes>,
     stream: Option<ReadableStream>,
 ) -> Result<web_sys::Response, JsValue> {
-    let init = web_sys::ResponseInit::new();
-    init.set_status(response.status().as_u16());
-    init.set_headers(to_js(response.headers())?.as_ref());
+    let status = response.status().as_u16();
+    let head = json!({ "status": status, "headers": pairs(response.headers())? });
+    let init: web_sys::ResponseInit = JSON::parse(&head.to_string())?.unchecked_into();
     if let Some(stream) = stream {
         return web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init);
     }
@@ -78,9 +78,31 @@ pub fn response(
     web_sys::Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &init)
 }
 
-/// Reads a body whose length is told.
-async fn read_whole(raw: &web_sys::Request) -> Result<Bytes, Unread> {
-    let read = raw.array_buffer().map_err(|_| Unread::Broken)?;
+/// What a request says before its body, for `Request` and `fetch`. A redirect is an answer, and is not followed.
+pub fn head(request: &Request<Bytes>) -> Result<web_sys::RequestInit, JsValue> {
+    let head = json!({
+        "method": request.method().as_str(), "headers": pairs(request.headers())?, "redirect": "manual",
+    });
+    Ok(JSON::parse(&head.to_string())?.unchecked_into())
+}
+
+/// Reads an answer's body of up to `most` bytes: at once where its length is told and is what will come of it.
+pub async fn read_answer(
+    raw: &web_sys::Response,
+    headers: &HeaderMap,
+    most: usize,
+) -> Result<Bytes, Unread> {
+    match content_length(headers) {
+        Some(length) if length <= most && !headers.contains_key(CONTENT_ENCODING) => {
+            whole(raw.array_buffer()).await
+        }
+        Some(_) | None => read(raw.body(), most).await,
+    }
+}
+
+/// Reads a body whose length is told: the runtime holds it to that.
+async fn whole(buffer: Result<Promise, JsValue>) -> Result<Bytes, Unread> {
+    let read = buffer.map_err(|_| Unread::Broken)?;
     let buffer = JsFuture::from(read).await.map_err(|_| Unread::Broken)?;
     Ok(Uint8Array::new(&buffer).to_vec().into())
 }
@@ -130,15 +152,14 @@ pub fn headers(from: &web_sys::Headers) -> HeaderMap {
     headers
 }
 
-/// Fails where a value is not text.
-pub fn to_js(headers: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
-    let to = web_sys::Headers::new()?;
-    for (name, value) in headers {
+/// All headers for one crossing to JavaScript. Fails where a value is not text.
+fn pairs(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, JsValue> {
+    let pairs = headers.iter().map(|(name, value)| {
         let value = str::from_utf8(value.as_bytes())
             .map_err(|_| JsValue::from_str("a header's value is not text"))?;
-        to.append(name.as_str(), value)?;
-    }
-    Ok(to)
+        Ok((name.as_str(), value))
+    });
+    pairs.collect()
 }
 
 fn content_length(headers: &HeaderMap) -> Option<usize> {

@@ -19,7 +19,7 @@ use crate::progress::Progress;
 pub const BUDGET_BYTES: u64 = 1024 * 1024;
 
 const WASM: &str = "build/index_bg.wasm";
-const SCRIPT: [&str; 2] = ["build/index.js", WASM];
+const SCRIPT: [&str; 3] = ["src/entry.js", "build/index.js", WASM];
 /// What decides about the script beside the sources cargo knows of.
 const SETTINGS: [&str; 4] = [
     "Cargo.toml",

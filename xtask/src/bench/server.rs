@@ -255,7 +255,7 @@ fn moved(text: &str, root: &Path, consumers: Consumers) -> Result<String> {
     let mut document: DocumentMut = text.parse().doing("read wrangler.toml")?;
     let root = root.to_string_lossy();
     document.remove("build");
-    document["main"] = value(format!("{root}/build/index.js"));
+    document["main"] = value(format!("{root}/src/entry.js"));
     let databases = document["d1_databases"].as_array_of_tables_mut();
     for database in databases.into_iter().flat_map(|all| all.iter_mut()) {
         database["migrations_dir"] = value(format!("{root}/schema"));
@@ -293,9 +293,9 @@ mod tests {
 
     #[test]
     fn the_projects_settings_move_with_and_without_consumers() {
-        let text = "main = \"build/index.js\"\n[build]\ncommand = \"x\"\n[[d1_databases]]\nmigrations_dir = \"schema\"\n[[queues.producers]]\nqueue = \"a\"\n[[queues.consumers]]\nqueue = \"a\"\n";
+        let text = "main = \"src/entry.js\"\n[build]\ncommand = \"x\"\n[[d1_databases]]\nmigrations_dir = \"schema\"\n[[queues.producers]]\nqueue = \"a\"\n[[queues.consumers]]\nqueue = \"a\"\n";
         let with = moved(text, Path::new("/p"), Consumers::Run).expect("TOML");
-        assert!(with.contains("\"/p/build/index.js\"") && with.contains("\"/p/schema\""));
+        assert!(with.contains("\"/p/src/entry.js\"") && with.contains("\"/p/schema\""));
         assert!(with.contains("consumers") && !with.contains("[build]"));
         let without = moved(text, Path::new("/p"), Consumers::Absent).expect("TOML");
         assert!(without.contains("producers") && !without.contains("consumers"));
