@@ -11,8 +11,6 @@ use crate::problem::{Doing, Problem, Result};
 
 /// How many ask at one time.
 pub const CLIENTS: usize = 16;
-/// What each client asks before anything is measured: channels are remembered and people known by then.
-const WARM_UP: usize = 8;
 
 /// One round of requests.
 #[derive(Clone, Debug, Serialize)]
@@ -62,20 +60,6 @@ pub async fn round(
         cpu_ms: cpu_used / requests.max(1) as f64,
         cost: cost.unwrap_or_default(),
     })
-}
-
-/// Has every client ask a few times.
-pub async fn warm_up(request: impl AsyncFn(usize) -> Result<RequestBuilder>) -> Result<()> {
-    let clients = (0..CLIENTS).map(|client| {
-        let request = &request;
-        async move {
-            for _ in 0..WARM_UP {
-                answered(request(client).await?).await?;
-            }
-            Ok(())
-        }
-    });
-    all(clients).await.map(|_| ())
 }
 
 /// Sends a request; gives the milliseconds until its answer was read, and its `x-cost`. Only a success is one.
