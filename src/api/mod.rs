@@ -9,6 +9,7 @@ mod content;
 mod file;
 mod inbound;
 mod native;
+mod openapi;
 mod page;
 mod problem;
 mod reading;
@@ -62,6 +63,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Health,
+    Describe,
     Inbound,
     File,
     Native(native::Action),
@@ -125,44 +127,49 @@ impl Surface {
     }
 }
 
-/// A path, what it does by method, and the parameters in it.
-type Routes = Router<(&'static str, Vec<(Method, Action)>)>;
+/// A path, and what it does by method.
+type Route = (&'static str, Vec<(Method, Action)>);
 
-fn routes() -> &'static Routes {
-    static ROUTES: OnceLock<Routes> = OnceLock::new();
+fn routes() -> &'static Router<Route> {
+    static ROUTES: OnceLock<Router<Route>> = OnceLock::new();
     ROUTES.get_or_init(|| {
-        let mut table: Vec<(&'static str, Vec<(Method, Action)>)> = vec![
-            ("/healthz", vec![(Method::GET, Action::Health)]),
-            ("/media/{link}", vec![(Method::GET, Action::File)]),
-            (
-                "/inbound/{channel}",
-                vec![
-                    (Method::GET, Action::Inbound),
-                    (Method::POST, Action::Inbound),
-                ],
-            ),
-        ];
-        let all = wrapped(native::ROUTES, Action::Native)
-            .chain(wrapped(visito::ROUTES, Action::Visito))
-            .chain(wrapped(chatt2me::ROUTES, Action::Chatt2me))
-            .chain(wrapped(whautochat::ROUTES, Action::Whautochat))
-            .chain(wrapped(cloove::ROUTES, Action::Cloove))
-            .chain(wrapped(webchat::ROUTES, Action::Webchat));
-        for (method, path, action) in all {
-            let action = (method.clone(), action);
-            match table.iter_mut().find(|(known, _)| *known == path) {
-                Some((_, methods)) => methods.push(action),
-                None => table.push((path, vec![action])),
-            }
-        }
         let mut router = Router::new();
-        for (path, methods) in table {
+        for (path, methods) in table() {
             // Two paths that clash would be a defect that every test meets.
             let inserted = router.insert(path, (path, methods));
             debug_assert!(inserted.is_ok(), "{path}");
         }
         router
     })
+}
+
+fn table() -> Vec<Route> {
+    let mut table = vec![
+        ("/healthz", vec![(Method::GET, Action::Health)]),
+        ("/openapi.json", vec![(Method::GET, Action::Describe)]),
+        ("/media/{link}", vec![(Method::GET, Action::File)]),
+        (
+            "/inbound/{channel}",
+            vec![
+                (Method::GET, Action::Inbound),
+                (Method::POST, Action::Inbound),
+            ],
+        ),
+    ];
+    let all = wrapped(native::ROUTES, Action::Native)
+        .chain(wrapped(visito::ROUTES, Action::Visito))
+        .chain(wrapped(chatt2me::ROUTES, Action::Chatt2me))
+        .chain(wrapped(whautochat::ROUTES, Action::Whautochat))
+        .chain(wrapped(cloove::ROUTES, Action::Cloove))
+        .chain(wrapped(webchat::ROUTES, Action::Webchat));
+    for (method, path, action) in all {
+        let action = (method.clone(), action);
+        match table.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, methods)) => methods.push(action),
+            None => table.push((path, vec![action])),
+        }
+    }
+    table
 }
 
 /// A surface's routes, as the router's.
@@ -267,6 +274,7 @@ async fn answer<P: Ports>(
     };
     let response = match action {
         Action::Health => health(gateway).await,
+        Action::Describe => openapi::show(),
         Action::Inbound => inbound::handle(gateway, &call).await,
         Action::File => {
             let answer = file::linked(gateway, &call).await;

@@ -574,6 +574,7 @@ fn every_answer_has_a_request_id_of_its_own() {
         let played = tenant.unheard(&channel, &person(), "Hello").await;
         let replies = [
             tenant.get("/healthz").await,
+            tenant.get("/openapi.json").await,
             tenant.get("/v1/messages").await,
             tenant.get("/nothing").await,
             tenant.without_token().get("/v1/messages").await,

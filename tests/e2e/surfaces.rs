@@ -186,6 +186,20 @@ async fn out_and_back(tenant: &Tenant, channel: &Channel, kind: &str, status: &s
 }
 
 #[test]
+fn the_api_describes_itself_to_whoever_asks() {
+    run(async {
+        let tenant = Tenant::new().await;
+        let reply = tenant.without_token().get("/openapi.json").await;
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+        let api = reply.expect(200);
+        assert_eq!(api["openapi"], "3.1.0");
+        let send = &api["paths"]["/v1/messages"]["post"];
+        assert_eq!(send["operationId"], "sendMessage");
+    });
+}
+
+#[test]
 fn whatsapp_is_carried_by_all_five_surfaces() {
     run(async {
         let tenant = Tenant::new().await;

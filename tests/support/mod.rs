@@ -9,6 +9,7 @@
 )]
 
 pub mod chatt2me;
+pub mod contract;
 pub mod hostile;
 pub mod outgoing;
 pub mod payloads;

@@ -1,5 +1,6 @@
 //! A gateway with everything around it in a test's hands.
 
+use super::contract;
 use super::sqlite::{Fault, Sqlite};
 use bytes::Bytes;
 use futures_util::stream::Iter;
@@ -127,6 +128,9 @@ impl Ports for TestPorts {
         let is_announced = request.uri().path().ends_with("/setWebhook");
         if is_provider && (request.method() == Method::GET || is_announced) {
             return self.ask(request);
+        }
+        if !is_provider {
+            contract::hold_event(request.body());
         }
         let body = String::from_utf8_lossy(request.body()).into_owned();
         self.requests.borrow_mut().push(request);
@@ -506,9 +510,10 @@ impl World {
 
     pub async fn send_raw(&self, request: Request<Bytes>) -> Reply {
         let mut request = request;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let body = request.body().clone();
         if api::is_streamed(request.method(), request.uri().path()) {
-            let body = std::mem::take(request.body_mut());
-            *self.gateway.ports.body.borrow_mut() = Some(body);
+            *self.gateway.ports.body.borrow_mut() = Some(std::mem::take(request.body_mut()));
         }
         let is_head = request.method() == Method::HEAD;
         let mut response = api::handle(&self.gateway, request).await;
@@ -519,6 +524,7 @@ impl World {
         {
             *response.body_mut() = Bytes::from(bytes);
         }
+        contract::hold((&method, uri.path()), &body, &response);
         let body = serde_json::from_slice(response.body())
             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(response.body()).into_owned()));
         Reply {

@@ -21,7 +21,9 @@ pub const BUDGET_BYTES: u64 = 1024 * 1024;
 const WASM: &str = "build/index_bg.wasm";
 const SCRIPT: [&str; 3] = ["src/entry.js", "build/index.js", WASM];
 /// What decides about the script beside the sources cargo knows of.
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 6] = [
+    "build.rs",
+    "openapi.yaml",
     "Cargo.toml",
     "Cargo.lock",
     "package-lock.json",
