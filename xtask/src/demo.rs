@@ -405,7 +405,7 @@ pub fn explain(demo: &Demo, places: &Places, log: &str) {
         "
 Patchbay runs on this machine; Ctrl-C ends it.
 
-  Gateway      {gateway}
+  Gateway      {gateway}   described at /openapi.json
   Sandbox      {sandbox}   what the providers were sent, and the customers' phones
   API key      {key}
   Log          {log}
