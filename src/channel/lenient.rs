@@ -68,13 +68,12 @@ pub fn integer(value: Option<&Value>) -> Option<i64> {
         .or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// A number, also one written as text; none that is not finite.
+/// A number, also one written as text, as JSON writes it.
 pub fn number(value: Option<&Value>) -> Option<f64> {
     let value = value?;
-    let number = value
+    value
         .as_f64()
-        .or_else(|| value.as_str()?.trim().parse().ok())?;
-    number.is_finite().then_some(number)
+        .or_else(|| json(value.as_str()?.as_bytes())?.as_f64())
 }
 
 /// A moment given as seconds or milliseconds since 1970 (number or text) or as
@@ -155,6 +154,22 @@ mod tests {
         );
         assert_eq!(integer(Some(&json!("17"))), Some(17));
         assert_eq!(text(Some(&json!(" "))), None);
+        for given in [
+            json!(-46.633_309),
+            json!("-46.633309"),
+            json!(" -46.633309 "),
+        ] {
+            assert_eq!(number(Some(&given)), Some(-46.633_309));
+        }
+        for none in [
+            json!("NaN"),
+            json!("inf"),
+            json!("1e400"),
+            json!("\"1\""),
+            json!("here"),
+        ] {
+            assert_eq!(number(Some(&none)), None);
+        }
     }
 
     #[test]
