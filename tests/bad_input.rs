@@ -353,6 +353,7 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let world = World::new().await;
+        world.sends_unknown_fields.set(true);
         let channel = world.whatsapp().await;
         world
             .customer_writes(&channel, CUSTOMER, "wamid.in", "Hi")

@@ -417,6 +417,7 @@ async fn a_bot_token_must_look_like_one() {
 #[tokio::test]
 async fn settings_given_replace_those_that_stand_and_the_others_stay() {
     let world = World::new().await;
+    world.sends_unknown_fields.set(true);
     let mut body = whatsapp(SHOP);
     body["settings"] = json!({ "onUnknownOutcome": "resend", "colour": "red" });
     let made = connect(&world, body).await;

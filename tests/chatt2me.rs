@@ -850,6 +850,7 @@ proptest! {
     fn whatever_is_posted_is_answered_in_this_surfaces_shape(value in any_json(&NAMES), field in 0..4_usize) {
         run(async {
             let world = World::new().await;
+            world.sends_unknown_fields.set(true);
             let shop = world.unenforced_whatsapp().await;
             let template = template(&world, &shop, "APPROVED");
             world.telegram().await;

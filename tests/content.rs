@@ -102,6 +102,7 @@ async fn a_content_goes_out_as_its_provider_has_it_and_is_shown_as_it_was_given(
 #[tokio::test]
 async fn fields_that_a_content_does_not_have_are_left_out() {
     let (world, channel, who) = open("whatsapp").await;
+    world.sends_unknown_fields.set(true);
     let content = json!({
         "type": "location", "latitude": 1, "longitude": 2.5, "altitude": 7, "name": null,
     });

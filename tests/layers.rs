@@ -283,14 +283,14 @@ fn no_adapter_uses_another_and_no_surface_another() {
 }
 
 #[test]
-fn requests_go_out_in_two_places_one_whole_and_one_as_it_comes() {
+fn requests_go_out_in_one_place() {
     let sources = sources();
     let calls: Vec<&str> = sources
         .iter()
         .filter(|source| names(&source.code, "fetch_js") || names(&source.code, "Fetch"))
         .map(|source| source.path.as_str())
         .collect();
-    assert_eq!(calls, ["platform/fetch.rs", "platform/stream.rs"]);
+    assert_eq!(calls, ["platform/fetch.rs"]);
 }
 
 #[test]

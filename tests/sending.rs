@@ -878,6 +878,7 @@ async fn fields_of_the_wrong_form_are_pointed_at() {
 #[tokio::test]
 async fn fields_nobody_knows_are_ignored() {
     let world = World::new().await;
+    world.sends_unknown_fields.set(true);
     world.open_whatsapp().await;
     let body = json!({
         "from": SHOP, "to": CUSTOMER, "mood": "good", "onUnsupported": "reject", "scheduledAt": null,

@@ -1564,6 +1564,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             let world = World::new().await;
+            world.sends_unknown_fields.set(true);
             let chat = world.open_chat().await;
             let visitor = world.visitor(&chat).await;
             let bearer = format!("Bearer {}", token.as_deref().unwrap_or(&visitor.token));

@@ -791,6 +791,7 @@ proptest! {
     fn whatever_is_posted_is_answered_in_this_surfaces_shape(value in any_json(&NAMES), field in 0..7_usize) {
         run(async {
             let world = World::new().await;
+            world.sends_unknown_fields.set(true);
             let shop = world.unenforced_whatsapp().await;
             template(&world, &shop, "000000000001", "en_US", "Order");
             for route in ALL {

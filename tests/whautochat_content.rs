@@ -476,6 +476,7 @@ proptest! {
     fn whatever_stands_in_a_field_is_answered(values in prop::collection::vec(any_json(&NAMES), 2)) {
         run(async {
             let stage = Stage::new().await;
+            stage.world.sends_unknown_fields.set(true);
             for value in values {
                 for route in [WHATSAPP, PAGE, CARDS[0], CARDS[1], BOT] {
                     for field in ["mediaUrl", "mimeType", "elements", "buttons", "textMessage"] {

@@ -21,13 +21,17 @@ static PATHS: LazyLock<Router<&Value>> = LazyLock::new(|| {
     router
 });
 
-/// By the schema, and how strictly it is held to.
+/// By the schema, and which fields may be there.
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
 
 /// Fails where the answer is not described, or is not as it is described, or where a body was
 /// taken that should not have been. What is at no path, or not by that method, is described nowhere.
 #[track_caller]
-pub fn hold((asked, path): (&Method, &str), body: &[u8], response: &Response<impl AsRef<[u8]>>) {
+pub fn hold(
+    (asked, path): (&Method, &str),
+    (body, fields): (&[u8], Fields),
+    response: &Response<impl AsRef<[u8]>>,
+) {
     let is_head = asked == Method::HEAD;
     let method = if is_head { &Method::GET } else { asked };
     let Ok(found) = PATHS.at(path) else { return };
@@ -55,7 +59,7 @@ pub fn hold((asked, path): (&Method, &str), body: &[u8], response: &Response<imp
             &format!("{what}, its request"),
             wanted,
             &filled(body),
-            Strictness::Loose,
+            fields,
         );
     }
 }
@@ -70,7 +74,7 @@ pub fn hold_event(body: &[u8]) {
     if body["data"]["workspaceId"].is_null() {
         return;
     }
-    check("an event", schema, &body, Strictness::Exact);
+    check("an event", schema, &body, Fields::Described);
 }
 
 #[track_caller]
@@ -85,24 +89,24 @@ fn answer(what: &str, described: &Value, kind: Option<&http::HeaderValue>, body:
     let described = described.unwrap_or_else(|| panic!("{what} as {kind:?} is not described"));
     if kind.ends_with("json") && content.get("*/*").is_none() {
         let body = serde_json::from_slice(body).expect("JSON");
-        check(what, &described["schema"], &body, Strictness::Exact);
+        check(what, &described["schema"], &body, Fields::Described);
     }
 }
 
+/// Which fields may be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Strictness {
-    /// With no field that is not described.
-    Exact,
-    Loose,
+pub enum Fields {
+    Described,
+    Any,
 }
 
 #[track_caller]
-fn check(what: &str, schema: &Value, value: &Value, strictness: Strictness) {
-    let place = format!("{strictness:?} {schema}");
+fn check(what: &str, schema: &Value, value: &Value, fields: Fields) {
+    let place = format!("{fields:?} {schema}");
     let known = VALIDATORS.lock().expect("a lock").get(&place).cloned();
     let validator = known.unwrap_or_else(|| {
         let mut schema = json!({ "allOf": [schema], "components": API["components"] });
-        if strictness == Strictness::Exact {
+        if fields == Fields::Described {
             close(&mut schema);
         }
         let made = jsonschema::options()

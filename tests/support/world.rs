@@ -1,6 +1,6 @@
 //! A gateway with everything around it in a test's hands.
 
-use super::contract;
+use super::contract::{self, Fields};
 use super::sqlite::{Fault, Sqlite};
 use bytes::Bytes;
 use futures_util::stream::Iter;
@@ -416,6 +416,8 @@ pub struct World {
     pub gateway: Gateway<TestPorts>,
     pub workspace: String,
     pub key: String,
+    /// On purpose: otherwise they are a defect of the test, or of `openapi.yaml`.
+    pub sends_unknown_fields: Cell<bool>,
 }
 
 impl World {
@@ -470,6 +472,7 @@ impl World {
             gateway,
             workspace: String::new(),
             key: String::new(),
+            sends_unknown_fields: Cell::new(false),
         };
         (world.workspace, world.key) = world.new_workspace("Acme").await;
         world
@@ -524,7 +527,12 @@ impl World {
         {
             *response.body_mut() = Bytes::from(bytes);
         }
-        contract::hold((&method, uri.path()), &body, &response);
+        let fields = if self.sends_unknown_fields.get() {
+            Fields::Any
+        } else {
+            Fields::Described
+        };
+        contract::hold((&method, uri.path()), (&body, fields), &response);
         let body = serde_json::from_slice(response.body())
             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(response.body()).into_owned()));
         Reply {
