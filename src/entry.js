@@ -1,14 +1,15 @@
 // What Cloudflare calls. worker-build's own entry stands behind three proxies for each request; this one calls
 // its handlers directly, and has it start the instance anew where one has panicked, as it does itself.
 
-import Instance from "../build/index.js";
+import Entrypoint from "../build/index.js";
 
 const state = globalThis.__worker_init_state;
+const { prototype } = Entrypoint;
 
 async function run(handler, argument, env, ctx) {
-  if (state.criticalError) new Instance(ctx, env);
+  if (state.criticalError) new Entrypoint(ctx, env);
   try {
-    return await Instance.prototype[handler].call({ env, ctx }, argument);
+    return await prototype[handler].call({ env, ctx }, argument);
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
     throw error;

@@ -1,4 +1,4 @@
-//! One HTTP request to a provider or a subscriber, with an end in sight.
+//! HTTP requests to providers and subscribers, with an end in sight.
 
 use super::wire;
 use crate::gateway::NoAnswer;
@@ -8,19 +8,20 @@ use worker::js_sys::{Promise, Uint8Array};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::web_sys::{self, AbortSignal};
+use worker::web_sys::{self, AbortSignal, RequestInit};
 
 /// Longer answers are nobody's.
-const LONGEST_ANSWER: usize = 1024 * 1024;
+pub const LONGEST_ANSWER: usize = 1024 * 1024;
 
 // Declared here because `worker` assumes that neither throws.
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(catch, js_name = fetch)]
-    fn fetch_js(url: &str, init: &web_sys::RequestInit) -> Result<Promise, JsValue>;
+    fn fetch_js(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 
+    /// A signal that is given after so long.
     #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = timeout)]
-    fn abort_after(ms: u32) -> Result<AbortSignal, JsValue>;
+    pub fn abort_after(ms: u32) -> Result<AbortSignal, JsValue>;
 }
 
 /// Gives the complete answer, or none within `deadline_ms`. A redirect is an answer.
@@ -28,23 +29,26 @@ extern "C" {
 /// The signal ends the exchange at any point, the body included, and frees its
 /// connection. Nothing is left to clear: an invocation does not wait for it.
 pub async fn fetch(request: Request<Bytes>, deadline_ms: u32) -> Result<Response<Bytes>, NoAnswer> {
-    exchange(&request, deadline_ms).await.map_err(|_| NoAnswer)
+    let raw = exchange(&request, deadline_ms)
+        .await
+        .map_err(|_| NoAnswer)?;
+    let answer = wire::answer(&raw, LONGEST_ANSWER).await;
+    answer.map_err(|_| NoAnswer)
 }
 
-async fn exchange(request: &Request<Bytes>, deadline_ms: u32) -> Result<Response<Bytes>, JsValue> {
+async fn exchange(
+    request: &Request<Bytes>,
+    deadline_ms: u32,
+) -> Result<web_sys::Response, JsValue> {
     let init = wire::head(request)?;
     init.set_signal(Some(&abort_after(deadline_ms)?));
     if !request.body().is_empty() {
         init.set_body(&Uint8Array::from(request.body().as_ref()));
     }
-    let asked = fetch_js(&request.uri().to_string(), &init)?;
-    let raw: web_sys::Response = JsFuture::from(asked).await?.dyn_into()?;
-    let headers = wire::headers(&raw.headers());
-    let body = wire::read_answer(&raw, &headers, LONGEST_ANSWER)
-        .await
-        .map_err(|unread| JsValue::from_str(&format!("{unread:?}")))?;
-    let mut response = Response::new(body);
-    *response.status_mut() = raw.status().try_into().map_err(|_| JsValue::NULL)?;
-    *response.headers_mut() = headers;
-    Ok(response)
+    head_of_answer(&request.uri().to_string(), &init).await
+}
+
+/// Waits for an answer to begin.
+pub async fn head_of_answer(url: &str, init: &RequestInit) -> Result<web_sys::Response, JsValue> {
+    JsFuture::from(fetch_js(url, init)?).await?.dyn_into()
 }

@@ -1,14 +1,15 @@
 //! Bodies on their way: handed on as they come, or read piece by piece. None is ever held
 //! whole.
 
+use super::fetch::{LONGEST_ANSWER, abort_after, head_of_answer};
 use super::wire;
 use crate::gateway::{Broken, NoAnswer, Opened, Pieces};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use worker::js_sys::{Array, Promise, Uint8Array};
+use worker::js_sys::{Array, Uint8Array};
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
@@ -19,12 +20,6 @@ const LONGEST_MS: u32 = 5 * 60 * 1000;
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(catch, js_name = fetch)]
-    fn fetch_js(url: &str, init: &web_sys::RequestInit) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = timeout)]
-    fn abort_after(ms: u32) -> Result<AbortSignal, JsValue>;
-
     #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = any)]
     fn abort_with(signals: &Array) -> Result<AbortSignal, JsValue>;
 }
@@ -104,7 +99,6 @@ pub async fn upload(
     length: Option<u64>,
     deadline_ms: u32,
 ) -> Result<Response<Bytes>, NoAnswer> {
-    const LONGEST_ANSWER: usize = 1024 * 1024;
     let init = wire::head(&request).map_err(|_| NoAnswer)?;
     let body = readable(body).ok_or(NoAnswer)?;
     let body = match length {
@@ -113,13 +107,8 @@ pub async fn upload(
     };
     init.set_body(body.as_ref());
     let raw = ask(&request.uri().to_string(), &init, deadline_ms).await?;
-    let status = raw.status();
-    let headers: HeaderMap = wire::headers(&raw.headers());
-    let body = wire::read_answer(&raw, &headers, LONGEST_ANSWER).await;
-    let mut response = Response::new(body.map_err(|_| NoAnswer)?);
-    *response.status_mut() = status.try_into().map_err(|_| NoAnswer)?;
-    *response.headers_mut() = headers;
-    Ok(response)
+    let answer = wire::answer(&raw, LONGEST_ANSWER).await;
+    answer.map_err(|_| NoAnswer)
 }
 
 /// The same stream, of a length that is told beforehand.
@@ -147,14 +136,11 @@ async fn ask(
     let longest = abort_after(LONGEST_MS).map_err(|_| NoAnswer)?;
     let signals = Array::of2(&controller.signal(), &longest);
     init.set_signal(Some(&abort_with(&signals).map_err(|_| NoAnswer)?));
-    let asked = JsFuture::from(fetch_js(url, init).map_err(|_| NoAnswer)?);
+    let asked = head_of_answer(url, init);
     let waited = super::timer::sleep(deadline_ms);
     futures_util::pin_mut!(asked, waited);
     match futures_util::future::select(asked, waited).await {
-        futures_util::future::Either::Left((answer, _)) => {
-            let answer = answer.map_err(|_| NoAnswer)?;
-            answer.dyn_into().map_err(|_| NoAnswer)
-        }
+        futures_util::future::Either::Left((answer, _)) => answer.map_err(|_| NoAnswer),
         futures_util::future::Either::Right(_) => {
             controller.abort();
             Err(NoAnswer)

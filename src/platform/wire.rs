@@ -3,7 +3,7 @@
 use crate::api::{BodyBroken, BodyTooLarge, body_limit, is_streamed};
 use crate::model::json;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde_json::json;
 use std::str;
@@ -78,7 +78,7 @@ pub fn response(
     web_sys::Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &init)
 }
 
-/// What a request says before its body, for `Request` and `fetch`. A redirect is an answer, and is not followed.
+/// What a request says before its body, for `fetch`. A redirect is an answer, and is not followed.
 pub fn head(request: &Request<Bytes>) -> Result<web_sys::RequestInit, JsValue> {
     let head = json!({
         "method": request.method().as_str(), "headers": pairs(request.headers())?, "redirect": "manual",
@@ -86,18 +86,20 @@ pub fn head(request: &Request<Bytes>) -> Result<web_sys::RequestInit, JsValue> {
     Ok(JSON::parse(&head.to_string())?.unchecked_into())
 }
 
-/// Reads an answer's body of up to `most` bytes: at once where its length is told and is what will come of it.
-pub async fn read_answer(
-    raw: &web_sys::Response,
-    headers: &HeaderMap,
-    most: usize,
-) -> Result<Bytes, Unread> {
-    match content_length(headers) {
+/// An answer with its body, of up to `most` bytes.
+pub async fn answer(raw: &web_sys::Response, most: usize) -> Result<Response<Bytes>, Unread> {
+    let headers = headers(&raw.headers());
+    let body = match content_length(&headers) {
+        // Unpacked it may be longer than it is told to be.
         Some(length) if length <= most && !headers.contains_key(CONTENT_ENCODING) => {
-            whole(raw.array_buffer()).await
+            whole(raw.array_buffer()).await?
         }
-        Some(_) | None => read(raw.body(), most).await,
-    }
+        Some(_) | None => read(raw.body(), most).await?,
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = raw.status().try_into().map_err(|_| Unread::Broken)?;
+    *response.headers_mut() = headers;
+    Ok(response)
 }
 
 /// Reads a body whose length is told: the runtime holds it to that.
@@ -112,7 +114,7 @@ async fn whole(buffer: Result<Promise, JsValue>) -> Result<Bytes, Unread> {
 ///
 /// The runtime fails the read where a body is shorter than its `content-length`, or its
 /// chunks or its compression end early.
-pub async fn read(body: Option<ReadableStream>, most: usize) -> Result<Bytes, Unread> {
+async fn read(body: Option<ReadableStream>, most: usize) -> Result<Bytes, Unread> {
     let Some(stream) = body else {
         return Ok(Bytes::new());
     };
@@ -162,6 +164,9 @@ fn pairs(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, JsValue> {
     pairs.collect()
 }
 
+/// None where the body comes in chunks too: then they end it, whatever the length says.
 fn content_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    let told = headers.get(CONTENT_LENGTH);
+    let told = told.filter(|_| !headers.contains_key(TRANSFER_ENCODING));
+    told?.to_str().ok()?.parse().ok()
 }
