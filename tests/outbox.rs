@@ -6,7 +6,7 @@ use http::Method;
 use patchbay::gateway::Queue;
 use serde_json::{Value, json};
 use support::outgoing::{history, id, report, reports, text};
-use support::world::{BOT_SECRET, CUSTOMER};
+use support::world::{BOT_SECRET, CUSTOMER, START_MS};
 use support::{Answer, Fault, World};
 
 const SECOND_MS: i64 = 1_000;
@@ -956,4 +956,31 @@ async fn what_is_queued_on_a_channel_that_is_gone_fails() {
         }
         assert!(world.texts_sent().is_empty());
     }
+}
+
+#[tokio::test]
+async fn the_sweep_finds_the_first_of_a_conversation_however_many_wait_behind_it() {
+    let world = World::new().await;
+    world.open_whatsapp().await;
+    let body = json!({ "from": "+15550100001", "to": CUSTOMER, "content": { "type": "text", "text": "First" } });
+    let first = world.post("/v1/messages", body).await.expect(202);
+    let first = first["id"].as_str().expect("an id").to_owned();
+    world.take_pushes(Queue::Outbound);
+    // It is tried again in a minute; what was accepted behind it, before and after, is due by then.
+    world.database().query(&format!(
+        "UPDATE message SET due_at = {START_MS} + 60000, pushed_at = {START_MS} WHERE id = '{first}'"
+    ));
+    world.database().query(&format!(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 6000)
+         INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status, content,
+           actor, seq, turn, due_at, pushed_at, created_at)
+         SELECT workspace_id, 'later-' || n, conversation_id, channel_id, contact_id, direction, status, content, actor,
+           seq + n, turn + n, {START_MS} + 20 * n, {START_MS}, created_at
+         FROM message CROSS JOIN n WHERE id = '{first}'"
+    ));
+    world.advance(600_000);
+    world.gateway.sweep().await;
+    let pushed = world.take_pushes(Queue::Outbound);
+    assert_eq!(pushed.len(), 1);
+    assert!(pushed[0].body.contains(&first), "{}", pushed[0].body);
 }

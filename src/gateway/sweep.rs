@@ -93,8 +93,10 @@ impl<P: Ports> Gateway<P> {
         // Somewhere within the last day: over several runs, everywhere.
         let [share] = self.random();
         let from = now.plus_ms(-DAY_MS * i64::from(share) / 255);
+        // The same of conversations, within those of a year.
+        let somewhere = lower_bound(now.plus_ms(-365 * DAY_MS * i64::from(share) / 255));
         let mut batch = vec![
-            outbox::push_again(now, stale_before, from, PUSHED),
+            outbox::push_again(now, stale_before, &somewhere, PUSHED),
             deliveries::push_again(now, stale_before, from, PUSHED),
             delivery_log::recovering(RECOVERING),
             schedule::push_due(now, stale_before, PUSHED),

@@ -362,22 +362,26 @@ pub fn wake(channel: ChannelId, now: Timestamp) -> Statement {
 
 /// Stamps messages that are due, first in their conversation and not pushed of
 /// late; gives back which, as many of each channel as of the others. Looks at the oldest
-/// 2,000 that are due, at 1,000 from `from` on and at the newest 500, however many wait
-/// behind others.
-pub fn push_again(
-    now: Timestamp,
-    stale_before: Timestamp,
-    from: Timestamp,
-    limit: i64,
-) -> Statement {
+/// 2,000 that are due, and at the first of 2,000 conversations, those from `from` on among
+/// them: however many wait behind others.
+pub fn push_again(now: Timestamp, stale_before: Timestamp, from: &str, limit: i64) -> Statement {
     Statement::new(
         "UPDATE message SET pushed_at = ?1 WHERE (workspace_id, id) IN (
            SELECT o.workspace_id, o.id FROM (
              SELECT * FROM (SELECT * FROM message WHERE due_at <= ?1 ORDER BY due_at LIMIT 2000)
              UNION
-             SELECT * FROM (SELECT * FROM message WHERE due_at BETWEEN ?4 AND ?1 ORDER BY due_at LIMIT 1000)
-             UNION
-             SELECT * FROM (SELECT * FROM message WHERE due_at <= ?1 ORDER BY due_at DESC LIMIT 500)
+             SELECT * FROM (
+               WITH RECURSIVE waiting (id) AS (
+                 SELECT MIN(conversation_id) FROM message WHERE turn IS NOT NULL
+                 UNION
+                 SELECT MIN(conversation_id) FROM message WHERE turn IS NOT NULL AND conversation_id >= ?4
+                 UNION
+                 SELECT (SELECT MIN(n.conversation_id) FROM message n
+                   WHERE n.turn IS NOT NULL AND n.conversation_id > w.id)
+                 FROM waiting w WHERE w.id IS NOT NULL LIMIT 2000)
+               SELECT m.* FROM waiting w CROSS JOIN message m ON m.conversation_id = w.id
+                 AND m.turn = (SELECT MIN(f.turn) FROM message f WHERE f.conversation_id = w.id AND f.turn IS NOT NULL)
+               WHERE m.due_at <= ?1)
            ) o
            WHERE o.status = 'accepted' AND o.pushed_at <= ?2
              AND NOT EXISTS (SELECT 1 FROM message e
