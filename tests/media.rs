@@ -5,6 +5,7 @@ mod support;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use patchbay::model::time::Timestamp;
 use serde_json::{Value, json};
 use support::outgoing::{id, pointer};
 use support::world::{CUSTOMER, PAGE_ID, SMS_NUMBER, messaging_text, whatsapp_value};
@@ -613,4 +614,117 @@ async fn a_templates_header_takes_a_file_that_was_put_here_by_its_id() {
         pointer(&problem),
         "/content/components/0/parameters/0/document/link"
     );
+}
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+async fn put_bill(world: &World) -> Value {
+    let key = format!("Bearer {}", world.key);
+    let headers = [
+        ("authorization", key.as_str()),
+        ("content-type", "application/pdf"),
+    ];
+    world
+        .bare(Method::POST, "/v1/media", &headers, "%PDF")
+        .await
+        .expect(201)
+}
+
+/// The status with which the file put here is handed out, after some days of the cron.
+async fn status_after(world: &World, days: i64, file: &Value) -> u16 {
+    for _ in 0..days {
+        world.advance(DAY_MS);
+        world.gateway.sweep().await;
+        world.drain().await;
+    }
+    let link = file["url"].as_str().expect("a url");
+    let link = link.strip_prefix("https://patchbay.test").expect("ours");
+    world.bare(Method::GET, link, &[], "").await.status
+}
+
+#[tokio::test]
+async fn a_file_put_here_is_kept_until_what_is_scheduled_with_it_was_sent_and_no_longer() {
+    let world = World::new().await;
+    world.ports().has_bucket.set(true);
+    let channel = world.unenforced_whatsapp().await;
+    let in_days = |days: i64| {
+        let at = Timestamp::from_ms(world.ports().now_ms.get() + days * DAY_MS);
+        json!(at.to_rfc3339())
+    };
+    let send = |url: &Value, days: i64| {
+        json!({ "from": channel, "to": CUSTOMER, "scheduledAt": in_days(days),
+            "content": { "type": "document", "url": url, "filename": "bill.pdf" } })
+    };
+    let (by_id, by_link, moved, unused) = (
+        put_bill(&world).await,
+        put_bill(&world).await,
+        put_bill(&world).await,
+        put_bill(&world).await,
+    );
+    let say = async |url: &Value, days| {
+        let body = send(url, days);
+        world.post("/v1/messages", body).await.expect(202)
+    };
+    say(&by_id["id"], 45).await;
+    say(&by_link["url"], 45).await;
+    let later = say(&moved["id"], 1).await;
+    let path = format!("/v1/messages/{}", id(&later));
+    let patch = json!({ "scheduledAt": in_days(45) });
+    world.call(Method::PATCH, &path, patch).await.expect(200);
+    assert_eq!(status_after(&world, 32, &unused).await, 404);
+    for file in [&by_id, &by_link, &moved] {
+        assert_eq!(status_after(&world, 0, file).await, 200);
+    }
+    assert_eq!(status_after(&world, 14, &by_id).await, 200);
+    assert_eq!(world.requests_to("graph.test").len(), 3);
+    assert_eq!(status_after(&world, 31, &by_id).await, 404);
+    for file in [&by_link, &moved] {
+        assert_eq!(status_after(&world, 0, file).await, 404);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_sent_again_and_again_is_kept_and_written_once_a_day_at_most() {
+    let world = World::new().await;
+    world.ports().has_bucket.set(true);
+    let channel = world.unenforced_whatsapp().await;
+    let (sent, unsent) = (put_bill(&world).await, put_bill(&world).await);
+    let kept_at = || {
+        let sql = format!("SELECT stored_at FROM media WHERE id = '{}'", id(&sent));
+        world.database().count(&sql)
+    };
+    let send = async || {
+        let content = json!({ "type": "document", "url": sent["id"], "filename": "bill.pdf" });
+        let body = json!({ "from": channel, "to": CUSTOMER, "content": content });
+        world.post("/v1/messages", body).await.expect(202);
+        world.drain().await;
+    };
+    let put_at = kept_at();
+    world.advance(3_600_000);
+    send().await;
+    assert_eq!(kept_at(), put_at);
+    assert_eq!(status_after(&world, 20, &sent).await, 200);
+    send().await;
+    let now = world.ports().now_ms.get();
+    assert_eq!(kept_at(), now);
+    world.advance(3_600_000);
+    send().await;
+    assert_eq!(kept_at(), now);
+    assert_eq!(status_after(&world, 20, &sent).await, 200);
+    assert_eq!(status_after(&world, 0, &unsent).await, 404);
+    assert_eq!(status_after(&world, 11, &sent).await, 404);
+}
+
+#[tokio::test]
+async fn a_link_to_another_workspaces_file_does_not_keep_it() {
+    let mut world = World::new().await;
+    world.ports().has_bucket.set(true);
+    let file = put_bill(&world).await;
+    (_, world.key) = world.new_workspace("Other").await;
+    let channel = world.unenforced_whatsapp().await;
+    let at = Timestamp::from_ms(world.ports().now_ms.get() + 45 * DAY_MS);
+    let content = json!({ "type": "document", "url": file["url"], "filename": "bill.pdf" });
+    let body = json!({ "from": channel, "to": CUSTOMER, "content": content, "scheduledAt": at.to_rfc3339() });
+    world.post("/v1/messages", body).await.expect(202);
+    assert_eq!(status_after(&world, 31, &file).await, 404);
 }

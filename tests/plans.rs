@@ -214,10 +214,18 @@ async fn no_statement_about_what_is_scheduled_walks_a_table() {
     world
         .customer_writes(&channel, CUSTOMER, "wamid.in", "Hi")
         .await;
+    world.ports().has_bucket.set(true);
+    let key = format!("Bearer {}", world.key);
+    let headers = [
+        ("authorization", key.as_str()),
+        ("content-type", "image/png"),
+    ];
+    let file = world.bare(Method::POST, "/v1/media", &headers, "the png");
+    let file = file.await.expect(201);
     let mut said = Vec::new();
     for to in [CUSTOMER, CUSTOMER, "5511888888888"] {
         let body = json!({
-            "from": "+15550100001", "to": to, "content": { "type": "text", "text": "Later" },
+            "from": "+15550100001", "to": to, "content": { "type": "image", "url": file["id"] },
             "scheduledAt": "2026-11-20T09:00:00Z",
         });
         let made = world.post("/v1/messages", body).await.expect(202);

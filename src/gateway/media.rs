@@ -14,7 +14,7 @@ use crate::model::json;
 use crate::model::template::TemplateDraft;
 use crate::model::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::store::media;
-use crate::store::{DatabaseError, Rows};
+use crate::store::{DatabaseError, Rows, Statement};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -391,6 +391,25 @@ impl<P: Ports> Gateway<P> {
 
     pub(super) fn link_url(&self, link: &str) -> String {
         format!("{}/media/{link}", self.config.public_url)
+    }
+
+    /// Keeps the files put here that contents link to, given as JSON, for as long after the moment
+    /// at which they are sent as if they were put here then.
+    pub(super) fn keep_files<'a>(
+        &self,
+        workspace: WorkspaceId,
+        contents: impl Iterator<Item = &'a str>,
+        sent_at: Timestamp,
+    ) -> Option<Statement> {
+        let base = self.link_url("");
+        let links: Vec<&str> = contents
+            .flat_map(|content| content.split(&base).skip(1))
+            .filter_map(|rest| {
+                rest.split(|next: char| !next.is_ascii_alphanumeric())
+                    .next()
+            })
+            .collect();
+        (!links.is_empty()).then(|| media::keep(workspace, &links, sent_at))
     }
 
     /// Where a file that customers sent is handed out.

@@ -109,17 +109,31 @@ impl<P: Ports> Gateway<P> {
         id: MessageId,
         at: Timestamp,
     ) -> Result<view::Message, Error> {
+        #[derive(Deserialize)]
+        struct Said {
+            content: String,
+        }
         let now = self.now();
         check_time(at, None, now)?;
         let workspace = key.workspace_id;
-        let moved = schedule::move_to(workspace, id, at, now);
-        let message = self.changed(workspace, id, moved).await?;
+        let batch = vec![
+            schedule::move_to(workspace, id, at, now),
+            messages::get(workspace, id),
+            schedule::contents(workspace, id),
+        ];
+        let mut rows = self.batch(batch).await?.into_iter().skip(1);
+        let message = only_message(next(&mut rows))?;
         if message.status != DeliveryStatus::Scheduled {
             return Err(not_scheduled());
         }
         if message.times.expires_at.is_some_and(|end| end <= at) {
             let detail = "must lie before the message's expiresAt";
             return Err(Error::invalid("/scheduledAt", detail));
+        }
+        let said: Vec<Said> = next(&mut rows).read()?;
+        let contents = said.iter().map(|row| row.content.as_str());
+        if let Some(kept) = self.keep_files(workspace, contents, at) {
+            self.batch(vec![kept]).await?;
         }
         self.push_schedule((workspace, message.conversation_id), at)
             .await;
@@ -130,25 +144,14 @@ impl<P: Ports> Gateway<P> {
     pub async fn cancel(&self, key: &Key, id: MessageId) -> Result<view::Message, Error> {
         let workspace = key.workspace_id;
         let canceled = schedule::cancel(workspace, id, self.now());
-        let message = self.changed(workspace, id, canceled).await?;
+        let batch = vec![canceled, messages::get(workspace, id)];
+        let mut rows = self.batch(batch).await?.into_iter().skip(1);
+        let message = only_message(next(&mut rows))?;
         if message.status == DeliveryStatus::Canceled {
             Ok(view::Message::from(message))
         } else {
             Err(not_scheduled())
         }
-    }
-
-    /// Changes a message, if it may be, and reads it.
-    async fn changed(
-        &self,
-        workspace: WorkspaceId,
-        id: MessageId,
-        change: Statement,
-    ) -> Result<MessageRecord, Error> {
-        let batch = vec![change, messages::get(workspace, id)];
-        let rows = self.batch(batch).await?.into_iter().nth(1);
-        let found: Vec<MessageRecord> = rows.unwrap_or_default().records()?;
-        found.into_iter().next().ok_or(Error::not_found("message"))
     }
 
     /// Settles a message whose outcome is unknown. What is to be sent again is held against
@@ -204,6 +207,11 @@ fn hint((workspace, schedule): Due, at: Timestamp, now: Timestamp) -> Push {
         schedule,
     };
     hint.push(now.seconds_until(at.ms()))
+}
+
+fn only_message(rows: Rows) -> Result<MessageRecord, Error> {
+    let found: Vec<MessageRecord> = rows.records()?;
+    found.into_iter().next().ok_or(Error::not_found("message"))
 }
 
 fn not_scheduled() -> Error {

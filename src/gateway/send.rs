@@ -379,6 +379,10 @@ impl<P: Ports> Gateway<P> {
         let claim = claim.as_ref().filter(|_| is_queued);
         let mut batch = vec![messages::insert(accept, claim)];
         batch.extend(messages::follow(accept, claim));
+        let contents = accept.parts.iter().map(|part| part.content.as_str());
+        let contents = contents.chain([accept.content.as_str()]);
+        let sent_at = accept.scheduled_at.unwrap_or(accept.now);
+        batch.extend(self.keep_files(workspace, contents, sent_at));
         let told_at = batch.len();
         if accept.is_sent_at_once() {
             batch.extend(messages::tell_sent(accept));

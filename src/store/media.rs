@@ -3,7 +3,7 @@
 
 use super::{Statement, values};
 use crate::model::id::{ChannelId, MediaId, WorkspaceId};
-use crate::model::time::Timestamp;
+use crate::model::time::{DAY_MS, Timestamp};
 use serde_json::Value as Json;
 
 /// Columns of `MediaRow`.
@@ -73,6 +73,19 @@ pub fn links(workspace: WorkspaceId, ids: &[MediaId]) -> Statement {
          CROSS JOIN media f ON f.workspace_id = +?1 AND f.id = p.value
          WHERE f.link IS NOT NULL AND f.stored_at IS NOT NULL",
         values![workspace, serde_json::json!(ids)],
+    )
+}
+
+/// Keeps files by their links for as long after a moment as if they were put here then. Within a
+/// day of it they are left as they are: a file that goes to many is not written for each.
+pub fn keep(workspace: WorkspaceId, links: &[&str], until: Timestamp) -> Statement {
+    Statement::new(
+        format!(
+            "UPDATE media SET stored_at = ?3 FROM json_each(?2) p
+             WHERE media.link = p.value AND +media.workspace_id = ?1
+               AND +media.stored_at < ?3 - {DAY_MS} AND media.withdrawn_at IS NULL"
+        ),
+        values![workspace, serde_json::json!(links), until],
     )
 }
 

@@ -199,6 +199,14 @@ pub fn move_to(workspace: WorkspaceId, id: MessageId, at: Timestamp, now: Timest
     )
 }
 
+/// What is said by a message and by those that were made with it.
+pub fn contents(workspace: WorkspaceId, id: MessageId) -> Statement {
+    Statement::new(
+        format!("SELECT content FROM message WHERE (workspace_id, id) IN ({GROUP})"),
+        values![workspace, id],
+    )
+}
+
 /// Settles a message while its outcome is unknown, as `sent` or `failed`. The last statement
 /// gives back deliveries.
 pub fn settle(
