@@ -2,8 +2,10 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api>
 
 mod body;
+mod components;
 mod files;
 mod fill;
+mod filled;
 mod notice;
 mod plain;
 mod profile;

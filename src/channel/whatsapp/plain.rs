@@ -1,7 +1,7 @@
 //! A filled template as a content of any channel's: for people who are elsewhere.
 
 use super::super::{Filled, lenient};
-use super::fill::rendered;
+use super::filled::rendered;
 use super::template::{Form, Header as Part, is, is_number, placeholders, word};
 use crate::model::content::{
     Button, Content, Header, HeaderKind, Interactive, InteractiveKind, Media,

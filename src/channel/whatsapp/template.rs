@@ -240,6 +240,11 @@ impl<'a> Form<'a> {
 }
 
 impl Button<'_> {
+    /// Whether it says nothing without a parameter that only components can give.
+    pub fn needs_component(&self) -> bool {
+        matches!(self, Button::Other(kind) if ["mpm", "order_details"].contains(&kind.as_str()))
+    }
+
     /// The name of what it leaves open, if it leaves something open.
     pub fn variable(&self, index: usize, form: &Form<'_>) -> Option<String> {
         match self {
