@@ -15,13 +15,13 @@ use patchbay::model::id::{
 };
 use patchbay::model::message::Actor;
 use patchbay::model::time::{DAY_MS, Timestamp};
+use patchbay::store::accept::{self, Accept, FoundBy, RefersTo, Target};
 use patchbay::store::channels::{self, NewChannel};
 use patchbay::store::claim::OwnClaim;
 use patchbay::store::counters::Counts;
 use patchbay::store::endpoints::{self, NewEndpoint};
 use patchbay::store::inbound::{self, Person, Received, Receiver};
 use patchbay::store::keys::{self, NewKey};
-use patchbay::store::messages::{self, Accept, FoundBy, RefersTo, Target};
 use patchbay::store::outbox::{self, Outcome};
 use patchbay::store::{Statement, Value, changes};
 use rusqlite::{Connection, StatementStatus, params_from_iter};
@@ -458,8 +458,8 @@ impl Scene {
             scope: Some(format!("POST /v1/messages bench-{run}")),
             now: self.now,
         };
-        let mut batch = vec![messages::insert(&accept, claim)];
-        batch.extend(messages::follow(&accept, claim));
+        let mut batch = vec![accept::insert(&accept, claim)];
+        batch.extend(accept::follow(&accept, claim));
         batch
     }
 

@@ -13,7 +13,7 @@ use crate::model::id::{EventId, MessageId};
 use crate::model::message::{Adapted, Change};
 use crate::model::template::{APPROVED, TemplateDraft, TemplateRecord, TemplateRef};
 use crate::model::time::Timestamp;
-use crate::store::messages::{Part, RefersTo};
+use crate::store::accept::{Part, RefersTo};
 use std::rc::Rc;
 
 /// Most messages that a content is made.

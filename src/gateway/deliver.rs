@@ -19,8 +19,8 @@ use crate::model::id::{ChannelId, ConversationId, EventId, MediaId, MessageId, W
 use crate::model::json;
 use crate::model::message::{Actor, Adapted, MessageRecord};
 use crate::model::time::{DAY_MS, MINUTE_MS, Timestamp};
+use crate::store::accept::Accept;
 use crate::store::claim::{self, Claimed, Throttle};
-use crate::store::messages::Accept;
 use crate::store::outbox::{self, Candidates, Outcome, Rest};
 use crate::store::{self, DatabaseError, Rows, Statement, counters, events};
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ impl Hint {
     }
 }
 
-/// A row of `messages::insert`; of a message that is not claimed by it, only the record.
+/// A row of `accept::insert`; of a message that is not claimed by it, only the record.
 #[derive(Deserialize)]
 pub(super) struct Made {
     pub record: String,

@@ -17,8 +17,9 @@ use crate::model::id::{ContactId, MessageId, WorkspaceId};
 use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
 use crate::model::template::TemplateDraft;
 use crate::model::time::{SECOND_MS, Timestamp};
+use crate::store::accept::{self, Accept, FoundBy, RefersTo, Target};
 use crate::store::claim::OwnClaim;
-use crate::store::messages::{Accept, FoundBy, RefersTo, Target, Whose};
+use crate::store::messages::Whose;
 use crate::store::{self, Rows, Statement, messages, outbox};
 use serde::Deserialize;
 use std::rc::Rc;
@@ -377,17 +378,17 @@ impl<P: Ports> Gateway<P> {
         let workspace = accept.workspace_id;
         let is_queued = !accept.is_local && accept.scheduled_at.is_none();
         let claim = claim.as_ref().filter(|_| is_queued);
-        let mut batch = vec![messages::insert(accept, claim)];
-        batch.extend(messages::follow(accept, claim));
+        let mut batch = vec![accept::insert(accept, claim)];
+        batch.extend(accept::follow(accept, claim));
         let contents = accept.parts.iter().map(|part| part.content.as_str());
         let contents = contents.chain([accept.content.as_str()]);
         let sent_at = accept.scheduled_at.unwrap_or(accept.now);
         batch.extend(self.keep_files(workspace, contents, sent_at));
         let told_at = batch.len();
         if accept.is_sent_at_once() {
-            batch.extend(messages::tell_sent(accept));
+            batch.extend(accept::tell_sent(accept));
         } else if accept.scheduled_at.is_some() {
-            batch.extend(messages::tell_created(accept));
+            batch.extend(accept::tell_created(accept));
         }
         let mut rows = self.batch(batch).await?;
         let told = rows.split_off(told_at.min(rows.len()));
@@ -447,7 +448,7 @@ impl<P: Ports> Gateway<P> {
                 accept.client_message_id.as_deref(),
                 accept.now,
             ),
-            messages::explain(accept),
+            accept::explain(accept),
         ];
         let mut rows = self.batch(batch).await?.into_iter();
         if let Some(mine) = read_own(next(&mut rows))? {

@@ -9,7 +9,7 @@ use crate::channel::Segments;
 use crate::model::access::{KeySecret, Scope};
 use crate::model::content::Content;
 use crate::model::message::Change;
-use crate::store::messages;
+use crate::store::accept;
 
 /// What would become of a message.
 #[derive(Default)]
@@ -65,7 +65,7 @@ impl<P: Ports> Gateway<P> {
         });
         let told = (composed.contents.clone(), composed.changes.clone());
         let accept = self.plan(&key, &resolved, adapter, &send, composed, &none, now)?;
-        let mut rows = self.read(&key, vec![messages::explain(&accept)]).await?;
+        let mut rows = self.read(&key, vec![accept::explain(&accept)]).await?;
         let state: Explained = next(&mut rows).first()?.ok_or(Error::Internal)?;
         match refusal(&accept, &state) {
             Some(Decision::Refused(problem)) => validation.problems.push(problem),

@@ -1,6 +1,7 @@
 //! SQL, and nothing but: one function per effect, each a value that runs on D1 in
 //! the worker and on SQLite in tests. Any batch may run twice.
 
+pub mod accept;
 pub mod changes;
 pub mod channels;
 pub mod claim;
