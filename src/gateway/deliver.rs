@@ -1,11 +1,11 @@
 //! Sending what was accepted: claim late and few, call the provider, record once.
 
 use super::bounds::LONGEST_ID;
-use super::channels::Sealed;
 use super::keys::unfold;
 use super::metrics::count_sends;
 use super::outcome::{Attempted, Situation, Step, no_answer, step};
 use super::publish::DeliveryHint;
+use super::sealed::Sealed;
 use super::settle::Parked;
 use super::upload::Prepared;
 use super::word::Word;

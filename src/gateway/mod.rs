@@ -28,6 +28,7 @@ mod publish;
 mod receive;
 mod recipient;
 mod schedule;
+mod sealed;
 mod search;
 mod send;
 mod settle;

@@ -1,6 +1,6 @@
 //! Who a message goes to, and by which channel: the forms of `to` and `from`.
 
-use super::channels::Sealed;
+use super::sealed::Sealed;
 use super::send::{
     Accepted, Decision, Idempotency, Send, adapter_of, may_send_this, not_found, replay,
 };
