@@ -1,10 +1,7 @@
 //! What a content becomes on a channel that does not carry it: golden for every kind on
 //! every channel, and what holds of any. `BLESS=1` writes the golden files.
 
-#[path = "support/contents.rs"]
-mod contents;
-
-use contents::contents;
+use crate::support::contents::contents;
 use patchbay::channel::{ADAPTERS, Adapter, Refused, adapt};
 use patchbay::model::content::Content;
 use proptest::prelude::*;

@@ -1,10 +1,8 @@
 //! Telling Telegram where a bot's updates go: when the bot is connected, when its credentials change, and on demand.
 
-mod support;
-
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
-use support::{Answer, World};
 
 fn bot() -> Value {
     json!({

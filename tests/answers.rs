@@ -1,13 +1,11 @@
 //! Sending with `onUnsupported: adapt`, and the way back: a customer who answers with the
 //! number or the title of a choice has pressed its button.
 
-mod support;
-
+use crate::support::outgoing::{HOOK, id, pointer};
+use crate::support::world::{CUSTOMER, instagram_text, messenger_text};
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
-use support::outgoing::{HOOK, id, pointer};
-use support::world::{CUSTOMER, instagram_text, messenger_text};
-use support::{Answer, World};
 
 const PERSON: &str = "6543217890123456";
 const PHONE: &str = "+15550177777";
@@ -299,7 +297,7 @@ async fn an_answer_that_comes_late_is_to_what_was_asked_when_it_was_written() {
     chat.world.advance(60_000);
     chat.sends(sizes(11)).await;
     chat.world.advance(30_000);
-    let late = support::world::whatsapp_text(CUSTOMER, "late", "1", written_at);
+    let late = crate::support::world::whatsapp_text(CUSTOMER, "late", "1", written_at);
     chat.world.from_meta(&chat.channel, &late).await.expect(200);
     assert_eq!(chat.newest().await, reply("buy1", "Buy 1"));
     assert_eq!(chat.says("1").await["id"], "r1");
@@ -326,7 +324,7 @@ async fn several_answers_of_one_payload_are_each_to_the_same_choices() {
         "from": "5511900000000", "id": "d", "timestamp": at.to_string(), "type": "text", "text": { "body": "1" },
     });
     let value = json!({ "messages": [message("a", "1"), message("b", "buy 2"), message("c", "9"), stranger] });
-    let payload = support::world::whatsapp_value(value);
+    let payload = crate::support::world::whatsapp_value(value);
     chat.world
         .from_meta(&chat.channel, &payload)
         .await
@@ -357,7 +355,7 @@ async fn only_a_text_answers() {
         "from": CUSTOMER, "id": "pic", "timestamp": at.to_string(), "type": "image",
         "image": { "id": "1", "mime_type": "image/jpeg", "sha256": "x", "caption": "1" },
     });
-    let payload = support::world::whatsapp_value(json!({ "messages": [image] }));
+    let payload = crate::support::world::whatsapp_value(json!({ "messages": [image] }));
     chat.world
         .from_meta(&chat.channel, &payload)
         .await
@@ -633,7 +631,7 @@ async fn a_window_is_as_closed_to_what_was_adapted() {
 }
 
 fn shipped() -> Value {
-    support::templates::template(
+    crate::support::templates::template(
         "shipped",
         "en",
         "APPROVED",
@@ -730,7 +728,7 @@ async fn a_template_is_what_it_says_on_a_channel_without_templates() {
 async fn a_template_keeps_its_buttons_where_the_channel_has_some() {
     let chat = Chat::open("messenger").await;
     let whatsapp = chat.world.whatsapp().await;
-    let picture = support::templates::template(
+    let picture = crate::support::templates::template(
         "new",
         "en",
         "APPROVED",

@@ -1,11 +1,9 @@
 //! A workspace's own keys: made, listed, and revoked at once.
 
-mod support;
-
+use crate::support::World;
+use crate::support::world::CUSTOMER;
 use http::Method;
 use serde_json::{Value, json};
-use support::World;
-use support::world::CUSTOMER;
 
 async fn issue(world: &World, body: Value) -> (String, String) {
     let key = world.post("/v1/api-keys", body).await.expect(201);

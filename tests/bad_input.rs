@@ -1,7 +1,8 @@
 //! Whatever a client sends, there is a right answer, and nothing is half-done.
 
-mod support;
-
+use crate::support::World;
+use crate::support::hostile::run;
+use crate::support::world::{ADMIN_TOKEN, CUSTOMER, Reply, START_MS};
 use bytes::Bytes;
 use http::{Method, Request};
 use patchbay::api;
@@ -9,9 +10,6 @@ use patchbay::model::access::{Environment, KeySecret};
 use patchbay::model::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::World;
-use support::hostile::run;
-use support::world::{ADMIN_TOKEN, CUSTOMER, Reply, START_MS};
 
 /// Who a route wants to see.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -381,7 +379,7 @@ impl Stage {
             "id": "1", "name": "hello", "language": "en_US", "status": "APPROVED", "category": "UTILITY",
             "components": [{ "type": "BODY", "text": "Hello {{1}}" }],
         }] });
-        let answer = support::Answer::Http(200, listed);
+        let answer = crate::support::Answer::Http(200, listed);
         world.ports().to_questions.borrow_mut().push_back(answer);
         let sync = format!("/v1/channels/{channel}/templates/sync");
         world.post(&sync, Value::Null).await.expect(200);
@@ -1622,7 +1620,7 @@ async fn healthz_says_ok_and_a_database_that_is_silent_or_behind_says_what_is_mi
             .as_str()
             .is_some_and(|problem| problem.contains("migrations"))
     );
-    let twice = [support::Fault::Before, support::Fault::Before];
+    let twice = [crate::support::Fault::Before, crate::support::Fault::Before];
     stage.world.database().faults.borrow_mut().extend(twice);
     stage
         .world
@@ -1636,7 +1634,7 @@ async fn a_database_that_does_not_answer_is_503_with_retry_after_on_every_route(
     let stage = Stage::new().await;
     for route in routes() {
         let body = route.body.clone().unwrap_or_default().to_string();
-        let faults = vec![support::Fault::Before; 12];
+        let faults = vec![crate::support::Fault::Before; 12];
         stage.world.database().faults.borrow_mut().extend(faults);
         let reply = stage.ask(&route, &stage.path(&route), body).await;
         problem(&reply, 503, "unavailable");

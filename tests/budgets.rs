@@ -1,11 +1,9 @@
 //! What a webhook may cost, however much is in it: round trips, pushes, the size of what is
 //! bound, and rows looked at by what came, not by what is there.
 
-mod support;
-
+use crate::support::World;
+use crate::support::world::{CUSTOMER, PAGE_ID, PHONE_NUMBER_ID, START_MS};
 use serde_json::{Value, json};
-use support::World;
-use support::world::{CUSTOMER, PAGE_ID, PHONE_NUMBER_ID, START_MS};
 
 const HOOK: &str = "https://subscriber.example/hook";
 

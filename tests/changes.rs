@@ -1,13 +1,11 @@
 //! What becomes of messages after they were sent, in whatever order it is told, and what the
 //! business writes elsewhere.
 
-mod support;
-
+use crate::support::outgoing::{id, text};
+use crate::support::world::{CUSTOMER, START_MS, messenger_text, whatsapp_value};
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
-use support::outgoing::{id, text};
-use support::world::{CUSTOMER, START_MS, messenger_text, whatsapp_value};
-use support::{Answer, World};
 
 const PERSON: &str = "6543217890123456";
 
@@ -311,8 +309,8 @@ async fn what_the_business_writes_elsewhere_appears_once_as_sent() {
         .from_meta(&channel, &said(&[words("wamid.in", "Thanks")]))
         .await
         .expect(200);
-    let report = support::outgoing::report("wamid.phone", "read", START_MS / 1_000);
-    let reports = support::outgoing::reports(&[report]);
+    let report = crate::support::outgoing::report("wamid.phone", "read", START_MS / 1_000);
+    let reports = crate::support::outgoing::reports(&[report]);
     world.from_meta(&channel, &reports).await.expect(200);
     let all = world.get("/v1/messages").await["data"].clone();
     assert_eq!(all[1]["status"], "read");
@@ -337,8 +335,8 @@ async fn the_echo_of_our_own_message_is_none() {
         json!({ "from": channel, "to": PERSON, "content": { "type": "text", "text": "Yes" } });
     let message = world.post("/v1/messages", body).await.expect(202);
     let echo = |mid: &str, text: &str| {
-        json!({ "object": "page", "entry": [{ "id": support::world::PAGE_ID, "time": START_MS,
-            "messaging": [{ "sender": { "id": support::world::PAGE_ID }, "recipient": { "id": PERSON },
+        json!({ "object": "page", "entry": [{ "id": crate::support::world::PAGE_ID, "time": START_MS,
+            "messaging": [{ "sender": { "id": crate::support::world::PAGE_ID }, "recipient": { "id": PERSON },
                 "timestamp": START_MS, "message": { "is_echo": true, "mid": mid, "text": text } }] }] })
     };
     // Before the provider's answer is recorded, and after.

@@ -1,11 +1,9 @@
 //! Asking the provider whether a channel works: when it is connected, when its credentials change, and on demand.
 
-mod support;
-
+use crate::support::world::{APP_SECRET, CUSTOMER, PHONE_NUMBER_ID};
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
-use support::world::{APP_SECRET, CUSTOMER, PHONE_NUMBER_ID};
-use support::{Answer, World};
 
 fn shop(token: &str) -> Value {
     json!({

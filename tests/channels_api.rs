@@ -1,11 +1,9 @@
 //! Connecting senders: what is shown, what is kept secret, and what must be one's own.
 
-mod support;
-
+use crate::support::world::{APP_SECRET, CUSTOMER, PHONE_NUMBER_ID, START_MS, whatsapp_text};
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
-use support::world::{APP_SECRET, CUSTOMER, PHONE_NUMBER_ID, START_MS, whatsapp_text};
-use support::{Answer, World};
 
 const SHOP: &str = "+15550100001";
 

@@ -1,18 +1,16 @@
 //! Chatt2.me's surface: its documented requests, answers and refusals.
 
-mod support;
-
-use http::Method;
-use proptest::prelude::*;
-use serde_json::{Value, json};
-use support::chatt2me::{
+use crate::support::chatt2me::{
     CHANNELS, IGSID, MOBILE, PERSON, PSID, VISITOR, all, body, components, is_problem, path,
     person, post, refusal, template, text, visit,
 };
-use support::hostile::{any_json, config, run};
-use support::outgoing::{id, pointer};
-use support::world::{CUSTOMER, PAGE_ID, SMS_NUMBER};
-use support::{Answer, World};
+use crate::support::hostile::{any_json, config, run};
+use crate::support::outgoing::{id, pointer};
+use crate::support::world::{CUSTOMER, PAGE_ID, SMS_NUMBER};
+use crate::support::{Answer, World};
+use http::Method;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn every_channel_takes_the_documented_body_and_answers_as_documented() {

@@ -1,16 +1,14 @@
 //! Chatt2.me's contents: what each of the documented fields becomes on each channel, and
 //! where it is refused.
 
-mod support;
-
+use crate::support::chatt2me::{
+    CHANNELS, all, body, components, is_problem, path, person, post, refusal, template,
+};
+use crate::support::hostile::{any_json, config, run};
+use crate::support::world::{INSTAGRAM_ID, PAGE_ID, PHONE_NUMBER_ID, SMS_NUMBER, World};
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::chatt2me::{
-    CHANNELS, all, body, components, is_problem, path, person, post, refusal, template,
-};
-use support::hostile::{any_json, config, run};
-use support::world::{INSTAGRAM_ID, PAGE_ID, PHONE_NUMBER_ID, SMS_NUMBER, World};
 
 const WHATSAPP: &str = "whatsapp";
 const INSTAGRAM: &str = "instagram";

@@ -1,13 +1,11 @@
 //! Chatt2.me's webhooks: the resource, its validation, and its logs.
 
-mod support;
-
+use crate::support::world::{CUSTOMER, whatsapp_status};
+use crate::support::{Answer, World};
 use http::Method;
 use patchbay::model::time::Timestamp;
 use patchbay::webhook;
 use serde_json::{Value, json};
-use support::world::{CUSTOMER, whatsapp_status};
-use support::{Answer, World};
 
 const BASE: &str = "/v1/organization/webhook";
 const HOST: &str = "subscriber.example";

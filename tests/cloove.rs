@@ -1,12 +1,10 @@
 //! Cloove's messaging API, as its document has it.
 
-mod support;
-
+use crate::support::World;
+use crate::support::outgoing::{id, pointer};
+use crate::support::world::{Answer, CUSTOMER, Reply, whatsapp_status};
 use http::Method;
 use serde_json::{Value, json};
-use support::World;
-use support::outgoing::{id, pointer};
-use support::world::{Answer, CUSTOMER, Reply, whatsapp_status};
 
 const CONVERSATIONS: &str = "/v1/messaging/conversations";
 const TEMPLATE: &str = "/v1/messaging/messages/template";

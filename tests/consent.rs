@@ -1,11 +1,9 @@
 //! People who ask for no more messages, and who change their minds.
 
-mod support;
-
+use crate::support::World;
+use crate::support::outgoing::id;
+use crate::support::world::{SMS_NUMBER, START_MS};
 use serde_json::{Value, json};
-use support::World;
-use support::outgoing::id;
-use support::world::{SMS_NUMBER, START_MS};
 
 const MOBILE: &str = "+15550199001";
 
@@ -114,6 +112,6 @@ async fn a_wish_on_one_channel_is_none_on_another() {
     let sms = world.sms().await;
     let whatsapp = world.open_whatsapp().await;
     texts(&world, &sms, "SM1", &[("Body", "STOP")]).await;
-    let body = json!({ "from": whatsapp, "to": support::world::CUSTOMER, "content": { "type": "text", "text": "Hi" } });
+    let body = json!({ "from": whatsapp, "to": crate::support::world::CUSTOMER, "content": { "type": "text", "text": "Hi" } });
     world.post("/v1/messages", body).await.expect(202);
 }

@@ -1,12 +1,10 @@
 //! People as clients know them: made, read, changed.
 
-mod support;
-
+use crate::support::World;
+use crate::support::outgoing::{id, pointer};
+use crate::support::world::{CUSTOMER, Reply};
 use http::Method;
 use serde_json::{Value, json};
-use support::World;
-use support::outgoing::{id, pointer};
-use support::world::{CUSTOMER, Reply};
 
 const NUMBER: &str = "+2348012345678";
 
@@ -280,7 +278,7 @@ async fn a_key_of_a_contact_and_of_a_message_do_not_meet() {
     let world = World::new().await;
     world.open_whatsapp().await;
     make_under(&world, "same", ada()).await.expect(201);
-    let text = support::outgoing::text(CUSTOMER, "Hello");
+    let text = crate::support::outgoing::text(CUSTOMER, "Hello");
     world.post_under("same", text).await.expect(202);
 }
 

@@ -1,13 +1,11 @@
 //! Sending every kind of content: what is asked of the provider, what is refused and where,
 //! what becomes several messages, and what `validate` says beforehand.
 
-mod support;
-
+use crate::support::outgoing::{id, pointer};
+use crate::support::world::{CUSTOMER, instagram_text, messenger_text};
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
-use support::outgoing::{id, pointer};
-use support::world::{CUSTOMER, instagram_text, messenger_text};
-use support::{Answer, World};
 
 const PERSON: &str = "6543217890123456";
 
@@ -191,7 +189,7 @@ async fn parts_to_somebody_new_make_one_conversation_and_survive_a_batch_that_ru
         .database()
         .faults
         .borrow_mut()
-        .push(support::Fault::After);
+        .push(crate::support::Fault::After);
     let contacts = json!({ "type": "contacts", "contacts": [
         { "name": { "formattedName": "Ada" }, "phones": [{ "phone": "+15550100001" }] },
         { "name": { "formattedName": "Bob" }, "phones": [{ "phone": "+15550100002" }] },

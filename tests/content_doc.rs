@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 const START: &str =
-    "<!-- the tables below are written by `BLESS=1 cargo test --test content_doc` -->\n";
+    "<!-- the tables below are written by `BLESS=1 cargo test --test native content_doc` -->\n";
 
 /// Every kind of content that some channel carries, in the order of the first that does.
 fn kinds() -> Vec<&'static str> {

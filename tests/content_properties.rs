@@ -1,10 +1,7 @@
 //! What holds of any content on any channel: no adapter panics, what its profile lets
 //! through becomes a request, and the parts of a split keep their order.
 
-#[path = "support/contents.rs"]
-mod contents;
-
-use contents::contents;
+use crate::support::contents::contents;
 use patchbay::channel::{ADAPTERS, Adapter, Origins, Outbound};
 use patchbay::model::channel::{Channel, Credentials, Settings};
 use patchbay::model::contact::Address;

@@ -1,12 +1,10 @@
 //! The inbox: what is listed, in what order, and what changing it tells.
 
-mod support;
-
+use crate::support::World;
+use crate::support::world::{CUSTOMER, START_MS, whatsapp_text};
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use support::World;
-use support::world::{CUSTOMER, START_MS, whatsapp_text};
 
 const SHOP: &str = "+15550100001";
 const HOST: &str = "subscriber.example";

@@ -1,13 +1,11 @@
 //! What an operation costs in round trips to the database and sends to queues.
 
-mod support;
-
+use crate::support::World;
+use crate::support::outgoing::{id, report, reports, text};
+use crate::support::world::{CUSTOMER, whatsapp_text, whatsapp_value};
 use http::Method;
 use patchbay::gateway::{DeliveryHint, Queue};
 use serde_json::{Value, json};
-use support::World;
-use support::outgoing::{id, report, reports, text};
-use support::world::{CUSTOMER, whatsapp_text, whatsapp_value};
 
 /// Round trips that something takes.
 async fn trips<T>(world: &World, work: impl Future<Output = T>) -> (u32, T) {
@@ -69,7 +67,7 @@ async fn has_template(world: &World, channel: &str) {
         "id": "1", "name": "hello", "language": "en", "status": "APPROVED", "category": "UTILITY",
         "components": [{ "type": "BODY", "text": "Hello {{1}}" }],
     }] });
-    let answer = support::Answer::Http(200, listed);
+    let answer = crate::support::Answer::Http(200, listed);
     world.ports().to_questions.borrow_mut().push_back(answer);
     let sync = format!("/v1/channels/{channel}/templates/sync");
     world.post(&sync, Value::Null).await.expect(200);

@@ -1,14 +1,12 @@
 //! Messages that are sent before their client is answered: what the answer says, that it is the
 //! same in every replay, and that no crash and no fault sends one twice.
 
-mod support;
-
+use crate::support::outgoing::{history, id, report, reports};
+use crate::support::world::{Reply, SMS_NUMBER, instagram_text};
+use crate::support::{Answer, Fault, World};
 use http::Method;
 use patchbay::gateway::Queue;
 use serde_json::{Value, json};
-use support::outgoing::{history, id, report, reports};
-use support::world::{Reply, SMS_NUMBER, instagram_text};
-use support::{Answer, Fault, World};
 
 const PATH: &str = "/v1/communication/telegram/message";
 const PERSON: &str = "5551234567";

@@ -1,14 +1,12 @@
 //! What became of deliveries: shown, sent once more, recovered, fanned out, signed anew.
 
-mod support;
-
+use crate::support::world::{CUSTOMER, START_MS};
+use crate::support::{Answer, World};
 use bytes::Bytes;
 use http::{Method, Request};
 use patchbay::model::time::Timestamp;
 use patchbay::webhook;
 use serde_json::{Value, json};
-use support::world::{CUSTOMER, START_MS};
-use support::{Answer, World};
 
 const HOST: &str = "subscriber.example";
 const HOOK: &str = "https://subscriber.example/hook";

@@ -1,12 +1,10 @@
 //! Endpoints that fail, are gone, hang, or are paused: what becomes of them and of the others.
 
-mod support;
-
+use crate::support::world::CUSTOMER;
+use crate::support::{Answer, World};
 use http::Method;
 use patchbay::gateway::DeliveryHint;
 use serde_json::{Value, json};
-use support::world::CUSTOMER;
-use support::{Answer, World};
 
 const HOOK: &str = "https://subscriber.example/hook";
 const HOST: &str = "subscriber.example";

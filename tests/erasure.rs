@@ -1,13 +1,11 @@
 //! People who are to be forgotten: nothing of them is left, and what was written stays
 //! counted.
 
-mod support;
-
+use crate::support::outgoing::{HOOK, id};
+use crate::support::world::{CUSTOMER, START_MS, whatsapp_status, whatsapp_text, whatsapp_value};
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
-use support::outgoing::{HOOK, id};
-use support::world::{CUSTOMER, START_MS, whatsapp_status, whatsapp_text, whatsapp_value};
-use support::{Answer, World};
 
 const AT: i64 = START_MS / 1_000;
 const SITE: &str = "https://shop.example";

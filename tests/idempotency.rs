@@ -1,13 +1,11 @@
 //! One `Idempotency-Key` or `clientMessageId`: one message, one send.
 
-mod support;
-
+use crate::support::outgoing::{SHOP, id, pointer, text};
+use crate::support::world::{CUSTOMER, Reply};
+use crate::support::{Answer, Fault, World};
 use http::Method;
 use patchbay::gateway::Queue;
 use serde_json::{Value, json};
-use support::outgoing::{SHOP, id, pointer, text};
-use support::world::{CUSTOMER, Reply};
-use support::{Answer, Fault, World};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -82,9 +80,9 @@ async fn a_replay_shows_the_message_as_it_was_accepted_whatever_became_of_it() {
     let first = world.post_under("order-1", body.clone()).await.expect(202);
     world.drain().await;
     let at = world.ports().now_ms.get() / 1_000;
-    let read = support::outgoing::reports(&[
-        support::outgoing::report("wamid.1", "read", at),
-        support::outgoing::report("wamid.1", "delivered", at),
+    let read = crate::support::outgoing::reports(&[
+        crate::support::outgoing::report("wamid.1", "read", at),
+        crate::support::outgoing::report("wamid.1", "delivered", at),
     ]);
     world.from_meta(&shop, &read).await.expect(200);
     assert_eq!(world.status(&first).await, "read");

@@ -488,3 +488,22 @@ fn a_breach_is_seen_however_it_is_written() {
         0
     );
 }
+
+#[test]
+fn every_file_of_native_tests_is_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let files = std::fs::read_dir(&folder).expect("the tests").flatten();
+    let program = std::fs::read_to_string(folder.join("native.rs")).expect("the program");
+    let unnamed: Vec<_> = files
+        .filter_map(|file| {
+            let name = file.file_name().into_string().expect("a name");
+            let name = name.strip_suffix(".rs")?.to_owned();
+            let is_own = ["native", "wasm"].contains(&name.as_str());
+            (!is_own && !program.contains(&format!("\nmod {name};\n"))).then_some(name)
+        })
+        .collect();
+    assert!(
+        unnamed.is_empty(),
+        "tests/native.rs does not name {unnamed:?}"
+    );
+}

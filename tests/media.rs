@@ -1,15 +1,13 @@
 //! Files that customers send, handed out with the channel's credentials, which go nowhere
 //! else; copied where there is a bucket; and files that clients put here.
 
-mod support;
-
+use crate::support::outgoing::{id, pointer};
+use crate::support::world::{CUSTOMER, PAGE_ID, SMS_NUMBER, messaging_text, whatsapp_value};
+use crate::support::{Answer, World};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use patchbay::model::time::Timestamp;
 use serde_json::{Value, json};
-use support::outgoing::{id, pointer};
-use support::world::{CUSTOMER, PAGE_ID, SMS_NUMBER, messaging_text, whatsapp_value};
-use support::{Answer, World};
 
 const PERSON: &str = "6543217890123456";
 
@@ -581,7 +579,7 @@ async fn a_templates_header_takes_a_file_that_was_put_here_by_its_id() {
     let channel = world.whatsapp().await;
     let header = json!({ "type": "HEADER", "format": "DOCUMENT" });
     let parts = json!([header, { "type": "BODY", "text": "Your bill" }]);
-    let bill = support::templates::template("bill", "en", "APPROVED", parts);
+    let bill = crate::support::templates::template("bill", "en", "APPROVED", parts);
     world.has_templates(&channel, &[bill]).await;
     let key = format!("Bearer {}", world.key);
     let headers = [

@@ -1,12 +1,10 @@
 //! Contacts that are one person: merged, taken apart again, and found to be alike.
 
-mod support;
-
+use crate::support::World;
+use crate::support::outgoing::{HOOK, id, pointer};
+use crate::support::world::{CUSTOMER, Reply, START_MS, whatsapp_text, whatsapp_value};
 use http::Method;
 use serde_json::{Value, json};
-use support::World;
-use support::outgoing::{HOOK, id, pointer};
-use support::world::{CUSTOMER, Reply, START_MS, whatsapp_text, whatsapp_value};
 
 const AT: i64 = START_MS / 1_000;
 const CHAT: &str = "778899";

@@ -1,11 +1,9 @@
 //! What operators watch: totals of what happened, and what waits.
 
-mod support;
-
+use crate::support::World;
+use crate::support::world::CUSTOMER;
+use crate::support::{Answer, Fault};
 use http::Method;
-use support::World;
-use support::world::CUSTOMER;
-use support::{Answer, Fault};
 
 use serde_json::json;
 

@@ -1,17 +1,15 @@
 //! What providers tell of accounts, templates and threads moves their states, and is told
 //! once.
 
-mod support;
-
-use http::Method;
-use serde_json::{Value, json};
-use support::outgoing::{id, text};
-use support::templates::{body, template};
-use support::world::{
+use crate::support::outgoing::{id, text};
+use crate::support::templates::{body, template};
+use crate::support::world::{
     APP_SECRET, CUSTOMER, INSTAGRAM_ID, PAGE_ID, PHONE_NUMBER_ID, START_MS, whatsapp_status,
     whatsapp_value,
 };
-use support::{Answer, World};
+use crate::support::{Answer, World};
+use http::Method;
+use serde_json::{Value, json};
 
 const WABA: &str = "102290129340398";
 const PERSON: &str = "6543217890123456";

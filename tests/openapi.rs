@@ -1,10 +1,8 @@
 //! What `GET /openapi.json` says beyond the answers themselves, which every test holds to it.
 
-mod support;
-
+use crate::support::World;
 use http::Method;
 use serde_json::{Value, json};
-use support::World;
 
 #[tokio::test]
 async fn everybody_may_read_it_pages_of_other_sites_too() {

@@ -1,13 +1,11 @@
 //! Sending what was accepted: in order, once, and to an end.
 
-mod support;
-
+use crate::support::outgoing::{history, id, report, reports, text};
+use crate::support::world::{BOT_SECRET, CUSTOMER, START_MS};
+use crate::support::{Answer, Fault, World};
 use http::Method;
 use patchbay::gateway::Queue;
 use serde_json::{Value, json};
-use support::outgoing::{history, id, report, reports, text};
-use support::world::{BOT_SECRET, CUSTOMER, START_MS};
-use support::{Answer, Fault, World};
 
 const SECOND_MS: i64 = 1_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -853,8 +851,8 @@ async fn a_refused_token_stops_the_channel_and_new_credentials_send_what_waited(
     assert_eq!(world.status(&next).await, "accepted");
 
     let credentials = json!({
-        "phoneNumberId": support::world::PHONE_NUMBER_ID, "wabaId": "102290129340398",
-        "accessToken": "a-new-token", "appSecret": support::world::APP_SECRET, "verifyToken": "v",
+        "phoneNumberId": crate::support::world::PHONE_NUMBER_ID, "wabaId": "102290129340398",
+        "accessToken": "a-new-token", "appSecret": crate::support::world::APP_SECRET, "verifyToken": "v",
     });
     let channel = world
         .patch_channel(&shop, json!({ "credentials": credentials }))

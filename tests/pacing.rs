@@ -1,12 +1,10 @@
 //! No sender is faster than its provider takes it, and nothing fails for being fast.
 
-mod support;
-
+use crate::support::outgoing::{id, text};
+use crate::support::{Answer, World};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use support::outgoing::{id, text};
-use support::{Answer, World};
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;

@@ -1,15 +1,13 @@
 //! What providers tell of one conversation comes to the same end in whatever order it comes,
 //! however often, and however it is spread over requests.
 
-mod support;
-
+use crate::support::outgoing::id;
+use crate::support::world::{CUSTOMER, PAGE_ID, PHONE_NUMBER_ID, START_MS};
+use crate::support::{Answer, World};
 use patchbay::gateway::Queue;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use support::outgoing::id;
-use support::world::{CUSTOMER, PAGE_ID, PHONE_NUMBER_ID, START_MS};
-use support::{Answer, World};
 
 /// Somebody on Messenger, and on Telegram.
 const PERSON: &str = "6543217890123456";
@@ -221,7 +219,8 @@ impl Stage {
                 message(own, at, json!({ "type": "reaction", "reaction": reaction }))
             }
             Told::Status { of, status } => {
-                let mut report = support::outgoing::report(&self.name(*of), status, at_of(status));
+                let mut report =
+                    crate::support::outgoing::report(&self.name(*of), status, at_of(status));
                 if let Some(ours) = of.checked_sub(OURS[0]).and_then(|at| self.sent.get(at)) {
                     report["biz_opaque_callback_data"] = json!(ours);
                 }

@@ -1,12 +1,10 @@
 //! What a statement reads follows what it is asked for, never the size of a table; and none is
 //! compiled anew each time it is run.
 
-mod support;
-
+use crate::support::World;
+use crate::support::world::{CUSTOMER, PAGE_ID, START_MS, whatsapp_status};
 use http::Method;
 use serde_json::{Value, json};
-use support::World;
-use support::world::{CUSTOMER, PAGE_ID, START_MS, whatsapp_status};
 
 /// Tables that grow with use.
 const GROWING: [&str; 19] = [
@@ -76,7 +74,7 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
     };
     let sync = format!("/v1/channels/{channel}/templates/sync");
     for answer in [listed("PENDING"), json!({ "data": [] }), listed("APPROVED")] {
-        let answer = support::Answer::Http(200, answer);
+        let answer = crate::support::Answer::Http(200, answer);
         world.ports().to_questions.borrow_mut().push_back(answer);
         world.post(&sync, Value::Null).await.expect(200);
     }
@@ -115,7 +113,7 @@ async fn no_statement_of_a_request_or_a_consumer_walks_a_table() {
     }
     for of in ["wamid.in", "wamid.nobodys"] {
         for kind in ["edit", "revoke", "reaction"] {
-            let payload = support::world::whatsapp_value(json!({ "messages": [{
+            let payload = crate::support::world::whatsapp_value(json!({ "messages": [{
                 "from": CUSTOMER, "id": format!("{kind} of {of}"), "timestamp": "1795161600", "type": kind,
                 kind: { "message_id": of, "original_message_id": of, "emoji": "!",
                     "message": { "type": "text", "text": { "body": "Hi" } } },
@@ -240,7 +238,9 @@ async fn no_statement_about_what_is_scheduled_walks_a_table() {
         .await
         .expect(200);
     let answers = &world.ports().from_provider;
-    answers.borrow_mut().push_back(support::Answer::NoAnswer);
+    answers
+        .borrow_mut()
+        .push_back(crate::support::Answer::NoAnswer);
     world.advance(3_600_000);
     world.drain().await;
     for (outcome, status) in [("resend", 200), ("sent", 409), ("failed", 409)] {
@@ -350,7 +350,7 @@ async fn no_statement_about_accounts_and_threads_walks_a_table() {
     world.from_meta(&page, &handover).await.expect(200);
     let test = format!("/v1/channels/{channel}/test");
     let refused = json!({ "error": { "code": 190, "message": "expired" } });
-    let refused = support::Answer::Http(401, refused);
+    let refused = crate::support::Answer::Http(401, refused);
     world.ports().to_questions.borrow_mut().push_back(refused);
     for _ in 0..2 {
         world.post(&test, Value::Null).await.expect(200);
@@ -369,7 +369,7 @@ async fn no_statement_about_who_somebody_is_walks_a_table() {
         let id = format!("wamid.{from}");
         world.customer_writes(&shop, from, &id, "Hi").await;
     }
-    let change = support::world::whatsapp_value(json!({ "messages": [{
+    let change = crate::support::world::whatsapp_value(json!({ "messages": [{
         "from": CUSTOMER, "id": "wamid.system", "timestamp": "1795161600", "type": "system",
         "system": { "type": "user_changed_number", "wa_id": "5511777777777", "body": "changed" },
     }] }));
@@ -419,7 +419,7 @@ async fn no_statement_about_deliveries_walks_a_table() {
     for _ in 0..21 {
         world.post("/v1/webhooks", hook.clone()).await.expect(201);
     }
-    let gone = support::Answer::Http(410, Value::Null);
+    let gone = crate::support::Answer::Http(410, Value::Null);
     world.ports().answers.borrow_mut().push_back(gone);
     world
         .customer_writes(&shop, CUSTOMER, "wamid.1", "Hi")

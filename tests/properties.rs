@@ -1,15 +1,13 @@
 //! Whatever happens in whatever order: nothing accepted is lost, nothing is sent
 //! twice, nothing overtakes, nothing moves back.
 
-mod support;
-
+use crate::support::outgoing::{id, report, reports, text};
+use crate::support::world::{CUSTOMER, whatsapp_text};
+use crate::support::{Answer, Fault, World};
 use patchbay::gateway::{Push, Queue};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use support::outgoing::{id, report, reports, text};
-use support::world::{CUSTOMER, whatsapp_text};
-use support::{Answer, Fault, World};
 
 /// What a provider does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

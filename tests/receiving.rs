@@ -1,17 +1,15 @@
 //! What providers send: verified on its raw bytes, read, and stored once.
 
-mod support;
-
+use crate::support::payloads::payloads;
+use crate::support::world::{
+    APP_SECRET, BOT_SECRET, CUSTOMER, PHONE_NUMBER_ID, START_MS, hub_signature, whatsapp_status,
+    whatsapp_text, whatsapp_value,
+};
+use crate::support::{Answer, Fault, World};
 use http::Method;
 use patchbay::gateway::Hint;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::payloads::payloads;
-use support::world::{
-    APP_SECRET, BOT_SECRET, CUSTOMER, PHONE_NUMBER_ID, START_MS, hub_signature, whatsapp_status,
-    whatsapp_text, whatsapp_value,
-};
-use support::{Answer, Fault, World};
 
 const START_S: i64 = START_MS / 1_000;
 

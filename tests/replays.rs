@@ -1,14 +1,12 @@
 //! Every payload that providers are known to send, through the whole of receiving: signed and
 //! not, whole and broken, once and often, in any order and at the same time.
 
-mod support;
-
+use crate::support::World;
+use crate::support::payloads::{PROVIDERS, Payload, payloads, proof, secret};
 use futures_util::future::join_all;
 use patchbay::channel::{Entry, Inbound, sign};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use support::World;
-use support::payloads::{PROVIDERS, Payload, payloads, proof, secret};
 
 const HOOK: &str = "https://subscriber.example/hook";
 

@@ -1,13 +1,11 @@
 //! What providers report of a message: any order, any number of times, one end.
 
-mod support;
-
+use crate::support::outgoing::{history, id, report, reports};
+use crate::support::world::{CUSTOMER, PAGE_ID, START_MS, messenger_text};
+use crate::support::{Answer, Fault, World};
 use patchbay::gateway::Queue;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::outgoing::{history, id, report, reports};
-use support::world::{CUSTOMER, PAGE_ID, START_MS, messenger_text};
-use support::{Answer, Fault, World};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 const STATUSES: [&str; 4] = ["sent", "delivered", "read", "failed"];

@@ -1,11 +1,9 @@
 //! Settling by hand what nobody knows the outcome of.
 
-mod support;
-
+use crate::support::outgoing::{history, id, report, reports};
+use crate::support::world::{CUSTOMER, Reply, whatsapp_value};
+use crate::support::{Answer, World};
 use serde_json::{Value, json};
-use support::outgoing::{history, id, report, reports};
-use support::world::{CUSTOMER, Reply, whatsapp_value};
-use support::{Answer, World};
 
 const HOUR_MS: i64 = 3_600_000;
 

@@ -1,15 +1,13 @@
 //! Messages for later: kept, moved, canceled, and given their place when they fall due.
 
-mod support;
-
+use crate::support::outgoing::{history, id, pointer, text};
+use crate::support::templates::{body as template_body, template};
+use crate::support::world::{CUSTOMER, Reply, messenger_text};
+use crate::support::{Answer, Fault, World};
 use http::Method;
 use patchbay::gateway::Queue;
 use patchbay::model::time::Timestamp;
 use serde_json::{Value, json};
-use support::outgoing::{history, id, pointer, text};
-use support::templates::{body as template_body, template};
-use support::world::{CUSTOMER, Reply, messenger_text};
-use support::{Answer, Fault, World};
 
 const SECOND_MS: i64 = 1_000;
 const HOUR_MS: i64 = 3_600_000;

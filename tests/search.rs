@@ -1,15 +1,13 @@
 //! Finding people by part of a name or a number.
 
-mod support;
-
+use crate::support::World;
+use crate::support::world::{START_MS, whatsapp_value};
 use http::Method;
 use patchbay::model::id::WorkspaceId;
 use patchbay::store::search::{Line, fold};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use support::World;
-use support::world::{START_MS, whatsapp_value};
 use url::form_urlencoded::byte_serialize;
 
 /// What a list gives for a search: the names in its order, and whether there is more.

@@ -1,12 +1,10 @@
 //! What is secret or personal stays out of the logs, whatever happens.
 
-mod support;
-
+use crate::support::world::{ADMIN_TOKEN, whatsapp_status, whatsapp_value};
+use crate::support::{Answer, Fault, World};
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
-use support::world::{ADMIN_TOKEN, whatsapp_status, whatsapp_value};
-use support::{Answer, Fault, World};
 
 const PHONE: &str = "5521987650001";
 const STRANGER: &str = "5521987650002";
@@ -58,7 +56,7 @@ async fn no_log_line_holds_a_secret_an_address_or_a_word_that_was_said() {
     let whatsapp = json!({
         "type": "whatsapp", "name": NAME, "identifier": "+15550100001",
         "credentials": {
-            "phoneNumberId": support::world::PHONE_NUMBER_ID, "wabaId": "1", "accessToken": TOKEN,
+            "phoneNumberId": crate::support::world::PHONE_NUMBER_ID, "wabaId": "1", "accessToken": TOKEN,
             "appSecret": APP_SECRET, "verifyToken": VERIFY,
         },
     });

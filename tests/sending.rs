@@ -1,13 +1,11 @@
 //! Accepting a message and sending it.
 
-mod support;
-
+use crate::support::outgoing::{SHOP, history, id, text};
+use crate::support::world::{CUSTOMER, whatsapp_status, whatsapp_text, whatsapp_value};
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
 use std::rc::Rc;
-use support::outgoing::{SHOP, history, id, text};
-use support::world::{CUSTOMER, whatsapp_status, whatsapp_text, whatsapp_value};
-use support::{Answer, World};
 
 const NOBODY: &str = "01890000-0000-7000-8000-000000000000";
 
@@ -173,7 +171,7 @@ async fn second_whatsapp(world: &World) -> String {
         "settings": { "enforceWindow": false },
         "credentials": {
             "phoneNumberId": "206540352242922", "wabaId": "102290129340398", "accessToken": "t",
-            "appSecret": support::world::APP_SECRET, "verifyToken": "v",
+            "appSecret": crate::support::world::APP_SECRET, "verifyToken": "v",
         },
     });
     id(&world.post("/v1/channels", body).await.expect(201))

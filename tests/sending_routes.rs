@@ -1,11 +1,9 @@
 //! Every route that sends a message keeps the same promise: one key, one message, one send.
 
-mod support;
-
+use crate::support::World;
+use crate::support::world::{CUSTOMER, Reply};
 use http::Method;
 use serde_json::{Value, json};
-use support::World;
-use support::world::{CUSTOMER, Reply};
 
 const SITE: &str = "https://shop.example";
 

@@ -1,17 +1,15 @@
 //! One Meta app posts for all its accounts to one URL: each entry belongs to the channel
 //! of its account.
 
-mod support;
-
+use crate::support::World;
+use crate::support::world::{
+    APP_SECRET, CUSTOMER, INSTAGRAM_ID, PAGE_ID, PHONE_NUMBER_ID, START_MS, hub_signature,
+    instagram_text, messaging_text, messenger_text, whatsapp_status, whatsapp_text,
+};
 use http::Method;
 use patchbay::gateway::Memory;
 use serde_json::{Value, json};
 use std::rc::Rc;
-use support::World;
-use support::world::{
-    APP_SECRET, CUSTOMER, INSTAGRAM_ID, PAGE_ID, PHONE_NUMBER_ID, START_MS, hub_signature,
-    instagram_text, messaging_text, messenger_text, whatsapp_status, whatsapp_text,
-};
 
 const OTHER_NUMBER: &str = "106540352242999";
 const PERSON: &str = "6543217890123456";

@@ -1,15 +1,13 @@
 //! What is particular to a channel's type, from its connection to the last report.
 
-mod support;
-
-use http::Method;
-use serde_json::{Value, json};
-use support::outgoing::{id, pointer};
-use support::world::{
+use crate::support::outgoing::{id, pointer};
+use crate::support::world::{
     APP_SECRET, INSTAGRAM_ID, PAGE_ID, SMS_NUMBER, START_MS, TWILIO_TOKEN, form, instagram_text,
     messenger_text,
 };
-use support::{Answer, World};
+use crate::support::{Answer, World};
+use http::Method;
+use serde_json::{Value, json};
 
 const PERSON: &str = "6543217890123456";
 const CUSTOMER: &str = "+15550177777";

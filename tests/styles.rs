@@ -1,7 +1,10 @@
 //! The styles of events: what each of them says, and how it is signed.
 
-mod support;
-
+use crate::support::outgoing::{id, report, reports};
+use crate::support::world::{
+    CUSTOMER, SMS_NUMBER, START_MS, instagram_text, messenger_text, whatsapp_value,
+};
+use crate::support::{Answer, World};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -9,11 +12,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::{Method, Request};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use support::outgoing::{id, report, reports};
-use support::world::{
-    CUSTOMER, SMS_NUMBER, START_MS, instagram_text, messenger_text, whatsapp_value,
-};
-use support::{Answer, World};
 
 const STYLES: [&str; 3] = ["visito", "chatt2me", "cloove"];
 const START_S: i64 = START_MS / 1_000;
@@ -641,7 +639,7 @@ async fn a_message_that_expired_is_told_as_failed_at_that_moment() {
         .from_provider
         .borrow_mut()
         .push_back(Answer::Http(429, throttle));
-    let mut body = support::outgoing::text(CUSTOMER, "Hello");
+    let mut body = crate::support::outgoing::text(CUSTOMER, "Hello");
     body["expiresAt"] = json!("2026-11-20T08:00:01.000Z");
     let said = world.post("/v1/messages", body).await.expect(202);
     for _ in 0..4 {

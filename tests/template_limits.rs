@@ -1,18 +1,16 @@
 //! What WhatsApp takes in a filled template, by Meta's rules: checked before a message is
 //! accepted.
 
-mod support;
-
+use crate::support::World;
+use crate::support::outgoing::pointer;
+use crate::support::templates::template;
+use crate::support::world::CUSTOMER;
 use patchbay::channel::{Filled, Invalid, adapter};
 use patchbay::model::channel::ChannelKind;
 use patchbay::model::id::{ChannelId, TemplateId};
 use patchbay::model::template::{TemplateDraft, TemplateRecord, TemplateRef};
 use patchbay::model::time::Timestamp;
 use serde_json::{Map, Value, json};
-use support::World;
-use support::outgoing::pointer;
-use support::templates::template;
-use support::world::CUSTOMER;
 
 fn items(value: &Value) -> Vec<Value> {
     value.as_array().expect("an array").clone()

@@ -1,13 +1,11 @@
 //! Templates made and deleted at the provider, natively and on Visito's surface.
 
-mod support;
-
+use crate::support::outgoing::{id, pointer};
+use crate::support::templates::{body, template};
+use crate::support::world::{CUSTOMER, Reply};
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
-use support::outgoing::{id, pointer};
-use support::templates::{body, template};
-use support::world::{CUSTOMER, Reply};
-use support::{Answer, World};
 
 const GRAPH: &str = "graph.test";
 
@@ -31,7 +29,7 @@ impl World {
         self.post("/v1/templates", body).await
     }
 
-    async fn delete(&self, template: &Value) -> Reply {
+    async fn delete_template(&self, template: &Value) -> Reply {
         let path = format!("/v1/templates/{}", id(template));
         self.call(Method::DELETE, &path, Value::Null).await
     }
@@ -295,7 +293,7 @@ async fn a_token_that_is_refused_is_the_channels_trouble() {
         let hi = world.template("hi", "en").await;
         world.provider_answers(401, refused(190, "Session has expired"));
         let reply = if deletes {
-            world.delete(&hi).await
+            world.delete_template(&hi).await
         } else {
             world.create(&shop, described("new", "Hi")).await
         };
@@ -396,7 +394,7 @@ async fn a_template_is_deleted_at_meta_and_then_here() {
         .post("/v1/messages", message.clone())
         .await
         .expect(202);
-    let reply = world.delete(&english).await;
+    let reply = world.delete_template(&english).await;
     assert_eq!(reply.expect(204), "");
     let posts = world.posts_to(GRAPH);
     let [request] = posts.as_slice() else {
@@ -418,7 +416,7 @@ async fn a_template_is_deleted_at_meta_and_then_here() {
     let told = world.post("/v1/messages", message).await.expect(422);
     assert_eq!(told["code"], "template_not_approved");
     assert_eq!(world.now(&said).await["content"]["id"], english["id"]);
-    world.delete(&english).await.expect(404);
+    world.delete_template(&english).await.expect(404);
     assert_eq!(world.asked(), 1);
     // Meta lists it for a while yet.
     let mut leaving = both[0].clone();
@@ -460,14 +458,17 @@ async fn a_template_stays_where_meta_does_not_delete_it() {
         (Answer::NoAnswer, 503, "unavailable"),
     ] {
         world.ports().from_provider.borrow_mut().push_back(answer);
-        let told = world.delete(&hi).await.expect(status);
+        let told = world.delete_template(&hi).await.expect(status);
         assert_eq!(told["code"], code);
         assert_eq!(world.template("hi", "en").await, hi);
     }
     // By the name alone Meta would delete every language.
     let asked = world.asked();
     let old = world.template("old", "en").await;
-    assert_eq!(world.delete(&old).await.expect(409)["code"], "conflict");
+    assert_eq!(
+        world.delete_template(&old).await.expect(409)["code"],
+        "conflict"
+    );
     assert_eq!(world.asked(), asked);
 }
 
@@ -497,7 +498,7 @@ async fn numbers_of_one_account_have_its_templates_in_common() {
         "to find it there too"
     );
     assert!(!world.is_due(&theirs));
-    world.delete(&ours).await.expect(204);
+    world.delete_template(&ours).await.expect(204);
     let left = world.get("/v1/templates").await;
     let left: Vec<&Value> = left["data"].as_array().expect("a list").iter().collect();
     assert_eq!(left.len(), 1, "{left:?}");
@@ -520,7 +521,7 @@ async fn what_is_another_tenants_is_neither_made_nor_deleted() {
     let (_, foreign) = world.new_workspace("Mallory").await;
     world.key = foreign;
     let before = world.database().dump();
-    world.delete(&hi).await.expect(404);
+    world.delete_template(&hi).await.expect(404);
     let told = world
         .create(&shop, described("new", "Hi"))
         .await
@@ -546,7 +547,7 @@ async fn a_batch_that_runs_twice_makes_one_template_and_deletes_it_once() {
         let made = world.create(&shop, new).await.expect(201);
         let rows = "SELECT name, key, variables, status, version FROM template";
         let first = world.database().query(rows);
-        world.delete(&made).await.expect(204);
+        world.delete_template(&made).await.expect(204);
         left.push((first, world.database().query(rows)));
         assert_eq!(world.asked(), 2, "the provider is asked once for each");
     }

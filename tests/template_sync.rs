@@ -1,14 +1,12 @@
 //! Templates follow their provider by themselves: read at the connect, once a day, and
 //! when a webhook tells of them.
 
-mod support;
-
+use crate::support::outgoing::id;
+use crate::support::templates::{body, template};
+use crate::support::world::{BOT_SECRET, CUSTOMER, hub_signature};
+use crate::support::{Answer, World};
 use http::Method;
 use serde_json::{Value, json};
-use support::outgoing::id;
-use support::templates::{body, template};
-use support::world::{BOT_SECRET, CUSTOMER, hub_signature};
-use support::{Answer, World};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -67,12 +65,12 @@ impl World {
         self.connect(body).await
     }
 
-    async fn status_of(&self, name: &str, language: &str) -> String {
+    async fn template_status(&self, name: &str, language: &str) -> String {
         let template = self.template(name, language).await;
         template["status"].as_str().expect("a status").to_owned()
     }
 
-    async fn delete(&self, path: &str) {
+    async fn disconnect(&self, path: &str) {
         self.call(Method::DELETE, path, Value::Null)
             .await
             .expect(204);
@@ -90,7 +88,7 @@ async fn a_channel_is_read_within_a_minute_of_its_connect_and_then_once_a_day() 
     world.telegram().await;
     world.provider_lists(&[json!({ "data": [hi("APPROVED")] })]);
     assert_eq!(world.swept().await, [WABA]);
-    assert_eq!(world.status_of("hi", "en").await, "APPROVED");
+    assert_eq!(world.template_status("hi", "en").await, "APPROVED");
     for _ in 0..3 {
         world.advance(7 * HOUR_MS);
         assert_eq!(world.swept().await, [""; 0]);
@@ -98,7 +96,7 @@ async fn a_channel_is_read_within_a_minute_of_its_connect_and_then_once_a_day() 
     world.advance(3 * HOUR_MS);
     world.provider_lists(&[json!({ "data": [hi("PAUSED")] })]);
     assert_eq!(world.swept().await, [WABA]);
-    assert_eq!(world.status_of("hi", "en").await, "PAUSED");
+    assert_eq!(world.template_status("hi", "en").await, "PAUSED");
     world.advance(DAY_MS - 1);
     assert_eq!(world.swept().await, [""; 0]);
     world.advance(1);
@@ -202,7 +200,7 @@ async fn only_channels_that_work_are_asked_for_and_new_credentials_are_looked_at
     world
         .patch_channel(&disabled, json!({ "status": "disabled" }))
         .await;
-    world.delete(&format!("/v1/channels/{deleted}")).await;
+    world.disconnect(&format!("/v1/channels/{deleted}")).await;
     let refused = json!({ "error": { "message": "Session has expired", "code": 190 } });
     world
         .ports()
@@ -250,8 +248,8 @@ async fn a_status_that_meta_tells_counts_at_once_and_has_the_rest_read_soon() {
             .from_meta(&shop, &status("hi", "en", event))
             .await
             .expect(200);
-        assert_eq!(world.status_of("hi", "en").await, becomes);
-        assert_eq!(world.status_of("hi", "pt_BR").await, "PENDING");
+        assert_eq!(world.template_status("hi", "en").await, becomes);
+        assert_eq!(world.template_status("hi", "pt_BR").await, "PENDING");
         let listed = [
             template("hi", "en", becomes, body("Hi")),
             pending[1].clone(),
@@ -318,7 +316,7 @@ async fn of_several_reports_in_one_webhook_all_count_the_last_one_last() {
         (&hi["status"], &hi["category"]),
         (&json!("APPROVED"), &json!("MARKETING"))
     );
-    assert_eq!(world.status_of("bye", "en").await, "PAUSED");
+    assert_eq!(world.template_status("bye", "en").await, "PAUSED");
 }
 
 #[tokio::test]
@@ -485,7 +483,7 @@ async fn a_report_comes_by_whatever_url_the_app_posts_to() {
         .from_meta(&page, &status("hi", "en", "PAUSED"))
         .await
         .expect(200);
-    assert_eq!(world.status_of("hi", "en").await, "PAUSED");
+    assert_eq!(world.template_status("hi", "en").await, "PAUSED");
 }
 
 #[tokio::test]
@@ -510,7 +508,7 @@ async fn a_report_that_nobody_signed_or_of_a_secret_that_was_replaced_changes_no
     world.gateway.memory = remembers;
     let old = status("hi", "en", "PAUSED");
     world.from_meta(&shop, &old).await.expect(401);
-    assert_eq!(world.status_of("hi", "en").await, "APPROVED");
+    assert_eq!(world.template_status("hi", "en").await, "APPROVED");
 }
 
 #[tokio::test]
@@ -559,7 +557,7 @@ async fn a_report_in_the_middle_of_a_sync_has_the_templates_read_once_more() {
             world.advance(DAY_MS);
             world.swept().await;
         }
-        assert_eq!(world.status_of("hi", "en").await, "PAUSED", "{delay}");
+        assert_eq!(world.template_status("hi", "en").await, "PAUSED", "{delay}");
     }
     assert!(again > 0, "some came in the middle");
 }

@@ -1,8 +1,10 @@
 //! WhatsApp templates: taken in from the provider, named by clients, sent only as the
 //! provider approved them.
 
-mod support;
-
+use crate::support::outgoing::{SHOP, id, pointer};
+use crate::support::templates::{body, template};
+use crate::support::world::CUSTOMER;
+use crate::support::{Answer, World};
 use http::Method;
 use patchbay::channel::{Filled, Invalid, adapter};
 use patchbay::model::channel::ChannelKind;
@@ -11,10 +13,6 @@ use patchbay::model::template::{TemplateDraft, TemplateRecord, TemplateRef};
 use patchbay::model::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use support::outgoing::{SHOP, id, pointer};
-use support::templates::{body, template};
-use support::world::CUSTOMER;
-use support::{Answer, World};
 
 /// "Hi {{1}}, order {{2}} is on its way."
 fn shipped(language: &str) -> Value {
@@ -28,7 +26,7 @@ fn shipped(language: &str) -> Value {
 }
 
 impl World {
-    async fn patch_template(&self, template: &Value, patch: Value) -> support::world::Reply {
+    async fn patch_template(&self, template: &Value, patch: Value) -> crate::support::world::Reply {
         let path = format!("/v1/templates/{}", id(template));
         self.call(Method::PATCH, &path, patch).await
     }

@@ -1,14 +1,12 @@
 //! Files that are handed over to the provider, where a message or its channel says so.
 
-mod support;
-
+use crate::support::outgoing::{SHOP, pointer};
+use crate::support::world::{CUSTOMER, PAGE_ID, messaging_text};
+use crate::support::{Answer, World};
 use bytes::Bytes;
 use http::Request;
 use patchbay::gateway::Queue;
 use serde_json::{Value, json};
-use support::outgoing::{SHOP, pointer};
-use support::world::{CUSTOMER, PAGE_ID, messaging_text};
-use support::{Answer, World};
 
 const PERSON: &str = "6543217890123456";
 const PNG: &[u8] = b"\x89PNG\r\n\x1A\n and what makes up a picture";
@@ -42,7 +40,7 @@ fn image(from: &str, to: &str) -> Value {
 async fn open_telegram(world: &World) -> String {
     let channel = world.telegram().await;
     let update = json!({ "message": {
-        "message_id": 1, "date": support::world::START_MS / 1_000, "text": "Hi",
+        "message_id": 1, "date": crate::support::world::START_MS / 1_000, "text": "Hi",
         "chat": { "id": 5, "type": "private" },
     } });
     world.from_telegram(&channel, &update).await.expect(200);
@@ -116,7 +114,7 @@ async fn messenger_and_instagram_get_the_file_as_an_attachment() {
         PERSON,
         "m_in",
         "Hi",
-        support::world::START_MS,
+        crate::support::world::START_MS,
     );
     world.from_meta(&messenger, &payload).await.expect(200);
     let page = world.get(&format!("/v1/channels/{messenger}")).await;
@@ -405,7 +403,10 @@ async fn what_has_no_file_is_recorded_before_files_are_handed_over() {
         .await
         .expect(202);
     let words = world
-        .post("/v1/messages", support::outgoing::text(other, "Words"))
+        .post(
+            "/v1/messages",
+            crate::support::outgoing::text(other, "Words"),
+        )
         .await
         .expect(202);
     the_host_gives(&world, 200, &[("content-type", "image/png")], PNG);

@@ -1,12 +1,10 @@
 //! Visito's API, as its clients use it.
 
-mod support;
-
+use crate::support::outgoing::{id, pointer};
+use crate::support::world::{CUSTOMER, Reply, World};
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::outgoing::{id, pointer};
-use support::world::{CUSTOMER, Reply, World};
 
 const HOOK: &str = "https://api.yourserver.com/webhooks/whatsapp";
 const NOBODY: &str = "0197a000-0000-7000-8000-000000000000";
@@ -776,7 +774,7 @@ async fn a_repeated_send_is_answered_again_by_either_path() {
         assert_ne!(next["id"], first["id"]);
         assert_eq!(messages(), before + 2);
         // The native path is another.
-        let body = support::outgoing::text(CUSTOMER, &path);
+        let body = crate::support::outgoing::text(CUSTOMER, &path);
         let native = under(&world, "order-2", "/v1/messages", body.clone()).await;
         assert_eq!(native.header("idempotency-replayed"), None);
         native.expect(202);

@@ -1,14 +1,12 @@
 //! Visito's kinds of messages: what each becomes, and where it is refused.
 
-mod support;
-
+use crate::support::World;
+use crate::support::hostile::{any_json, config, run};
+use crate::support::outgoing::id;
+use crate::support::world::{CUSTOMER, PHONE_NUMBER_ID, messenger_text};
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::World;
-use support::hostile::{any_json, config, run};
-use support::outgoing::id;
-use support::world::{CUSTOMER, PHONE_NUMBER_ID, messenger_text};
 
 const URL: &str = "https://shop.example/a";
 const PSID: &str = "24501234567890";

@@ -1,15 +1,13 @@
 //! The visitor's side of web chat: who may come in, what they write and read, and what
 //! nobody else sees.
 
-mod support;
-
+use crate::support::outgoing::{history, id, pointer};
+use crate::support::world::{ADMIN_TOKEN, Reply};
+use crate::support::{Fault, World};
 use bytes::Bytes;
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::outgoing::{history, id, pointer};
-use support::world::{ADMIN_TOKEN, Reply};
-use support::{Fault, World};
 
 const SITE: &str = "https://shop.example";
 const IDENTITY_SECRET: &str = "identity-secret-of-the-tests";

@@ -1,13 +1,11 @@
 //! Subscribers: who may be told, what they are told, and for how long it is tried.
 
-mod support;
-
+use crate::support::world::{CUSTOMER, START_MS, whatsapp_status, whatsapp_text};
+use crate::support::{Answer, Fault, World};
 use bytes::Bytes;
 use http::{Method, Request};
 use patchbay::gateway::{DeliveryHint, Queue};
 use serde_json::{Value, json};
-use support::world::{CUSTOMER, START_MS, whatsapp_status, whatsapp_text};
-use support::{Answer, Fault, World};
 
 const HOST: &str = "subscriber.example";
 const HOOK: &str = "https://subscriber.example/hook";

@@ -1,14 +1,14 @@
 //! WhautoChat's surface: its documented requests, answers and refusals.
 
-mod support;
-
+use crate::support::World;
+use crate::support::hostile::{any_json, config, run};
+use crate::support::outgoing::pointer;
+use crate::support::world::{
+    CUSTOMER, PHONE_NUMBER_ID, Reply, START_MS, instagram_text, messenger_text,
+};
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::World;
-use support::hostile::{any_json, config, run};
-use support::outgoing::pointer;
-use support::world::{CUSTOMER, PHONE_NUMBER_ID, Reply, START_MS, instagram_text, messenger_text};
 
 const PSID: &str = "24501234567890";
 const IGSID: &str = "17841400001234";

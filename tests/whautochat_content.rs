@@ -1,16 +1,14 @@
 //! WhautoChat's files, cards and buttons: what each becomes, and where it is refused.
 
-mod support;
-
+use crate::support::World;
+use crate::support::hostile::{any_json, config, run};
+use crate::support::outgoing::pointer;
+use crate::support::world::{
+    CUSTOMER, INSTAGRAM_ID, PAGE_ID, PHONE_NUMBER_ID, instagram_text, messenger_text,
+};
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::World;
-use support::hostile::{any_json, config, run};
-use support::outgoing::pointer;
-use support::world::{
-    CUSTOMER, INSTAGRAM_ID, PAGE_ID, PHONE_NUMBER_ID, instagram_text, messenger_text,
-};
 
 const PSID: &str = "24501234567890";
 const IGSID: &str = "17841400001234";
@@ -63,7 +61,7 @@ impl Stage {
         body
     }
 
-    async fn post(&self, route: &str, body: Value) -> support::world::Reply {
+    async fn post(&self, route: &str, body: Value) -> crate::support::world::Reply {
         self.world
             .post(&format!("/v1/messages/{route}"), body)
             .await

@@ -1,13 +1,11 @@
 //! Tenants and their keys: who makes them, what they may do, and how they end.
 
-mod support;
-
+use crate::support::world::{ADMIN_TOKEN, CUSTOMER, START_MS, whatsapp_status, whatsapp_text};
+use crate::support::{Answer, World};
 use http::Method;
 use patchbay::model::access::{KeySecret, Scope};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use support::world::{ADMIN_TOKEN, CUSTOMER, START_MS, whatsapp_status, whatsapp_text};
-use support::{Answer, World};
 
 const NOBODY: &str = "0197a000-0000-7000-8000-000000000000";
 
@@ -15,7 +13,7 @@ fn id(value: &Value) -> String {
     value["id"].as_str().expect("an id").to_owned()
 }
 
-async fn keys(world: &World, body: Value) -> support::world::Reply {
+async fn keys(world: &World, body: Value) -> crate::support::world::Reply {
     let path = format!("/v1/workspaces/{}/api-keys", world.workspace);
     world.admin(Method::POST, &path, body).await
 }
@@ -26,7 +24,7 @@ async fn with_key(
     method: Method,
     path: &str,
     body: Value,
-) -> support::world::Reply {
+) -> crate::support::world::Reply {
     let bearer = format!("Bearer {key}");
     world
         .call_with(method, path, &[("authorization", &bearer)], body)

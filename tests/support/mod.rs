@@ -1,7 +1,6 @@
 //! What use-case tests stand on: the real SQL on SQLite under D1's limits, a
 //! provider that answers by script, a clock that moves when told.
 
-#![expect(dead_code, unused_imports, reason = "each test target uses its part")]
 #![expect(
     clippy::enum_variant_names,
     clippy::wrong_self_convention,
@@ -9,6 +8,7 @@
 )]
 
 pub mod chatt2me;
+pub mod contents;
 pub mod contract;
 pub mod hostile;
 pub mod outgoing;
@@ -17,5 +17,5 @@ pub mod sqlite;
 pub mod templates;
 pub mod world;
 
-pub use sqlite::{Fault, Sqlite};
+pub use sqlite::Fault;
 pub use world::{Answer, World};

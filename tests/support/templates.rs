@@ -1,6 +1,5 @@
 //! Templates at their provider.
 
-use super::outgoing::id;
 use super::world::{Answer, Reply, World};
 use http::Method;
 use serde_json::{Value, json};
