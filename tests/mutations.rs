@@ -205,7 +205,10 @@ fn told(entries: Vec<Entry>) -> Vec<String> {
     };
     let told = entries.into_iter().filter(is_told);
     // Where a part is kept as it came, the field is kept with it.
-    let shown = told.map(|entry| {
+    let shown = told.map(|mut entry| {
+        if let Inbound::Message(message) | Inbound::Echo(message) = &mut entry.item {
+            message.metadata = message.metadata.take().and_then(without_unknown);
+        }
         format!("{entry:?}")
             .replace(
                 &format!(", \"{UNKNOWN}\": Object {{\"id\": Number(7)}}"),
@@ -214,6 +217,17 @@ fn told(entries: Vec<Entry>) -> Vec<String> {
             .replace(&format!("\"{UNKNOWN}\": Object {{\"id\": Number(7)}}"), "")
     });
     shown.collect()
+}
+
+/// What is left of an object without the unknown field, and without what was there for its sake.
+fn without_unknown(value: Value) -> Option<Value> {
+    let Value::Object(fields) = value else {
+        return Some(value);
+    };
+    let fields = fields.into_iter().filter(|(name, _)| name != UNKNOWN);
+    let fields = fields.filter_map(|(name, field)| Some((name, without_unknown(field)?)));
+    let fields: serde_json::Map<String, Value> = fields.collect();
+    (!fields.is_empty()).then(|| fields.into())
 }
 
 #[test]

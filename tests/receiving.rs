@@ -760,7 +760,7 @@ async fn what_is_no_message_is_ignored_by_name_and_hides_nothing_beside_it() {
     });
     world.from_meta(&channel, &payload).await.expect(200);
     assert!(logged(&world, "account_update"));
-    assert!(logged(&world, "field calls"));
+    assert!(logged(&world, "call of nobody"));
     assert_eq!(messages(&world).await.len(), ignored.len());
 }
 

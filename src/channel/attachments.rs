@@ -5,20 +5,39 @@ use super::file::{self, is_below};
 use super::{FileRef, Origins, Reason, SendError, lenient};
 use crate::model::channel::Channel;
 use crate::model::content::{Content, Location, Media, Reply};
+use crate::model::json::object;
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
+use url::{Url, form_urlencoded};
+
+/// One of the contents of a message.
+pub struct Said {
+    pub content: Content,
+    pub file: Option<FileRef>,
+    /// What was shared with it or by it and has no form here: its `title` and `url`, and its ids.
+    pub shared: Option<Value>,
+}
+
+impl From<Content> for Said {
+    fn from(content: Content) -> Self {
+        Self {
+            content,
+            file: None,
+            shared: None,
+        }
+    }
+}
 
 /// Its contents, in order: a text, and each attachment. A message has one at least.
-pub fn contents(message: &Value) -> Vec<(Content, Option<FileRef>)> {
+pub fn contents(message: &Value) -> Vec<Said> {
     let text = lenient::text(message.get("text"));
-    let mut read: Vec<(Content, Option<FileRef>)> = Vec::new();
-    let has_text = text.is_some();
+    let mut read: Vec<Said> = Vec::new();
     if let Some(payload) = lenient::text(message.pointer("/quick_reply/payload")) {
-        let title = text.unwrap_or_else(|| payload.clone());
-        read.push((pressed(payload, title), None));
+        let title = text.clone().unwrap_or_else(|| payload.clone());
+        read.push(pressed(payload, title).into());
     } else {
-        read.extend(text.map(|text| (Content::text_of(text), None)));
+        read.extend(text.clone().map(|text| Said::from(Content::text_of(text))));
     }
     let attachments: Vec<&Value> = lenient::items(message.get("attachments")).collect();
     let kind_of = |attachment: &Value| lenient::text(attachment.get("type")).unwrap_or_default();
@@ -29,10 +48,18 @@ pub fn contents(message: &Value) -> Vec<(Content, Option<FileRef>)> {
         let kind = kind_of(attachment);
         let has_sticker_id = attachment.pointer("/payload/sticker_id").is_some();
         let is_repeated = kind == "image" && has_sticker_id && stickers > 0;
-        // What a link in the text unfolds to.
-        let is_preview = kind == "fallback" && has_text;
-        if !is_repeated && !is_preview {
-            read.push(attached(&kind, has_sticker_id, attachment));
+        if is_repeated {
+            continue;
+        }
+        match (text.as_deref(), read.first_mut(), kind.as_str()) {
+            // What a link in the text unfolds to, or a link beside it.
+            (Some(text), Some(said), "fallback") => {
+                let shared = shared(attachment).filter(|shared| !is_in(text, shared));
+                said.shared = said.shared.take().or(shared);
+            }
+            // The text is the template's.
+            (Some(_), Some(_), "template") => {}
+            _ => read.push(attached(&kind, has_sticker_id, attachment)),
         }
     }
     if read.is_empty() {
@@ -43,9 +70,63 @@ pub fn contents(message: &Value) -> Vec<(Content, Option<FileRef>)> {
         } else {
             "unknown"
         };
-        read.push((Content::unsupported(kind), None));
+        read.push(Content::unsupported(kind).into());
     }
     read
+}
+
+/// What is known of something that was shared: of a post, a link, a story, a product.
+fn shared(attachment: &Value) -> Option<Value> {
+    let (outer, inner) = (attachment.as_object()?, attachment.get("payload"));
+    let inner = inner.and_then(Value::as_object);
+    let fields = outer
+        .iter()
+        .filter(|(name, _)| !["type", "payload"].contains(&name.as_str()));
+    let fields = fields.chain(inner.into_iter().flatten());
+    let fields = fields.filter(|(_, field)| !field.is_null());
+    // Links of pages are spelt otherwise.
+    let name_of = |name: &str| if name == "URL" { "url" } else { name }.to_owned();
+    let told = object(fields.map(|(name, field)| (name_of(name), field.clone())));
+    (!told.is_empty()).then_some(Value::Object(told))
+}
+
+/// Whether a text has the link that was shared, which may be one that goes by Facebook.
+fn is_in(text: &str, shared: &Value) -> bool {
+    let Some(url) = lenient::text(shared.get("url")) else {
+        return true;
+    };
+    let behind = Url::parse(&url).ok().and_then(|url| {
+        let mut pairs = url.query_pairs();
+        let (_, behind) = pairs.find(|(name, _)| name == "u" && url.path() == "/l.php")?;
+        Some(behind.into_owned())
+    });
+    let bare = |url: &str| {
+        let url = url.split_once("://").map_or(url, |(_, rest)| rest);
+        url.trim_start_matches("www.")
+            .trim_end_matches('/')
+            .to_ascii_lowercase()
+    };
+    let text = text.to_ascii_lowercase();
+    let is_there = |url: &str| text.contains(&bare(url));
+    is_there(&url) || behind.is_some_and(|url| is_there(&url))
+}
+
+/// What a template says: its text, or the titles of its elements, a line each.
+fn words(attachment: &Value) -> Option<String> {
+    let payload = attachment.get("payload")?;
+    if let Some(text) = lenient::text(payload.get("text")) {
+        return Some(text);
+    }
+    let places = ["/elements", "/generic/elements", "/product/elements"];
+    let elements = places
+        .iter()
+        .flat_map(|place| lenient::items(payload.pointer(place)));
+    let lines = elements.flat_map(|element| {
+        let lines = ["title", "subtitle"];
+        lines.map(|name| lenient::text(element.get(name)))
+    });
+    let lines: Vec<String> = lines.flatten().collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// A button's answer.
@@ -57,11 +138,17 @@ pub fn pressed(id: String, title: String) -> Content {
     })
 }
 
-fn attached(kind: &str, is_sticker: bool, attachment: &Value) -> (Content, Option<FileRef>) {
+fn attached(kind: &str, is_sticker: bool, attachment: &Value) -> Said {
     let url = lenient::text(attachment.pointer("/payload/url"));
+    let name = lenient::text(attachment.get("name"));
     let media = Media {
-        filename: lenient::text(attachment.get("name")),
+        filename: name.or_else(|| url.as_deref().filter(|_| kind == "file").and_then(name_in)),
         ..Media::default()
+    };
+    let of_no_form = |kind: &str| Said {
+        content: Content::unsupported(kind),
+        file: None,
+        shared: shared(attachment),
     };
     let content = match kind {
         "sticker" => Content::Sticker(media),
@@ -70,14 +157,37 @@ fn attached(kind: &str, is_sticker: bool, attachment: &Value) -> (Content, Optio
         "video" => Content::Video(media),
         "audio" => Content::Audio(media),
         "file" => Content::Document(media),
-        "location" => return (location(attachment), None),
-        "" => return (Content::unsupported("unknown"), None),
-        other => return (Content::unsupported(other), None),
+        "location" => return location(attachment).into(),
+        "template" => {
+            let read = of_no_form(kind);
+            let content = words(attachment).map_or(read.content, Content::text_of);
+            return Said { content, ..read };
+        }
+        "" => return of_no_form("unknown"),
+        other => return of_no_form(other),
     };
     match url {
-        Some(url) => (content, Some(FileRef::Url(url))),
-        None => (Content::unsupported(kind), None),
+        Some(url) => Said {
+            content,
+            file: Some(FileRef::Url(url)),
+            shared: None,
+        },
+        None => of_no_form(kind),
     }
+}
+
+/// The name of a file, as its address ends.
+fn name_in(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let last = url.path_segments()?.next_back()?.to_owned();
+    let name = form_urlencoded::parse(last.replace('+', "%2B").as_bytes())
+        .next()?
+        .0
+        .into_owned();
+    let (stem, kind) = name.rsplit_once('.')?;
+    let is_kind =
+        (1..=8).contains(&kind.len()) && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_kind && !stem.is_empty()).then_some(name)
 }
 
 fn location(attachment: &Value) -> Content {

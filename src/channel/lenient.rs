@@ -106,23 +106,44 @@ pub fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
 }
 
 /// What is kept of an object whose fields are the provider's to choose: those that are
-/// neither many nor long. `None` where it is no object, or nothing is left.
+/// neither many nor long, and of objects in it the same. `None` where it is no object, or
+/// nothing is left.
 pub fn kept(value: Option<&Value>) -> Option<Value> {
+    const MOST_BYTES: usize = 20_000;
+    const DEEPEST: u8 = 3;
+    let mut room = MOST_BYTES;
+    within(value?, DEEPEST, &mut room)
+}
+
+fn within(value: &Value, depth: u8, room: &mut usize) -> Option<Value> {
     const MOST_FIELDS: usize = 20;
     const LONGEST_NAME: usize = 64;
     const LONGEST_FIELD: usize = 1_000;
-    let is_short = |(name, field): &(&String, &Value)| {
-        name.len() <= LONGEST_NAME && !field.is_null() && field.to_string().len() <= LONGEST_FIELD
-    };
-    let fields = value?.as_object()?.iter().filter(is_short);
-    let kept = fields.map(|(name, field)| (name.clone(), field.clone()));
+    let fields = value.as_object()?.iter();
+    let kept = fields.filter_map(|(name, field)| {
+        if name.len() > LONGEST_NAME || field.is_null() {
+            return None;
+        }
+        if depth > 0 && field.is_object() {
+            return Some((name.clone(), within(field, depth - 1, room)?));
+        }
+        let length = field.to_string().len();
+        if length > LONGEST_FIELD {
+            return None;
+        }
+        *room = room.checked_sub(name.len() + length)?;
+        Some((name.clone(), field.clone()))
+    });
     let kept = crate::model::json::object(kept.take(MOST_FIELDS));
     (!kept.is_empty()).then_some(Value::Object(kept))
 }
 
-/// The same under a name of ours, as the metadata of a message.
-pub fn beside(name: &str, value: Option<&Value>) -> Option<Value> {
-    kept(value).map(|kept| serde_json::json!({ name: kept }))
+/// What a provider tells beside what somebody says, under names of ours: the metadata of a
+/// message. `None` where nothing is told.
+pub fn metadata<'a>(told: impl IntoIterator<Item = (&'a str, Option<&'a Value>)>) -> Option<Value> {
+    let told = told.into_iter();
+    let told = told.filter_map(|(name, value)| Some((name.to_owned(), value?.clone())));
+    kept(Some(&Value::Object(crate::model::json::object(told))))
 }
 
 #[cfg(test)]

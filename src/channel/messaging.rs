@@ -143,16 +143,19 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
         let number = ["num_edit", "num_edits"].into_iter();
         let number = number.filter_map(|name| lenient::integer(edit.get(name)));
         let number = number.chain(at.map(Timestamp::ms)).next().unwrap_or(0);
-        let text = lenient::text(edit.get("text")).unwrap_or_default();
+        // Instagram tells of new messages so too: as their edit number 0, without a text.
+        let Some(text) = lenient::text(edit.get("text")) else {
+            return vec![named("edit without a text")];
+        };
         let what = Changed::Edited(Content::text_of(text));
         let mid = lenient::text(edit.get("mid"));
         return vec![change_of(mid, format!("edit:{number}"), at, what)];
     }
     if let Some(reaction) = event.get("reaction") {
-        let emoji = ["emoji", "reaction"].into_iter();
-        let emoji = emoji.filter_map(|name| lenient::text(reaction.get(name)));
         let is_back = lenient::text(reaction.get("action")).as_deref() == Some("unreact");
-        let emoji = emoji.take(usize::from(!is_back)).next().unwrap_or_default();
+        let emoji = lenient::text(reaction.get("emoji"));
+        let emoji = emoji.or_else(|| lenient::text(reaction.get("reaction")).map(drawn));
+        let emoji = emoji.filter(|_| !is_back).unwrap_or_default();
         let who = lenient::text(event.pointer("/sender/id")).unwrap_or_default();
         let moment = at.map_or(0, Timestamp::ms);
         let key = format!("reaction:{who}:{moment}:{emoji}");
@@ -206,6 +209,21 @@ fn event(event: &Value, entry_at: Option<&Value>, kind: IdentityKind) -> Vec<Inb
     ))]
 }
 
+/// Instagram's name of a reaction, where it sends no emoji.
+fn drawn(name: String) -> String {
+    let emoji = match name.as_str() {
+        "angry" => "😠",
+        "dislike" => "👎",
+        "laugh" | "smile" => "😆",
+        "like" => "👍",
+        "love" => "❤",
+        "sad" => "😢",
+        "wow" => "😮",
+        _ => return name,
+    };
+    emoji.to_owned()
+}
+
 /// A change of a message, if it says of which.
 fn change_of(mid: Option<String>, key: String, at: Option<Timestamp>, what: Changed) -> Inbound {
     let Some(provider_message_id) = mid else {
@@ -234,8 +252,13 @@ fn messages(
     };
     let from = person(event, who, kind).ok_or("message without sender")?;
     let mid = lenient::text(message.get("mid")).ok_or("message without id")?;
+    let referral = message.get("referral").or_else(|| event.get("referral"));
+    let told = [
+        ("referral", referral),
+        ("story", message.pointer("/reply_to/story")),
+    ];
     let contents = attachments::contents(message).into_iter().enumerate();
-    let all = contents.map(|(place, (content, file))| InboundMessage {
+    let all = contents.map(|(place, said)| InboundMessage {
         // What is beside the first is told apart from it by its place.
         provider_message_id: match place {
             0 => mid.clone(),
@@ -243,10 +266,13 @@ fn messages(
         },
         from: from.clone(),
         sent_at: at,
-        content,
-        file,
+        content: said.content,
+        file: said.file,
         reply_to: lenient::text(message.pointer("/reply_to/mid")),
-        metadata: lenient::beside("referral", message.get("referral")),
+        metadata: lenient::metadata(
+            told.into_iter()
+                .chain([("attachment", said.shared.as_ref())]),
+        ),
     });
     Ok(all.collect())
 }
@@ -275,7 +301,7 @@ fn postback(
         sent_at: at,
         file: None,
         reply_to: None,
-        metadata: lenient::beside("referral", postback.get("referral")),
+        metadata: lenient::metadata([("referral", postback.get("referral"))]),
     })
 }
 
@@ -299,7 +325,7 @@ fn came(
         content: Content::unsupported(name),
         file: None,
         reply_to: None,
-        metadata: lenient::beside(name, Some(item)),
+        metadata: lenient::metadata([(name, Some(item)), ("lead", event.get("lead"))]),
     })
 }
 

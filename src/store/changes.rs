@@ -66,7 +66,7 @@ const WITHDRAWN: &str = "
         AND m.provider_message_id < c.provider_message_id || ';'))";
 
 /// Applies the changes that wait for messages, and tells subscribers. An edit of a file is
-/// one of its caption. The last statement gives back the deliveries.
+/// one of its caption; what becomes a file is its caption from then on. The last statement gives back the deliveries.
 pub fn apply(channel: ChannelId, ids: &[String], now: Timestamp) -> Vec<Statement> {
     let ids = json!(ids);
     let given = || values![ids.clone(), channel];
@@ -84,7 +84,12 @@ pub fn apply(channel: ChannelId, ids: &[String], now: Timestamp) -> Vec<Statemen
                      THEN json_remove(message.content, '$.caption')
                      ELSE json_set(message.content, '$.caption', told.content ->> '$.caption') END
                    WHEN message.content ->> '$.type' IN ('image', 'video', 'audio', 'document', 'sticker')
-                   THEN message.content ELSE told.content END
+                   THEN message.content
+                   WHEN told.content ->> '$.caption' IS NOT NULL
+                   THEN json_object('type', 'text', 'text', told.content ->> '$.caption')
+                   WHEN told.content ->> '$.type' IN ('image', 'video', 'audio', 'document', 'sticker')
+                   THEN json_object('type', 'unsupported', 'providerType', told.content ->> '$.type')
+                   ELSE told.content END
                  FROM (SELECT m.workspace_id, m.id, c.content, MAX(c.at) AS at FROM {WAITING}
                        WHERE c.type = 'edited' GROUP BY m.workspace_id, m.id LIMIT 1000000) told
                  WHERE message.workspace_id = told.workspace_id AND message.id = told.id

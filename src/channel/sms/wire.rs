@@ -6,7 +6,7 @@ use super::super::{
 };
 use super::number;
 use crate::model::contact::{Address, Identity, IdentityKind};
-use crate::model::content::{Content, Media};
+use crate::model::content::{Content, Location, Media, Reply};
 use crate::model::id::MessageId;
 use crate::model::message::DeliveryStatus;
 use std::collections::HashMap;
@@ -99,13 +99,13 @@ pub fn read(query: &str, body: &[u8]) -> Vec<Inbound> {
 fn consent(form: &Form) -> Option<Inbound> {
     let body = form.get("Body").unwrap_or("").trim().to_ascii_uppercase();
     let is_given = match form.get("OptOutType").unwrap_or(&body) {
-        "START" | "UNSTOP" => true,
+        "START" | "UNSTOP" | "YES" => true,
         "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" | "REVOKE" | "OPTOUT" => {
             false
         }
         _ => return None,
     };
-    let from = number(form.get("From")?, 8)?;
+    let from = number(person(form), 8)?;
     Some(Inbound::Consent(Consent {
         address: Address(from),
         is_given,
@@ -119,7 +119,7 @@ fn messages(form: &Form) -> Vec<Inbound> {
     let Some(sid) = form.any(&["MessageSid", "SmsMessageSid", "SmsSid"]) else {
         return vec![Inbound::Ignored("message without sid".to_owned())];
     };
-    let from = form.get("From").unwrap_or("");
+    let from = person(form);
     let from = number(from, 8).unwrap_or_else(|| from.trim().to_owned());
     if from.is_empty() {
         return vec![Inbound::Ignored("message without sender".to_owned())];
@@ -152,7 +152,9 @@ fn messages(form: &Form) -> Vec<Inbound> {
         let content = if text.is_empty() && count.unwrap_or(0_u32) > 0 {
             Content::unsupported("media")
         } else {
-            Content::text_of(text)
+            pressed(form)
+                .or_else(|| location(form))
+                .unwrap_or_else(|| Content::text_of(text))
         };
         return vec![message(0, content, None)];
     }
@@ -172,6 +174,39 @@ fn messages(form: &Form) -> Vec<Inbound> {
         message(at, content, Some(FileRef::Url(url)))
     });
     files.collect()
+}
+
+/// Who wrote: by RCS as by SMS.
+fn person(form: &Form) -> &str {
+    let from = form.get("From").unwrap_or("");
+    from.strip_prefix("rcs:").unwrap_or(from)
+}
+
+/// A button pressed in a message that came by RCS.
+fn pressed(form: &Form) -> Option<Content> {
+    let id = form.get("ButtonPayload")?;
+    Some(Content::Reply(Reply {
+        id: id.to_owned(),
+        title: form.get("ButtonText").unwrap_or(id).to_owned(),
+        description: None,
+    }))
+}
+
+/// A place, which comes by RCS.
+fn location(form: &Form) -> Option<Content> {
+    let degrees = |name: &str| {
+        form.get(name)?
+            .trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|it| it.is_finite())
+    };
+    Some(Content::Location(Location {
+        latitude: degrees("Latitude")?,
+        longitude: degrees("Longitude")?,
+        name: form.get("Label").map(str::to_owned),
+        address: form.get("Address").map(str::to_owned),
+    }))
 }
 
 /// As many as Twilio puts into one message.

@@ -98,17 +98,23 @@ impl super::Adapter for Adapter {
         }
     }
 
-    /// A chat id (negative for groups), `@name` of a public channel, or a chat of an account
-    /// that the bot is connected to: the chat id, `@` and the connection's.
+    /// A chat id (negative for groups), `@name` of a public channel, a chat of an account that
+    /// the bot is connected to: the chat id, `@` and the connection's; or a topic of a channel's
+    /// direct messages: the chat id, `#` and the topic's.
     fn recipient(&self, raw: &str) -> Result<Address, Invalid> {
         let raw = raw.trim();
-        let (chat, connection) = wire::chat_and_connection(raw);
+        let wire::Place {
+            chat,
+            connection,
+            topic,
+        } = wire::place(raw);
         let digits = chat.strip_prefix('-').unwrap_or(chat);
         let is_chat = !digits.starts_with('0')
             && chat.parse::<i64>().is_ok_and(|id| id != 0)
             && connection.is_none_or(|connection| {
                 !connection.is_empty() && connection.bytes().all(|byte| byte.is_ascii_graphic())
-            });
+            })
+            && topic.is_none_or(|topic| topic.parse::<i64>().is_ok_and(|id| id > 0));
         let is_name = raw.strip_prefix('@').is_some_and(is_username);
         if (is_chat && !raw.starts_with('+')) || is_name {
             Ok(Address(raw.to_owned()))

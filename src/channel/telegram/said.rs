@@ -1,6 +1,7 @@
 //! What a customer's message says. <https://core.telegram.org/bots/api#message>
 
 use super::super::{FileRef, lenient};
+use super::vcard;
 use crate::model::content::{
     ContactCard, ContactName, ContactPhone, Contacts, Content, Location, Media, Reply,
 };
@@ -26,7 +27,7 @@ const CONTENT_FIELDS: [&str; 14] = [
 ];
 
 /// What stands around a content, and says nothing of its kind.
-const AROUND: [&str; 40] = [
+const AROUND: [&str; 46] = [
     "message_id",
     "message_thread_id",
     "direct_messages_topic",
@@ -40,6 +41,13 @@ const AROUND: [&str; 40] = [
     "business_connection_id",
     "chat",
     "forward_origin",
+    // The older names of what is in it.
+    "forward_from",
+    "forward_from_chat",
+    "forward_from_message_id",
+    "forward_signature",
+    "forward_sender_name",
+    "forward_date",
     "is_topic_message",
     "is_automatic_forward",
     "reply_to_message",
@@ -241,9 +249,13 @@ fn assumed(item: &Value) -> Option<String> {
     let is_photo = has(item, "photo") || has(item, "live_photo");
     let kind = if is_photo {
         "image/jpeg"
-    } else if has(item, "video_note") || is("is_video") {
+    } else if has(item, "video_note") {
         "video/mp4"
-    } else if has(item, "sticker") && !is("is_animated") {
+    } else if is("is_video") {
+        "video/webm"
+    } else if is("is_animated") {
+        "application/x-tgsticker"
+    } else if has(item, "sticker") {
         "image/webp"
     } else {
         return None;
@@ -262,24 +274,48 @@ fn location(point: &Value, venue: Option<&Value>) -> Read {
     Some((Content::Location(location), None))
 }
 
+/// The addresses behind words, which the words do not show.
+pub fn links(item: &Value) -> Option<Value> {
+    let entities = ["entities", "caption_entities"].into_iter();
+    let entities = entities.flat_map(|name| lenient::items(item.get(name)));
+    let links: Vec<Value> = entities
+        .filter(|entity| lenient::text(entity.get("type")).as_deref() == Some("text_link"))
+        .filter_map(|entity| entity.get("url").cloned())
+        .collect();
+    (!links.is_empty()).then_some(Value::Array(links))
+}
+
 fn contact(part: &Value) -> Read {
     let text = |name: &str| lenient::text(part.get(name));
     let (first_name, last_name) = (text("first_name"), text("last_name"));
     let names = [first_name.clone(), last_name.clone()];
     let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
     let phone = text("phone_number")?;
+    let more = vcard::read(part.get("vcard").and_then(Value::as_str).unwrap_or(""));
+    let mut phones = more.phones;
+    if !phones
+        .iter()
+        .any(|more| digits(&more.phone) == digits(&phone))
+    {
+        let phone = phone.clone();
+        phones.insert(0, ContactPhone { phone, kind: None });
+    }
     let card = ContactCard {
         name: ContactName {
-            formatted_name: if name.is_empty() { phone.clone() } else { name },
+            formatted_name: if name.is_empty() { phone } else { name },
             first_name,
             last_name,
         },
-        phones: vec![ContactPhone { phone, kind: None }],
-        emails: vec![],
-        organization: None,
+        phones,
+        emails: more.emails,
+        organization: more.organization,
     };
     let contacts = Contacts {
         contacts: vec![card],
     };
     Some((Content::Contacts(contacts), None))
+}
+
+fn digits(phone: &str) -> String {
+    phone.chars().filter(char::is_ascii_digit).collect()
 }

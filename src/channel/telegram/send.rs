@@ -58,7 +58,11 @@ pub fn split(content: &Content) -> Option<Split> {
 
 /// The method that sends a message, or makes a sign.
 pub fn method(send: &Outbound<'_>) -> Result<Method, SendError> {
-    let (address, connection) = wire::chat_and_connection(&send.to.0);
+    let wire::Place {
+        chat: address,
+        connection,
+        topic,
+    } = wire::place(&send.to.0);
     // In chats of other accounts bots cannot react: it would be to a message of their own.
     let is_out_of_reach = connection.is_some() && matches!(send.content, Content::Reaction(_));
     let refers_to = send.reply_to.and_then(message_number);
@@ -74,6 +78,12 @@ pub fn method(send: &Outbound<'_>) -> Result<Method, SendError> {
         "chat_id".to_owned(),
         chat.map_or(Value::from(address), Value::from),
     );
+    if let Some(topic) = topic.and_then(|topic| topic.parse::<i64>().ok()) {
+        let name = "direct_messages_topic_id".to_owned();
+        if !send.content.is_sign() {
+            parameters.insert(name, Value::from(topic));
+        }
+    }
     if let Some(id) = refers_to.filter(|_| !send.content.is_sign()) {
         // The answer is worth more than the reference to what it answers.
         let reply = json!({ "message_id": id, "allow_sending_without_reply": true });
@@ -92,8 +102,7 @@ pub fn method(send: &Outbound<'_>) -> Result<Method, SendError> {
 /// before it is no message there.
 fn message_number(id: &str) -> Option<i64> {
     let (chat, number) = id.rsplit_once(':')?;
-    let (chat, _) = wire::chat_and_connection(chat);
-    chat.parse::<i64>().ok()?;
+    wire::place(chat).chat.parse::<i64>().ok()?;
     number.parse().ok()
 }
 

@@ -1,6 +1,7 @@
-//! A vCard of what `sendContact` has no field for. <https://www.rfc-editor.org/rfc/rfc2426>
+//! A vCard: of what a contact of Telegram's has no field for.
+//! <https://www.rfc-editor.org/rfc/rfc2426>
 
-use crate::model::content::ContactCard;
+use crate::model::content::{ContactCard, ContactEmail, ContactPhone};
 
 /// As many bytes as Telegram takes.
 const LARGEST: usize = 2_048;
@@ -34,6 +35,85 @@ pub fn of(card: &ContactCard) -> Option<String> {
     lines.push("END:VCARD".to_owned());
     let text = lines.join("\r\n") + "\r\n";
     (text.len() <= LARGEST).then_some(text)
+}
+
+/// What a card says beside a name and a number.
+#[derive(Debug, Default, PartialEq)]
+pub struct Read {
+    pub phones: Vec<ContactPhone>,
+    pub emails: Vec<ContactEmail>,
+    pub organization: Option<String>,
+}
+
+/// Most numbers, and most addresses, that are read of a card.
+const MOST: usize = 20;
+
+/// Reads a card as phones write it: a property on each line, those that begin with a space
+/// going on with the one before.
+pub fn read(card: &str) -> Read {
+    let mut read = Read::default();
+    let unfolded = card.replace("\r\n", "\n");
+    let unfolded = unfolded.replace("\n ", "").replace("\n\t", "");
+    for line in unfolded.lines() {
+        let Some((head, value)) = line.split_once(':') else {
+            continue;
+        };
+        let mut parts = head.split(';');
+        let name = parts.next().unwrap_or("").rsplit('.').next().unwrap_or("");
+        let value = plain(value);
+        if value.is_empty() {
+            continue;
+        }
+        let kind = parts.flat_map(kinds).find(|kind| is_said(kind));
+        match name.to_ascii_uppercase().as_str() {
+            "TEL" if read.phones.len() < MOST => {
+                let phone = value.strip_prefix("tel:").unwrap_or(&value).to_owned();
+                read.phones.push(ContactPhone { phone, kind });
+            }
+            "EMAIL" if read.emails.len() < MOST => {
+                read.emails.push(ContactEmail { email: value, kind });
+            }
+            "ORG" => {
+                let company = value.split(';').next().unwrap_or("").trim().to_owned();
+                read.organization = Some(company).filter(|company| !company.is_empty());
+            }
+            _ => {}
+        }
+    }
+    read
+}
+
+/// The words of a `TYPE` parameter, in small letters; older cards give the word alone.
+fn kinds(parameter: &str) -> Vec<String> {
+    let words = match parameter.split_once('=') {
+        Some((name, words)) if name.eq_ignore_ascii_case("type") => words,
+        Some(_) => return vec![],
+        None => parameter,
+    };
+    let words = words.trim_matches('"').split(',');
+    words.map(str::to_ascii_lowercase).collect()
+}
+
+/// Whether a type says what a number or an address is for.
+fn is_said(kind: &str) -> bool {
+    !["", "pref", "voice", "internet"].contains(&kind)
+}
+
+/// A value without its escapes.
+fn plain(value: &str) -> String {
+    let mut plain = String::with_capacity(value.len());
+    let mut chars = value.trim().chars();
+    while let Some(next) = chars.next() {
+        match next {
+            '\\' => match chars.next() {
+                Some('n' | 'N') => plain.push('\n'),
+                Some(escaped) => plain.push(escaped),
+                None => {}
+            },
+            next => plain.push(next),
+        }
+    }
+    plain
 }
 
 /// A line with its type, where that is a word.

@@ -16,11 +16,29 @@ fn chat(item: &Value) -> Option<String> {
     })
 }
 
-/// An address by its parts, as `chat` joins them.
-pub fn chat_and_connection(address: &str) -> (&str, Option<&str>) {
-    match address.split_once('@') {
+/// An address by its parts.
+#[derive(Debug, PartialEq)]
+pub struct Place<'a> {
+    pub chat: &'a str,
+    /// Of a chat of somebody's account.
+    pub connection: Option<&'a str>,
+    /// Of a channel's direct messages, where everybody has a topic.
+    pub topic: Option<&'a str>,
+}
+
+pub fn place(address: &str) -> Place<'_> {
+    let (rest, topic) = match address.split_once('#') {
+        Some((rest, topic)) => (rest, Some(topic)),
+        None => (address, None),
+    };
+    let (chat, connection) = match rest.split_once('@') {
         Some((chat, connection)) if !chat.is_empty() => (chat, Some(connection)),
-        Some(_) | None => (address, None),
+        Some(_) | None => (rest, None),
+    };
+    Place {
+        chat,
+        connection,
+        topic,
     }
 }
 
@@ -144,7 +162,8 @@ fn reaction(item: &Value, update: &Map<String, Value>) -> Inbound {
     let (before, now) = (emojis("old_reaction"), emojis("new_reaction"));
     let fresh = now.iter().find(|emoji| !before.contains(emoji));
     let emoji = fresh.or(now.last()).cloned();
-    if emoji.is_none() && lenient::items(item.get("new_reaction")).next().is_some() {
+    let is_own = lenient::items(item.get("new_reaction")).next().is_some();
+    if emoji.is_none() && before.is_empty() && is_own {
         return Inbound::Ignored("reaction with an emoji of its own".to_owned());
     }
     Inbound::Change(Change {
@@ -176,10 +195,64 @@ fn message(item: &Value) -> Inbound {
         reply_to: answered.and_then(|id| Some(format!("{}:{id}", chat(item)?))),
         from,
         sent_at: lenient::moment(item.get("date")),
+        metadata: beside(item, &content),
         content,
         file,
-        metadata: None,
     })
+}
+
+/// What is told beside what somebody says: who of a group wrote, where it comes from, what it
+/// is about, and what has no form here.
+fn beside(item: &Value, content: &Content) -> Option<Value> {
+    let author = author(item);
+    let via = item.get("via_bot").and_then(person);
+    let links = said::links(item);
+    let part = match content {
+        Content::Unsupported(what) => item.get(&what.provider_type),
+        _ => None,
+    };
+    let name = match content {
+        Content::Unsupported(what) => what.provider_type.as_str(),
+        _ => "",
+    };
+    lenient::metadata([
+        ("author", author.as_ref()),
+        ("forward_origin", item.get("forward_origin")),
+        ("quote", item.pointer("/quote/text")),
+        ("external_reply", item.get("external_reply")),
+        ("reply_to_story", item.get("reply_to_story")),
+        ("via_bot", via.as_ref()),
+        ("media_group_id", item.get("media_group_id")),
+        ("message_thread_id", item.get("message_thread_id")),
+        ("links", links.as_ref()),
+        (name, part),
+    ])
+}
+
+/// Who of a group wrote: somebody, or a chat in whose name they wrote.
+fn author(item: &Value) -> Option<Value> {
+    let kind = lenient::text(item.pointer("/chat/type"))?;
+    if !matches!(kind.as_str(), "group" | "supergroup") {
+        return None;
+    }
+    let chat = item.get("sender_chat").or_else(|| item.get("from"))?;
+    person(chat)
+}
+
+fn person(of: &Value) -> Option<Value> {
+    let id = lenient::text(of.get("id"))?;
+    let username = lenient::text(of.get("username"));
+    Some(json!({ "id": id, "name": name_of(of), "username": username }))
+}
+
+fn name_of(of: &Value) -> Option<String> {
+    let part = |field: &str| lenient::text(of.get(field));
+    let name: Vec<String> = [part("first_name"), part("last_name")]
+        .into_iter()
+        .flatten()
+        .collect();
+    let name = (!name.is_empty()).then(|| name.join(" "));
+    part("title").or(name).or_else(|| part("username"))
 }
 
 /// Whether the account itself wrote, in a chat that the bot is let into: such chats are
@@ -219,9 +292,11 @@ fn callback(item: &Value) -> Inbound {
         return named("callback query without data");
     };
     let on = item.get("message").filter(|on| on.get("chat").is_some());
-    // In private the chat has the person's own id.
+    // In private the chat has the person's own id. Under a channel's post anybody presses.
     let asked = json!({ "chat": item.get("from"), "from": item.get("from") });
-    let Some(from) = sender(on.unwrap_or(&asked)) else {
+    let is_post =
+        |on: &&Value| lenient::text(on.pointer("/chat/type")).as_deref() == Some("channel");
+    let Some(from) = sender(on.filter(|on| !is_post(on)).unwrap_or(&asked)) else {
         return named("callback query without sender");
     };
     let rows = on.and_then(|on| on.pointer("/reply_markup/inline_keyboard"));
@@ -229,6 +304,8 @@ fn callback(item: &Value) -> Inbound {
     let key = keys
         .filter(|key| lenient::text(key.get("callback_data")).as_ref() == Some(&data))
         .find_map(|key| lenient::text(key.get("text")));
+    let pressed = on.map(|on| json!({ "chat": on.get("chat"), "from": item.get("from") }));
+    let author = pressed.as_ref().and_then(author);
     Inbound::Message(InboundMessage {
         provider_message_id: format!("callback:{id}"),
         from,
@@ -240,7 +317,7 @@ fn callback(item: &Value) -> Inbound {
         }),
         file: None,
         reply_to: on.and_then(message_id),
-        metadata: None,
+        metadata: lenient::metadata([("author", author.as_ref())]),
     })
 }
 
@@ -251,27 +328,29 @@ pub fn pressed(body: &[u8]) -> Option<String> {
 }
 
 /// The chat is who we talk to: a person in private, else the group or channel. A group that
-/// became another is still that one, and a person the same in whichever chat.
+/// became another is still that one, and a person the same in whichever chat. In the direct
+/// messages of a channel everybody has a topic.
+/// <https://core.telegram.org/bots/api#directmessagestopic>
 fn sender(item: &Value) -> Option<Sender> {
-    let address = chat(item)?;
-    let part = |field: &str| {
-        lenient::text(item.pointer(&format!("/chat/{field}")))
-            .or_else(|| lenient::text(item.pointer(&format!("/from/{field}"))))
-    };
-    let name = lenient::text(item.pointer("/chat/title")).or_else(|| {
-        let name: Vec<String> = [part("first_name"), part("last_name")]
-            .into_iter()
-            .flatten()
-            .collect();
-        if name.is_empty() {
-            return part("username");
+    let chat_address = chat(item)?;
+    let chat = item.get("chat")?;
+    let topic = item.get("direct_messages_topic");
+    let number = topic.and_then(|topic| lenient::integer(topic.get("topic_id")));
+    let (address, who, also) = match (topic, number) {
+        (Some(topic), Some(number)) => {
+            let also = [lenient::integer(topic.pointer("/user/id")), None];
+            (format!("{chat_address}#{number}"), topic.get("user"), also)
         }
-        Some(name.join(" "))
-    });
-    let also = ["/chat/id", "/migrate_from_chat_id"]
-        .into_iter()
-        .filter_map(|at| Some(lenient::integer(item.pointer(at))?.to_string()))
-        .filter(|value| *value != address);
+        _ => {
+            let before = lenient::integer(item.get("migrate_from_chat_id"));
+            let also = [lenient::integer(chat.get("id")), before];
+            (chat_address, Some(chat), also)
+        }
+    };
+    let name = who.and_then(name_of);
+    let name = name.or_else(|| item.get("from").and_then(name_of));
+    let also = also.into_iter().flatten().map(|id| id.to_string());
+    let also = also.filter(|value| *value != address);
     let identities = std::iter::once(address.clone()).chain(also);
     Some(Sender {
         identities: identities

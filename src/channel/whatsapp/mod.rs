@@ -84,7 +84,7 @@ impl super::Adapter for Adapter {
     /// `US.13491208655302741918`.
     fn recipient(&self, raw: &str) -> Result<Address, Invalid> {
         let raw = raw.trim();
-        if is_user_id(raw) {
+        if is_user_id(raw) || is_group(raw) {
             return Ok(Address(raw.to_owned()));
         }
         phone_digits(raw).map(Address).ok_or_else(|| {
@@ -201,6 +201,13 @@ fn phone_digits(raw: &str) -> Option<String> {
     // No country code begins with 0: such a number is one as it is dialled at home.
     let is_whole = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
     (is_phone && is_whole).then_some(digits)
+}
+
+/// Meta's id of a group, in base64: it names what it is.
+fn is_group(raw: &str) -> bool {
+    const CAPI_GROUP: &str = "Y2FwaV9ncm91cDo";
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
+    raw.starts_with(CAPI_GROUP) && raw.len() <= 256 && raw.bytes().all(is_base64)
 }
 
 /// Two capital letters, a dot, optionally `ENT.`, then letters and digits.

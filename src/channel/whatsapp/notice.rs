@@ -47,7 +47,9 @@ pub fn read(entry: &Value, field: &str, value: &Value) -> Option<Inbound> {
     };
     Some(Inbound::Notice(Notice {
         account: Some(account),
-        number: lenient::text(value.get("display_phone_number")),
+        number: ["display_phone_number", "phone_number"]
+            .iter()
+            .find_map(|field| lenient::text(value.get(*field))),
         name: field.to_owned(),
         effect,
         code,
@@ -67,10 +69,17 @@ fn of_account(value: &Value) -> (Effect, String) {
         ("DISABLED_UPDATE", Some("DISABLE")) => (Effect::Blocks, "DISABLED".to_owned()),
         (_, Some("REINSTATE")) => (Effect::Restores, String::new()),
         (_, Some(state)) => (Effect::Warns, state.to_owned()),
-        ("ACCOUNT_DELETED" | "PARTNER_REMOVED" | "PARTNER_APP_UNINSTALLED", None) => {
-            (Effect::Blocks, event)
+        // What is offboarded comes back by itself, within minutes as a rule.
+        (
+            "ACCOUNT_DELETED"
+            | "ACCOUNT_OFFBOARDED"
+            | "PARTNER_REMOVED"
+            | "PARTNER_APP_UNINSTALLED",
+            None,
+        ) => (Effect::Blocks, event),
+        ("ACCOUNT_RECONNECTED" | "PARTNER_ADDED" | "PARTNER_APP_INSTALLED", None) => {
+            (Effect::Restores, String::new())
         }
-        ("PARTNER_ADDED" | "PARTNER_APP_INSTALLED", None) => (Effect::Restores, String::new()),
         ("DISABLED_UPDATE" | "ACCOUNT_VIOLATION" | "ACCOUNT_RESTRICTION", None) => {
             (Effect::Warns, event)
         }

@@ -141,6 +141,10 @@ fn answer(part: &Value) -> Option<Content> {
             );
         }
     }
+    if let Some(answer) = part.get("call_permission_reply") {
+        let id = Some("call_permission_reply".to_owned());
+        return reply(id, lenient::text(answer.get("response")), None);
+    }
     let flow = part.get("nfm_reply")?;
     reply(
         lenient::text(flow.get("name")).or(Some("flow".to_owned())),

@@ -6,6 +6,7 @@ use super::super::{
 };
 use super::{notice, report, said};
 use crate::model::contact::{Address, Identity, IdentityKind};
+use crate::model::content::Content;
 use crate::model::id::MessageId;
 use crate::model::message::DeliveryStatus;
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ pub fn read(body: &[u8]) -> Vec<Entry> {
         }
         if let Some(value) = value.filter(|_| field == "smb_message_echoes") {
             let number = lenient::text(value.pointer("/metadata/phone_number_id"));
-            let echoes = lenient::items(value.get("message_echoes")).map(echo);
+            let echoes = lenient::items(value.get("message_echoes")).map(|item| echo(value, item));
             if lenient::items(value.get("message_echoes")).next().is_none() {
                 read.push(ignored("echo of nothing".to_owned()));
             }
@@ -46,16 +47,24 @@ pub fn read(body: &[u8]) -> Vec<Entry> {
             }));
             continue;
         }
-        let Some(value) = value.filter(|_| field == "messages") else {
+        let Some(value) = value.filter(|_| SAID.contains(&field.as_str())) else {
             read.push(ignored(format!("field {}", short(&field))));
             continue;
         };
         let number = lenient::text(value.pointer("/metadata/phone_number_id"));
-        let messages = lenient::items(value.get("messages")).map(|item| message(value, item));
-        let statuses = lenient::items(value.get("statuses")).map(status);
-        let errors = lenient::items(value.get("errors")).take(1);
+        // What stands by is another app's to answer, and said all the same.
+        let said = value.get("standby").unwrap_or(value);
+        let messages = lenient::items(said.get("messages")).flat_map(|item| message(said, item));
+        let calls = lenient::items(said.get("calls")).map(|item| call(said, item));
+        let statuses = lenient::items(said.get("statuses")).map(status);
+        let renamed = lenient::items(said.get("user_id_update")).flat_map(renamed);
+        let errors = lenient::items(said.get("errors")).take(1);
         let errors = errors.map(notice::of_error);
-        let items = messages.chain(statuses).chain(errors);
+        let items = messages.chain(calls).chain(statuses);
+        let mut items = items.chain(renamed).chain(errors).peekable();
+        if items.peek().is_none() && field != "messages" {
+            read.push(ignored(format!("field {field}")));
+        }
         read.extend(items.map(|item| Entry {
             account: number.clone(),
             item,
@@ -67,27 +76,50 @@ pub fn read(body: &[u8]) -> Vec<Entry> {
     read
 }
 
+/// The fields that tell what people say, and of what they were sent.
+const SAID: [&str; 4] = ["messages", "standby", "calls", "user_id_update"];
 /// Kinds that are not messages of their own.
 const NOT_MESSAGES: [&str; 2] = ["system", "request_welcome"];
 
-fn message(value: &Value, item: &Value) -> Inbound {
+fn message(value: &Value, item: &Value) -> Vec<Inbound> {
     let kind = lenient::text(item.get("type")).unwrap_or_else(|| "unknown".to_owned());
     if NOT_MESSAGES.contains(&kind.as_str()) {
-        return number_change(item).map_or_else(
-            || Inbound::Ignored(format!("message {kind}")),
-            Inbound::NumberChange,
-        );
+        let changes = number_changes(item);
+        if changes.is_empty() {
+            return vec![Inbound::Ignored(format!("message {kind}"))];
+        }
+        return changes;
     }
+    vec![said_by_somebody(value, &kind, item)]
+}
+
+fn said_by_somebody(value: &Value, kind: &str, item: &Value) -> Inbound {
     let Some(provider_message_id) = lenient::text(item.get("id")) else {
         return Inbound::Ignored("message without id".to_owned());
     };
-    if let Some(change) = change(&kind, &provider_message_id, item) {
+    if let Some(change) = change(kind, &provider_message_id, item) {
         return change;
     }
     let Some(from) = sender(value, item) else {
         return Inbound::Ignored("message without sender".to_owned());
     };
-    let (content, file) = said::content(&kind, item);
+    let (content, file) = said::content(kind, item);
+    let context = |name: &str| item.get("context").and_then(|context| context.get(name));
+    let is_set = |flag: &&Value| flag.as_bool() == Some(true);
+    let author = author(value, item);
+    let why = item.pointer("/errors/0");
+    let why = why.filter(|_| matches!(content, Content::Unsupported(_)));
+    let metadata = lenient::metadata([
+        ("referral", item.get("referral")),
+        ("referred_product", context("referred_product")),
+        ("forwarded", context("forwarded").filter(is_set)),
+        (
+            "frequently_forwarded",
+            context("frequently_forwarded").filter(is_set),
+        ),
+        ("author", author.as_ref()),
+        ("error", why),
+    ]);
     Inbound::Message(InboundMessage {
         provider_message_id,
         from,
@@ -95,35 +127,104 @@ fn message(value: &Value, item: &Value) -> Inbound {
         content,
         file,
         reply_to: lenient::text(item.pointer("/context/id")),
-        metadata: lenient::beside("referral", item.get("referral")),
+        metadata,
     })
 }
 
-/// That somebody changed their number, among what WhatsApp says of people.
-/// <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/components#messages-object>
-fn number_change(item: &Value) -> Option<NumberChange> {
-    let system = item.get("system")?;
-    let kind = lenient::text(system.get("type"))?;
+/// Who of a group wrote.
+fn author(value: &Value, item: &Value) -> Option<Value> {
+    item.get("group_id")?;
+    let (phone, user_id) = (
+        lenient::text(item.get("from")),
+        lenient::text(item.get("from_user_id")),
+    );
+    let name = profile_of(value, phone.as_ref(), user_id.as_ref()).and_then(name_of);
+    Some(json!({ "id": phone.or(user_id)?, "name": name }))
+}
+
+/// A call that somebody makes to the business, which opens the window as a message does. It is
+/// told of at its start and at its end, under one id.
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/calling/user-initiated-calls>
+fn call(value: &Value, item: &Value) -> Inbound {
+    let named = |what: &str| Inbound::Ignored(what.to_owned());
+    let digits = |text: String| {
+        text.chars()
+            .filter(char::is_ascii_digit)
+            .collect::<String>()
+    };
+    let own = lenient::text(value.pointer("/metadata/display_phone_number")).map(digits);
+    let is_own = lenient::text(item.get("direction")).as_deref() == Some("BUSINESS_INITIATED")
+        || (own.is_some() && lenient::text(item.get("from")).map(digits) == own);
+    if is_own {
+        return named("call of the business");
+    }
+    let caller = ["from", "from_user_id"]
+        .iter()
+        .any(|of| lenient::text(item.get(*of)).is_some());
+    let from = sender(value, item).filter(|_| caller);
+    let (Some(id), Some(from)) = (lenient::text(item.get("id")), from) else {
+        return named("call of nobody");
+    };
+    Inbound::Message(InboundMessage {
+        provider_message_id: id,
+        from,
+        sent_at: lenient::moment(item.get("timestamp")),
+        content: Content::unsupported("call"),
+        file: None,
+        reply_to: None,
+        metadata: None,
+    })
+}
+
+/// That somebody changed their number or has another id, among what WhatsApp says of people.
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids>
+fn number_changes(item: &Value) -> Vec<Inbound> {
+    let kind = lenient::text(item.pointer("/system/type")).unwrap_or_default();
     if !matches!(
         kind.as_str(),
-        "user_changed_number" | "customer_changed_number"
+        "user_changed_number" | "customer_changed_number" | "user_changed_user_id"
     ) {
-        return None;
+        return vec![];
     }
-    let number = ["wa_id", "new_wa_id"];
-    let mut number = number
-        .iter()
-        .filter_map(|field| lenient::text(system.get(*field)));
-    let known_as = ["/from", "/from_user_id", "/system/customer"];
-    let known_as = known_as.iter().map(|of| lenient::text(item.pointer(of)));
-    Some(NumberChange {
-        known_as: known_as.flatten().collect(),
-        number: number.next()?,
-    })
+    let known_as = [
+        "/from",
+        "/from_user_id",
+        "/system/customer",
+        "/system/previous_user_id",
+    ];
+    let now = ["/system/wa_id", "/system/new_wa_id", "/system/user_id"];
+    changes_of(item, &known_as, &now)
+}
+
+/// The same, of a field of its own.
+fn renamed(item: &Value) -> Vec<Inbound> {
+    let known_as = ["/user_id/previous", "/wa_id"];
+    let changes = changes_of(item, &known_as, &["/user_id/current"]);
+    if changes.is_empty() {
+        return vec![Inbound::Ignored("user_id_update of nobody".to_owned())];
+    }
+    changes
+}
+
+/// Everything that somebody is known by from now on, with all that they are known by already.
+fn changes_of(item: &Value, known_as: &[&str], now: &[&str]) -> Vec<Inbound> {
+    let told = |places: &[&str]| -> Vec<String> {
+        let told = places
+            .iter()
+            .map(|place| lenient::text(item.pointer(place)));
+        told.flatten().collect()
+    };
+    let known_as = told(known_as);
+    let fresh = told(now).into_iter().filter(|id| !known_as.contains(id));
+    let changes = fresh.map(|number| NumberChange {
+        known_as: known_as.clone(),
+        number,
+    });
+    changes.map(Inbound::NumberChange).collect()
 }
 
 /// What the owner wrote on the phone.
-fn echo(item: &Value) -> Inbound {
+fn echo(value: &Value, item: &Value) -> Inbound {
     let kind = lenient::text(item.get("type")).unwrap_or_else(|| "unknown".to_owned());
     let Some(id) = lenient::text(item.get("id")) else {
         return Inbound::Ignored("echo without id".to_owned());
@@ -131,14 +232,10 @@ fn echo(item: &Value) -> Inbound {
     if let Some(change) = change(&kind, &id, item) {
         return change;
     }
-    let identities: Vec<Identity> = ["to", "to_user_id"]
-        .into_iter()
-        .filter_map(|field| lenient::text(item.get(field)))
-        .map(|value| Identity {
-            kind: IdentityKind::Whatsapp,
-            value,
-        })
-        .collect();
+    let to = lenient::text(item.get("to"));
+    let user_id = lenient::text(item.get("to_user_id"));
+    let name = profile_of(value, to.as_ref(), user_id.as_ref()).and_then(name_of);
+    let identities: Vec<Identity> = [to, user_id].into_iter().flatten().map(identity).collect();
     let Some(first) = identities.first() else {
         return Inbound::Ignored("echo to nobody".to_owned());
     };
@@ -147,7 +244,7 @@ fn echo(item: &Value) -> Inbound {
         provider_message_id: id,
         from: Sender {
             address: Address(first.value.clone()),
-            name: None,
+            name,
             identities,
         },
         sent_at: lenient::moment(item.get("timestamp")),
@@ -195,44 +292,69 @@ fn sender(value: &Value, item: &Value) -> Option<Sender> {
         return Some(Sender {
             address: Address(group.clone()),
             name: None,
-            identities: vec![Identity {
-                kind: IdentityKind::Whatsapp,
-                value: group,
-            }],
+            identities: vec![identity(group)],
         });
     }
     let phone = lenient::text(item.get("from"));
     let user_id = lenient::text(item.get("from_user_id"));
-    let is_theirs = |contact: &&Value| {
-        let wa_id = lenient::text(contact.get("wa_id"));
-        let id = lenient::text(contact.get("user_id"));
-        (wa_id.is_some() && wa_id == phone) || (id.is_some() && id == user_id)
-    };
-    let contacts: Vec<&Value> = lenient::items(value.get("contacts")).collect();
-    let only = match contacts.as_slice() {
-        [only] => Some(*only),
-        _ => None,
-    };
-    let contact = contacts.iter().copied().find(is_theirs).or(only);
+    let mut contacts = lenient::items(value.get("contacts"));
+    let only = contacts.next().filter(|_| contacts.next().is_none());
+    let contact = profile_of(value, phone.as_ref(), user_id.as_ref()).or(only);
     let field = |name: &str| contact.and_then(|contact| lenient::text(contact.get(name)));
     let phone = phone.or_else(|| field("wa_id"));
     let user_id = user_id.or_else(|| field("user_id"));
-    let identities: Vec<Identity> = [phone, user_id]
+    let identities: Vec<Identity> = [phone, user_id, shared_number(item)]
         .into_iter()
         .flatten()
-        .map(|value| Identity {
-            kind: IdentityKind::Whatsapp,
-            value,
-        })
+        .map(identity)
         .collect();
     Some(Sender {
         address: Address(identities.first()?.value.clone()),
-        name: contact.and_then(|contact| lenient::text(contact.pointer("/profile/name"))),
+        name: contact.and_then(name_of),
         identities,
     })
 }
 
+fn identity(value: String) -> Identity {
+    Identity {
+        kind: IdentityKind::Whatsapp,
+        value,
+    }
+}
+
+/// What a webhook says of somebody.
+fn profile_of<'a>(
+    value: &'a Value,
+    phone: Option<&String>,
+    user_id: Option<&String>,
+) -> Option<&'a Value> {
+    let is = |contact: &Value, field: &str, id: Option<&String>| {
+        id.is_some() && lenient::text(contact.get(field)).as_ref() == id
+    };
+    lenient::items(value.get("contacts"))
+        .find(|contact| is(contact, "wa_id", phone) || is(contact, "user_id", user_id))
+}
+
+fn name_of(contact: &Value) -> Option<String> {
+    let given = ["/profile/name", "/profile/username"];
+    given
+        .iter()
+        .find_map(|place| lenient::text(contact.pointer(place)))
+}
+
+/// The number of somebody who hid it, given when it was asked for.
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids>
+fn shared_number(item: &Value) -> Option<String> {
+    let card = item.pointer("/contacts/0")?;
+    let is_own = lenient::text(card.get("origin")).as_deref() == Some("contact_request");
+    lenient::text(card.pointer("/phones/0/wa_id")).filter(|_| is_own)
+}
+
 fn status(item: &Value) -> Inbound {
+    // What is paid and who calls have states of their own.
+    if let Some(other) = lenient::text(item.get("type")).filter(|kind| kind != "message") {
+        return Inbound::Ignored(format!("status of a {}", short(&other)));
+    }
     let name = lenient::text(item.get("status")).unwrap_or_default();
     let status = match name.as_str() {
         "sent" => DeliveryStatus::Sent,
