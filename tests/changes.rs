@@ -366,3 +366,92 @@ async fn the_echo_of_our_own_message_is_none() {
         .expect(200);
     assert_eq!(world.database().count(outbound), 2);
 }
+
+#[tokio::test]
+async fn a_text_that_becomes_a_picture_is_its_caption_and_never_a_picture_without_a_file() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let update = |number: u64, kind: &str, id: u64, said: Value| {
+        let mut message = json!({
+            "message_id": id, "date": START_MS / 1_000, "edit_date": START_MS / 1_000 + 5,
+            "chat": { "id": 5_550_001, "type": "private", "first_name": "Grace" },
+        });
+        for (name, part) in said.as_object().expect("fields") {
+            message[name] = part.clone();
+        }
+        json!({ "update_id": number, kind: message })
+    };
+    let photo = json!([{ "file_id": "NEW", "width": 90, "height": 90 }]);
+    for (number, id, becomes, content) in [
+        (
+            1,
+            7,
+            json!({ "photo": photo, "caption": "See" }),
+            json!({ "type": "text", "text": "See" }),
+        ),
+        (
+            3,
+            8,
+            json!({ "photo": photo }),
+            json!({ "type": "unsupported", "providerType": "image" }),
+        ),
+    ] {
+        let said = update(number, "message", id, json!({ "text": "Look" }));
+        world.from_telegram(&channel, &said).await.expect(200);
+        let edited = update(number + 1, "edited_message", id, becomes);
+        world.from_telegram(&channel, &edited).await.expect(200);
+        let listed = world.get("/v1/messages").await;
+        let listed = listed["data"].as_array().expect("a list");
+        let provider_id = format!("5550001:{id}");
+        let message = listed
+            .iter()
+            .find(|message| message["providerMessageId"] == provider_id.as_str())
+            .expect("the message");
+        assert_eq!(message["content"], content);
+        assert!(message["editedAt"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn an_edit_that_tells_no_words_leaves_the_message_as_it_is() {
+    let world = World::new().await;
+    let channel = world.instagram().await;
+    let hello = crate::support::world::instagram_text(PERSON, "aWdf1", "Hello", START_MS - 1_000);
+    let mut edit = hello.clone();
+    let event = &mut edit["entry"][0]["messaging"][0];
+    event["message"] = Value::Null;
+    event["message_edit"] = json!({ "mid": "aWdf1", "num_edit": 0 });
+    event.as_object_mut().expect("an event").remove("message");
+    for payload in [&edit, &hello, &edit] {
+        world.from_meta(&channel, payload).await.expect(200);
+    }
+    let message = newest(&world).await;
+    assert_eq!(message["content"]["text"], "Hello");
+    assert!(message["editedAt"].is_null());
+}
+
+#[tokio::test]
+async fn the_echo_of_our_own_buttons_is_none() {
+    let world = World::new().await;
+    let channel = world.messenger().await;
+    let hello = messenger_text(PERSON, "m_in", "Hi", START_MS - 1_000);
+    world.from_meta(&channel, &hello).await.expect(200);
+    let answer = json!({ "recipient_id": PERSON, "message_id": "m_ours" });
+    let answer = Answer::Http(200, answer);
+    world.ports().from_provider.borrow_mut().push_back(answer);
+    let button = json!({ "id": "red", "title": "Red" });
+    let content =
+        json!({ "type": "interactive", "kind": "buttons", "body": "Which?", "buttons": [button] });
+    let body = json!({ "from": channel, "to": PERSON, "content": content });
+    world.post("/v1/messages", body).await.expect(202);
+    world.drain().await;
+    let page = crate::support::world::PAGE_ID;
+    let template = json!({ "type": "template", "title": "Which?", "payload": {
+        "template_type": "button", "buttons": [{ "type": "postback", "title": "Red", "payload": "red" }] } });
+    let echo = json!({ "object": "page", "entry": [{ "id": page, "time": START_MS, "messaging": [{
+        "sender": { "id": page }, "recipient": { "id": PERSON }, "timestamp": START_MS,
+        "message": { "is_echo": true, "mid": "m_ours", "text": "Which?", "attachments": [template] } }] }] });
+    world.from_meta(&channel, &echo).await.expect(200);
+    let outbound = "SELECT COUNT(*) FROM message WHERE direction = 'outbound'";
+    assert_eq!(world.database().count(outbound), 1);
+}

@@ -580,3 +580,34 @@ async fn two_contacts_that_turn_out_to_be_one_stay_two_until_they_are_merged() {
         Some(1)
     );
 }
+
+#[tokio::test]
+async fn who_has_another_id_or_shows_the_number_is_the_same_contact() {
+    let world = World::new().await;
+    let shop = world.whatsapp().await;
+    let (old, new) = ("BR.13491208655302741918", "BR.24810000000000000001");
+    let by_old = text_by(None, Some(old), "wamid.1");
+    world.from_meta(&shop, &by_old).await.expect(200);
+    let mut renamed = whatsapp_value(json!({ "user_id_update": [
+        { "user_id": { "previous": old, "current": new }, "timestamp": AT.to_string() },
+        // Once more, and also by a number that nobody has.
+        { "wa_id": "5511888880000", "user_id": { "previous": old, "current": new } },
+    ] }));
+    renamed["entry"][0]["changes"][0]["field"] = json!("user_id_update");
+    for _ in 0..2 {
+        world.from_meta(&shop, &renamed).await.expect(200);
+    }
+    let mut shown = text_by(None, Some(new), "wamid.2");
+    let message = &mut shown["entry"][0]["changes"][0]["value"]["messages"][0];
+    message["type"] = json!("contacts");
+    message["contacts"] = json!([{ "origin": "contact_request", "name": { "formatted_name": "Ada" },
+        "phones": [{ "phone": "+55 11 99999-0000", "wa_id": CUSTOMER }] }]);
+    world.from_meta(&shop, &shown).await.expect(200);
+    world
+        .customer_writes(&shop, CUSTOMER, "wamid.3", "It is me")
+        .await;
+    let contacts = world.get("/v1/contacts").await;
+    let contacts = contacts["data"].as_array().expect("a list");
+    assert_eq!(contacts.len(), 1, "{contacts:?}");
+    assert_eq!(values(&contacts[0]), [CUSTOMER, old, new]);
+}

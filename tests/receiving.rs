@@ -1853,3 +1853,70 @@ async fn what_somebody_writes_whose_remembered_conversation_is_gone_is_kept_once
     let unread = "SELECT SUM(unread_count) FROM conversation";
     assert_eq!(world.database().count(unread), 4);
 }
+
+#[tokio::test]
+async fn a_call_opens_the_window_and_is_one_message_however_often_it_is_told_of() {
+    let world = World::new().await;
+    let channel = world.whatsapp().await;
+    let answer = json!({
+        "from": channel, "to": CUSTOMER, "content": { "type": "text", "text": "You called?" },
+    });
+    let refused = world.post("/v1/messages", answer.clone()).await.expect(422);
+    assert_eq!(refused["code"], "window_closed");
+    let call = |event: &str| {
+        let call = json!({ "id": "wacid.1", "from": CUSTOMER, "to": "15550100001", "event": event,
+            "direction": "USER_INITIATED", "timestamp": START_S.to_string() });
+        let mut payload = whatsapp_value(json!({ "contacts": ada(), "calls": [call] }));
+        payload["entry"][0]["changes"][0]["field"] = json!("calls");
+        payload
+    };
+    for event in ["connect", "terminate"] {
+        world.from_meta(&channel, &call(event)).await.expect(200);
+    }
+    let listed = messages(&world).await;
+    let [message] = listed.as_slice() else {
+        panic!("{listed:?}");
+    };
+    let content = json!({ "type": "unsupported", "providerType": "call" });
+    assert_eq!(message["content"], content);
+    world.post("/v1/messages", answer).await.expect(202);
+}
+
+#[tokio::test]
+async fn everybody_who_writes_to_a_channel_directly_has_a_conversation_and_is_answered_in_it() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    for (number, topic, name) in [(1, 421, "Grace"), (2, 422, "Ada")] {
+        let user = json!({ "id": 5_550_000 + topic, "is_bot": false, "first_name": name });
+        let update = json!({ "update_id": number, "message": {
+            "message_id": number, "date": START_S, "text": "Is it open?", "from": user,
+            "chat": { "id": -100_777, "type": "supergroup", "title": "Shop", "is_direct_messages": true },
+            "direct_messages_topic": { "topic_id": topic, "user": user },
+        } });
+        world.from_telegram(&channel, &update).await.expect(200);
+    }
+    let conversations = world.get("/v1/conversations").await;
+    let who: Vec<_> = conversations["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|conversation| {
+            let contact = &conversation["contact"];
+            (contact["name"].clone(), contact["address"].clone())
+        })
+        .collect();
+    let expected = [
+        (json!("Ada"), json!("-100777#422")),
+        (json!("Grace"), json!("-100777#421")),
+    ];
+    assert_eq!(who, expected);
+    let body = json!({ "from": channel, "to": "-100777#421", "content": { "type": "text", "text": "Yes" } });
+    world.post("/v1/messages", body).await.expect(202);
+    world.drain().await;
+    let sent = world.requests_to("telegram.test");
+    let sent = sent.last().expect("a send");
+    assert_eq!(
+        (&sent["chat_id"], &sent["direct_messages_topic_id"]),
+        (&json!(-100_777), &json!(421))
+    );
+}

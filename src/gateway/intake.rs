@@ -121,6 +121,15 @@ impl<P: Ports> Gateway<P> {
             }
         }
         answer_each_other(&mut received);
+        // Told twice, or of two that are one person, a number is one line of the search index.
+        renumbered.sort_unstable();
+        renumbered.dedup_by(|(number, known_as), (kept, all)| {
+            let is_same = number == kept;
+            if is_same {
+                all.append(known_as);
+            }
+            is_same
+        });
         let mut batch = Vec::new();
         let mut copies = Vec::new();
         // Who changes a number is known by another now.
