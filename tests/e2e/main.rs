@@ -6,6 +6,7 @@ mod changes;
 mod chaos;
 mod content;
 mod costs;
+mod dead_letters;
 mod durability;
 mod faults;
 mod harness;
