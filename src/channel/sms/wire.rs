@@ -2,13 +2,14 @@
 
 use super::super::{
     Consent, FileRef, Inbound, InboundMessage, Outbound, Reason, SendError, Sender, StatusReport,
-    not_carried,
+    lenient, not_carried,
 };
 use super::number;
 use crate::model::contact::{Address, Identity, IdentityKind};
 use crate::model::content::{Content, Location, Media, Reply};
 use crate::model::id::MessageId;
 use crate::model::message::DeliveryStatus;
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// The query parameter that brings our own id back with every status, so that an unclear
@@ -194,13 +195,7 @@ fn pressed(form: &Form) -> Option<Content> {
 
 /// A place, which comes by RCS.
 fn location(form: &Form) -> Option<Content> {
-    let degrees = |name: &str| {
-        form.get(name)?
-            .trim()
-            .parse::<f64>()
-            .ok()
-            .filter(|it| it.is_finite())
-    };
+    let degrees = |name: &str| lenient::number(Some(&Value::from(form.get(name)?)));
     Some(Content::Location(Location {
         latitude: degrees("Latitude")?,
         longitude: degrees("Longitude")?,
