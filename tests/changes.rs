@@ -455,3 +455,24 @@ async fn the_echo_of_our_own_buttons_is_none() {
     let outbound = "SELECT COUNT(*) FROM message WHERE direction = 'outbound'";
     assert_eq!(world.database().count(outbound), 1);
 }
+
+#[tokio::test]
+async fn a_deleted_message_takes_along_what_was_told_beside_it() {
+    let world = World::new().await;
+    let channel = world.telegram().await;
+    let chat = json!({ "id": 5_550_001, "type": "private", "first_name": "Grace" });
+    let poll = json!({ "update_id": 1, "business_message": {
+        "message_id": 7, "date": START_MS / 1_000, "chat": chat, "from": chat,
+        "business_connection_id": "bC", "poll": { "id": "1", "question": "Tea?", "options": [] },
+    } });
+    world.from_telegram(&channel, &poll).await.expect(200);
+    let message = newest(&world).await;
+    assert_eq!(message["metadata"]["poll"]["question"], "Tea?");
+    let deleted = json!({ "update_id": 2, "deleted_business_messages": {
+        "business_connection_id": "bC", "chat": chat, "message_ids": [7],
+    } });
+    world.from_telegram(&channel, &deleted).await.expect(200);
+    let message = newest(&world).await;
+    assert!(message["deletedAt"].is_string());
+    assert_eq!(message["metadata"], Value::Null);
+}

@@ -726,3 +726,17 @@ async fn a_link_to_another_workspaces_file_does_not_keep_it() {
     world.post("/v1/messages", body).await.expect(202);
     assert_eq!(status_after(&world, 31, &file).await, 404);
 }
+
+#[tokio::test]
+async fn a_send_that_is_refused_keeps_nothing() {
+    let world = World::new().await;
+    world.ports().has_bucket.set(true);
+    let channel = world.whatsapp().await;
+    let file = put_bill(&world).await;
+    assert_eq!(status_after(&world, 20, &file).await, 200);
+    let content = json!({ "type": "document", "url": file["id"], "filename": "bill.pdf" });
+    let body = json!({ "from": channel, "to": CUSTOMER, "content": content });
+    let refused = world.post("/v1/messages", body).await.expect(422);
+    assert_eq!(refused["code"], "window_closed");
+    assert_eq!(status_after(&world, 11, &file).await, 404);
+}

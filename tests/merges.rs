@@ -598,10 +598,14 @@ async fn who_has_another_id_or_shows_the_number_is_the_same_contact() {
         world.from_meta(&shop, &renamed).await.expect(200);
     }
     let mut shown = text_by(None, Some(new), "wamid.2");
-    let message = &mut shown["entry"][0]["changes"][0]["value"]["messages"][0];
-    message["type"] = json!("contacts");
-    message["contacts"] = json!([{ "origin": "contact_request", "name": { "formatted_name": "Ada" },
+    // Behind another message of the same webhook.
+    let messages = &mut shown["entry"][0]["changes"][0]["value"]["messages"];
+    let mut card = messages[0].clone();
+    card["id"] = json!("wamid.2b");
+    card["type"] = json!("contacts");
+    card["contacts"] = json!([{ "origin": "contact_request", "name": { "formatted_name": "Ada" },
         "phones": [{ "phone": "+55 11 99999-0000", "wa_id": CUSTOMER }] }]);
+    messages.as_array_mut().expect("messages").push(card);
     world.from_meta(&shop, &shown).await.expect(200);
     world
         .customer_writes(&shop, CUSTOMER, "wamid.3", "It is me")

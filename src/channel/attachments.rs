@@ -29,6 +29,9 @@ impl From<Content> for Said {
     }
 }
 
+/// Links beside a text that are looked for in it.
+const MOST_LINKS: usize = 10;
+
 /// Its contents, in order: a text, and each attachment. A message has one at least.
 pub fn contents(message: &Value) -> Vec<Said> {
     let text = lenient::text(message.get("text"));
@@ -44,7 +47,7 @@ pub fn contents(message: &Value) -> Vec<Said> {
     let is_sticker = |attachment: &&&Value| kind_of(attachment) == "sticker";
     // For a time a sticker comes as an image too.
     let stickers = attachments.iter().filter(is_sticker).count();
-    for attachment in &attachments {
+    for (at, attachment) in attachments.iter().enumerate() {
         let kind = kind_of(attachment);
         let has_sticker_id = attachment.pointer("/payload/sticker_id").is_some();
         let is_repeated = kind == "image" && has_sticker_id && stickers > 0;
@@ -54,11 +57,14 @@ pub fn contents(message: &Value) -> Vec<Said> {
         match (text.as_deref(), read.first_mut(), kind.as_str()) {
             // What a link in the text unfolds to, or a link beside it.
             (Some(text), Some(said), "fallback") => {
-                let shared = shared(attachment).filter(|shared| !is_in(text, shared));
-                said.shared = said.shared.take().or(shared);
+                if at < MOST_LINKS && said.shared.is_none() {
+                    said.shared = shared(attachment).filter(|shared| !is_in(text, shared));
+                }
             }
             // The text is the template's.
-            (Some(_), Some(_), "template") => {}
+            (Some(_), Some(said), "template") => {
+                said.shared = said.shared.take().or_else(|| shared(attachment));
+            }
             _ => read.push(attached(&kind, has_sticker_id, attachment)),
         }
     }
@@ -180,10 +186,15 @@ fn attached(kind: &str, is_sticker: bool, attachment: &Value) -> Said {
 fn name_in(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     let last = url.path_segments()?.next_back()?.to_owned();
-    let name = form_urlencoded::parse(last.replace('+', "%2B").as_bytes())
-        .next()?
-        .0
-        .into_owned();
+    let name = form_urlencoded::parse(
+        last.replace('+', "%2B")
+            .replace('&', "%26")
+            .replace('=', "%3D")
+            .as_bytes(),
+    )
+    .next()?
+    .0
+    .into_owned();
     let (stem, kind) = name.rsplit_once('.')?;
     let is_kind =
         (1..=8).contains(&kind.len()) && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());

@@ -106,44 +106,84 @@ pub fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
 }
 
 /// What is kept of an object whose fields are the provider's to choose: those that are
-/// neither many nor long, and of objects in it the same. `None` where it is no object, or
-/// nothing is left.
+/// neither many nor long, and of what is in them the same; of a long text its beginning.
+/// `None` where it is no object, or nothing is left.
 pub fn kept(value: Option<&Value>) -> Option<Value> {
-    const MOST_BYTES: usize = 20_000;
-    const DEEPEST: u8 = 3;
-    let mut room = MOST_BYTES;
-    within(value?, DEEPEST, &mut room)
+    let value = value.filter(|value| value.is_object())?;
+    within(value, 3, &mut { MOST_KEPT })
 }
 
+/// Bytes of JSON that are kept of what one provider tells beside something.
+const MOST_KEPT: usize = 20_000;
+
+/// What of a value fits into the room there is, so many levels deep.
 fn within(value: &Value, depth: u8, room: &mut usize) -> Option<Value> {
-    const MOST_FIELDS: usize = 20;
+    const MOST: usize = 20;
     const LONGEST_NAME: usize = 64;
-    const LONGEST_FIELD: usize = 1_000;
-    let fields = value.as_object()?.iter();
-    let kept = fields.filter_map(|(name, field)| {
-        if name.len() > LONGEST_NAME || field.is_null() {
-            return None;
+    const LONGEST: usize = 1_000;
+    let kept = match value {
+        Value::Null => return None,
+        Value::Object(fields) if depth > 0 => {
+            let kept = fields.iter().filter_map(|(name, field)| {
+                if name.len() > LONGEST_NAME || field.is_null() {
+                    return None;
+                }
+                *room = room.checked_sub(written(name))?;
+                Some((name.clone(), within(field, depth - 1, room)?))
+            });
+            let kept = crate::model::json::object(kept.take(MOST));
+            return (!kept.is_empty()).then_some(Value::Object(kept));
         }
-        if depth > 0 && field.is_object() {
-            return Some((name.clone(), within(field, depth - 1, room)?));
+        Value::Array(items) if depth > 0 && written(items) > LONGEST => {
+            let kept = items
+                .iter()
+                .filter_map(|item| within(item, depth - 1, room));
+            let kept: Vec<Value> = kept.take(MOST).collect();
+            return (!kept.is_empty()).then_some(Value::Array(kept));
         }
-        let length = field.to_string().len();
-        if length > LONGEST_FIELD {
-            return None;
+        // An address that is cut is none.
+        Value::String(text) if written(text) > LONGEST && text.contains(' ') => {
+            Value::String(beginning(text, LONGEST - 100))
         }
-        *room = room.checked_sub(name.len() + length)?;
-        Some((name.clone(), field.clone()))
-    });
-    let kept = crate::model::json::object(kept.take(MOST_FIELDS));
-    (!kept.is_empty()).then_some(Value::Object(kept))
+        Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => value.clone(),
+    };
+    let length = written(&kept);
+    if length > LONGEST {
+        return None;
+    }
+    *room = room.checked_sub(length)?;
+    Some(kept)
+}
+
+/// Bytes of a value as JSON.
+fn written(value: &(impl serde::Serialize + ?Sized)) -> usize {
+    serde_json::to_string(value).map_or(usize::MAX, |json| json.len())
+}
+
+/// As much of a text as a number of bytes holds.
+fn beginning(text: &str, most: usize) -> String {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or("").to_owned()
 }
 
 /// What a provider tells beside what somebody says, under names of ours: the metadata of a
 /// message. `None` where nothing is told.
 pub fn metadata<'a>(told: impl IntoIterator<Item = (&'a str, Option<&'a Value>)>) -> Option<Value> {
+    let mut room = MOST_KEPT;
     let told = told.into_iter();
-    let told = told.filter_map(|(name, value)| Some((name.to_owned(), value?.clone())));
-    kept(Some(&Value::Object(crate::model::json::object(told))))
+    let told = told.filter_map(|(name, value)| {
+        let kept = within(value?, 3, &mut room)?;
+        Some((name.to_owned(), kept))
+    });
+    let told = crate::model::json::object(told);
+    (!told.is_empty()).then_some(Value::Object(told))
 }
 
 #[cfg(test)]
@@ -191,6 +231,35 @@ mod tests {
         ] {
             assert_eq!(number(Some(&none)), None);
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_whatever_it_is_made_of() {
+        let nested = |depth: usize| {
+            let mut value = json!({ "a": 1 });
+            for _ in 0..depth {
+                let fields = (0..40).map(|at| (format!("{}{at}", "\"".repeat(60)), value.clone()));
+                value = Value::Object(fields.collect());
+            }
+            value
+        };
+        for value in [nested(1), nested(2), nested(3)] {
+            let kept = kept(Some(&value)).map_or(0, |kept| kept.to_string().len());
+            assert!((1_000..25_000).contains(&kept), "{kept}");
+        }
+        let long = "word ".repeat(400);
+        let address = format!("https://cdn.example/{}", "a".repeat(1_200));
+        let links: Vec<String> = (0..40)
+            .map(|at| format!("https://shop.example/{at}/{}", "b".repeat(60)))
+            .collect();
+        let told = json!({ "quote": long, "url": address, "links": links, "none": null, "inner": { "url": address } });
+        let kept = kept(Some(&told)).expect("something");
+        let names: Vec<&String> = kept.as_object().expect("an object").keys().collect();
+        assert_eq!(names, ["links", "quote"]);
+        assert_eq!(kept["links"].as_array().map(Vec::len), Some(20));
+        assert_eq!(kept["quote"].as_str().map(str::len), Some(900));
+        assert_eq!(super::kept(Some(&json!({ "inner": {} }))), None);
+        assert_eq!(super::kept(Some(&json!([1]))), None);
     }
 
     #[test]

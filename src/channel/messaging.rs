@@ -2,6 +2,7 @@
 //! webhooks of `messaging` events.
 //! <https://developers.facebook.com/docs/messenger-platform/webhooks>
 
+use super::attachments::Said;
 use super::{
     Change, Changed, Effect, Entry, Handover, Inbound, InboundMessage, Notice, Sender,
     StatusReport, Watermark, attachments, lenient, meta,
@@ -253,12 +254,19 @@ fn messages(
     let from = person(event, who, kind).ok_or("message without sender")?;
     let mid = lenient::text(message.get("mid")).ok_or("message without id")?;
     let referral = message.get("referral").or_else(|| event.get("referral"));
-    let told = [
-        ("referral", referral),
-        ("story", message.pointer("/reply_to/story")),
-    ];
+    let beside = |place: usize, said: &Said| {
+        // What is beside the message is told once.
+        let story = message.pointer("/reply_to/story");
+        let is_first = |_: &&Value| place == 0;
+        lenient::metadata([
+            ("referral", referral.filter(is_first)),
+            ("story", story.filter(is_first)),
+            ("attachment", said.shared.as_ref()),
+        ])
+    };
     let contents = attachments::contents(message).into_iter().enumerate();
     let all = contents.map(|(place, said)| InboundMessage {
+        metadata: beside(place, &said),
         // What is beside the first is told apart from it by its place.
         provider_message_id: match place {
             0 => mid.clone(),
@@ -269,10 +277,6 @@ fn messages(
         content: said.content,
         file: said.file,
         reply_to: lenient::text(message.pointer("/reply_to/mid")),
-        metadata: lenient::metadata(
-            told.into_iter()
-                .chain([("attachment", said.shared.as_ref())]),
-        ),
     });
     Ok(all.collect())
 }

@@ -1,4 +1,4 @@
-//! Connecting senders, and opening their credentials for use.
+//! Connecting senders: their credentials checked and sealed, their settings, their place at the provider.
 
 use super::{Error, Gateway, Hint, NoAnswer, Page, Ports, next, view};
 use crate::channel::{ADAPTERS, Adapter, Invalid, Reason, SendError, adapter};

@@ -31,6 +31,10 @@ const CHUNK_BYTES: usize = 700_000;
 const CHUNK_MARKS: usize = 100;
 /// Most new numbers in one statement: each brings its line of the search index.
 const CHUNK_NUMBERS: usize = 100;
+/// Names for the owner of a new number after which no more are taken in.
+const MOST_KNOWN_AS: usize = 10;
+/// Most identities that somebody has in one webhook.
+const MOST_IDENTITIES: usize = 10;
 /// Most reports on templates in one statement: each may have words of two kilobytes.
 const CHUNK_TEMPLATES: usize = 100;
 
@@ -125,7 +129,7 @@ impl<P: Ports> Gateway<P> {
         renumbered.sort_unstable();
         renumbered.dedup_by(|(number, known_as), (kept, all)| {
             let is_same = number == kept;
-            if is_same {
+            if is_same && all.len() < MOST_KNOWN_AS {
                 all.append(known_as);
             }
             is_same
@@ -275,6 +279,13 @@ impl<P: Ports> Gateway<P> {
         if let Some(person) = known {
             if person.name.is_none() {
                 person.name = from.name.as_deref().map(shown_name);
+            }
+            for identity in &from.identities {
+                let identity = (identity.kind.name(), identity.value.clone());
+                let is_new = !person.identities.contains(&identity);
+                if is_new && person.identities.len() < MOST_IDENTITIES {
+                    person.identities.push(identity);
+                }
             }
             return;
         }

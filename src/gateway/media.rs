@@ -9,7 +9,7 @@ use crate::channel::{FileRef, Reason, SendError, adapter};
 use crate::model::access::Key;
 use crate::model::channel::Channel;
 use crate::model::content::Content;
-use crate::model::id::{ChannelId, MediaId, WorkspaceId};
+use crate::model::id::{ChannelId, MediaId, MessageId, WorkspaceId};
 use crate::model::json;
 use crate::model::template::TemplateDraft;
 use crate::model::time::{HOUR_MS, MINUTE_MS, Timestamp};
@@ -393,11 +393,12 @@ impl<P: Ports> Gateway<P> {
         format!("{}/media/{link}", self.config.public_url)
     }
 
-    /// Keeps the files put here that contents link to, given as JSON, for as long after the moment
-    /// at which they are sent as if they were put here then.
+    /// Keeps the files put here that a message's contents link to, given as JSON, for as long after
+    /// the moment at which it is sent as if they were put here then.
     pub(super) fn keep_files<'a>(
         &self,
         workspace: WorkspaceId,
+        message: MessageId,
         contents: impl Iterator<Item = &'a str>,
         sent_at: Timestamp,
     ) -> Option<Statement> {
@@ -409,7 +410,7 @@ impl<P: Ports> Gateway<P> {
                     .next()
             })
             .collect();
-        (!links.is_empty()).then(|| media::keep(workspace, &links, sent_at))
+        (!links.is_empty()).then(|| media::keep(workspace, message, &links, sent_at))
     }
 
     /// Where a file that customers sent is handed out.

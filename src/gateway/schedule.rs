@@ -132,11 +132,13 @@ impl<P: Ports> Gateway<P> {
         }
         let said: Vec<Said> = next(&mut rows).read()?;
         let contents = said.iter().map(|row| row.content.as_str());
-        if let Some(kept) = self.keep_files(workspace, contents, at) {
-            self.batch(vec![kept]).await?;
-        }
+        let kept = self.keep_files(workspace, id, contents, at);
         self.push_schedule((workspace, message.conversation_id), at)
             .await;
+        // Where this fails, so does the request, and its repetition does it again.
+        if let Some(kept) = kept {
+            self.batch(vec![kept]).await?;
+        }
         Ok(view::Message::from(message))
     }
 

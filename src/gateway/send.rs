@@ -383,7 +383,7 @@ impl<P: Ports> Gateway<P> {
         let contents = accept.parts.iter().map(|part| part.content.as_str());
         let contents = contents.chain([accept.content.as_str()]);
         let sent_at = accept.scheduled_at.unwrap_or(accept.now);
-        batch.extend(self.keep_files(workspace, contents, sent_at));
+        batch.extend(self.keep_files(workspace, accept.id, contents, sent_at));
         let told_at = batch.len();
         if accept.is_sent_at_once() {
             batch.extend(accept::tell_sent(accept));

@@ -107,7 +107,8 @@ pub fn apply(channel: ChannelId, ids: &[String], now: Timestamp) -> Vec<Statemen
         ),
         Statement::new(
             format!(
-                "UPDATE message SET deleted_at = told.at, edited_at = NULL, content = '{DELETED}', choices = NULL
+                "UPDATE message SET deleted_at = told.at, edited_at = NULL, content = '{DELETED}', choices = NULL,
+                   metadata = CASE WHEN actor IS NOT NULL THEN metadata END
                  FROM (SELECT m.workspace_id, m.id, MIN(c.at) AS at FROM {WITHDRAWN}
                        GROUP BY m.workspace_id, m.id LIMIT 1000000) told
                  WHERE message.workspace_id = told.workspace_id AND message.id = told.id

@@ -20,8 +20,9 @@ pub fn echoes(receiver: Receiver, echoed: &[Received], now: Timestamp) -> Vec<St
         Statement::new(
             format!(
                 "INSERT INTO message (workspace_id, id, conversation_id, channel_id, contact_id, direction, status,
-                   content, reply_to, provider_message_id, seq, created_at, sent_at)
+                   content, metadata, reply_to, provider_message_id, seq, created_at, sent_at)
                  SELECT ?1, p.value ->> '$.id', c.id, ?2, c.contact_id, 'outbound', 'sent', p.value ->> '$.content',
+                   p.value ->> '$.metadata',
                    (SELECT r.id FROM message r WHERE r.channel_id = +?2
                       AND r.provider_message_id = p.value ->> '$.replyTo'),
                    p.value ->> '$.providerMessageId',

@@ -1,8 +1,9 @@
 //! Files: what is known of each, which are still to be copied, and what providers call
-//! those that were uploaded to them.
+//! those that were uploaded to them. `stored_at` is from when a file that the bucket holds is
+//! kept: from when it was put here, or from when what is scheduled with it is sent.
 
 use super::{Statement, values};
-use crate::model::id::{ChannelId, MediaId, WorkspaceId};
+use crate::model::id::{ChannelId, MediaId, MessageId, WorkspaceId};
 use crate::model::time::{DAY_MS, Timestamp};
 use serde_json::Value as Json;
 
@@ -76,16 +77,23 @@ pub fn links(workspace: WorkspaceId, ids: &[MediaId]) -> Statement {
     )
 }
 
-/// Keeps files by their links for as long after a moment as if they were put here then. Within a
-/// day of it they are left as they are: a file that goes to many is not written for each.
-pub fn keep(workspace: WorkspaceId, links: &[&str], until: Timestamp) -> Statement {
+/// Keeps the files that a message links to for as long after a moment as if they were put here
+/// then, if the message is there. Within a day of it they are left as they are: a file that goes
+/// to many is not written for each.
+pub fn keep(
+    workspace: WorkspaceId,
+    message: MessageId,
+    links: &[&str],
+    until: Timestamp,
+) -> Statement {
     Statement::new(
         format!(
             "UPDATE media SET stored_at = ?3 FROM json_each(?2) p
              WHERE media.link = p.value AND +media.workspace_id = ?1
-               AND +media.stored_at < ?3 - {DAY_MS} AND media.withdrawn_at IS NULL"
+               AND +media.stored_at < ?3 - {DAY_MS} AND media.withdrawn_at IS NULL
+               AND EXISTS (SELECT 1 FROM message m WHERE m.workspace_id = +?1 AND m.id = +?4)"
         ),
-        values![workspace, serde_json::json!(links), until],
+        values![workspace, serde_json::json!(links), until, message],
     )
 }
 

@@ -114,7 +114,13 @@ impl super::Adapter for Adapter {
             && connection.is_none_or(|connection| {
                 !connection.is_empty() && connection.bytes().all(|byte| byte.is_ascii_graphic())
             })
-            && topic.is_none_or(|topic| topic.parse::<i64>().is_ok_and(|id| id > 0));
+            && topic.is_none_or(|topic| {
+                let is_number = topic.bytes().all(|byte| byte.is_ascii_digit());
+                connection.is_none()
+                    && is_number
+                    && !topic.starts_with('0')
+                    && topic.parse::<i64>().is_ok()
+            });
         let is_name = raw.strip_prefix('@').is_some_and(is_username);
         if (is_chat && !raw.starts_with('+')) || is_name {
             Ok(Address(raw.to_owned()))

@@ -60,7 +60,9 @@ pub fn read(card: &str) -> Read {
         };
         let mut parts = head.split(';');
         let name = parts.next().unwrap_or("").rsplit('.').next().unwrap_or("");
-        let value = plain(value);
+        let is_company = name.eq_ignore_ascii_case("ORG");
+        // A company, and behind it its departments.
+        let value = plain(if is_company { first_part(value) } else { value });
         if value.is_empty() {
             continue;
         }
@@ -73,10 +75,7 @@ pub fn read(card: &str) -> Read {
             "EMAIL" if read.emails.len() < MOST => {
                 read.emails.push(ContactEmail { email: value, kind });
             }
-            "ORG" => {
-                let company = value.split(';').next().unwrap_or("").trim().to_owned();
-                read.organization = Some(company).filter(|company| !company.is_empty());
-            }
+            "ORG" => read.organization = Some(value),
             _ => {}
         }
     }
@@ -97,6 +96,17 @@ fn kinds(parameter: &str) -> Vec<String> {
 /// Whether a type says what a number or an address is for.
 fn is_said(kind: &str) -> bool {
     !["", "pref", "voice", "internet"].contains(&kind)
+}
+
+/// What stands before the first `;` that is not escaped.
+fn first_part(value: &str) -> &str {
+    let mut is_escaped = false;
+    let end = value.find(|next: char| {
+        let is_end = next == ';' && !is_escaped;
+        is_escaped = next == '\\' && !is_escaped;
+        is_end
+    });
+    value.get(..end.unwrap_or(value.len())).unwrap_or("")
 }
 
 /// A value without its escapes.

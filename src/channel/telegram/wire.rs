@@ -207,13 +207,10 @@ fn beside(item: &Value, content: &Content) -> Option<Value> {
     let author = author(item);
     let via = item.get("via_bot").and_then(person);
     let links = said::links(item);
-    let part = match content {
-        Content::Unsupported(what) => item.get(&what.provider_type),
-        _ => None,
-    };
-    let name = match content {
-        Content::Unsupported(what) => what.provider_type.as_str(),
-        _ => "",
+    let (name, part) = if let Content::Unsupported(what) = content {
+        (what.provider_type.as_str(), item.get(&what.provider_type))
+    } else {
+        ("", None)
     };
     lenient::metadata([
         ("author", author.as_ref()),
@@ -256,9 +253,13 @@ fn name_of(of: &Value) -> Option<String> {
 }
 
 /// Whether the account itself wrote, in a chat that the bot is let into: such chats are
-/// private, and have the other's own id.
+/// private, and have the other's own id. In a channel's direct messages, whether it was
+/// somebody else than whose topic it is.
 fn is_own(item: &Value) -> bool {
     let from = lenient::integer(item.pointer("/from/id"));
+    if let Some(person) = lenient::integer(item.pointer("/direct_messages_topic/user/id")) {
+        return item.get("sender_chat").is_some() || from.is_some_and(|from| from != person);
+    }
     item.get("business_connection_id").is_some()
         && from.is_some_and(|from| Some(from) != lenient::integer(item.pointer("/chat/id")))
 }

@@ -1,6 +1,5 @@
-//! Filling a template: from named variables, or by checking components that a client
-//! gives in Meta's own shape. Meta answers wrong parameters with 132000 and the like
-//! only after a message was accepted; here they are refused before.
+//! Filling a template from named variables. Meta answers wrong parameters with 132000 and
+//! the like only after a message was accepted; here they are refused before.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-message-templates>
 
 use super::super::{Filled, Invalid};

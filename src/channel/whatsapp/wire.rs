@@ -55,7 +55,7 @@ pub fn read(body: &[u8]) -> Vec<Entry> {
         // What stands by is another app's to answer, and said all the same.
         let said = value.get("standby").unwrap_or(value);
         let messages = lenient::items(said.get("messages")).flat_map(|item| message(said, item));
-        let calls = lenient::items(said.get("calls")).map(|item| call(said, item));
+        let calls = lenient::items(said.get("calls")).map(|item| call(value, said, item));
         let statuses = lenient::items(said.get("statuses")).map(status);
         let renamed = lenient::items(said.get("user_id_update")).flat_map(renamed);
         let errors = lenient::items(said.get("errors")).take(1);
@@ -145,7 +145,7 @@ fn author(value: &Value, item: &Value) -> Option<Value> {
 /// A call that somebody makes to the business, which opens the window as a message does. It is
 /// told of at its start and at its end, under one id.
 /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/calling/user-initiated-calls>
-fn call(value: &Value, item: &Value) -> Inbound {
+fn call(value: &Value, said: &Value, item: &Value) -> Inbound {
     let named = |what: &str| Inbound::Ignored(what.to_owned());
     let digits = |text: String| {
         text.chars()
@@ -161,7 +161,7 @@ fn call(value: &Value, item: &Value) -> Inbound {
     let caller = ["from", "from_user_id"]
         .iter()
         .any(|of| lenient::text(item.get(*of)).is_some());
-    let from = sender(value, item).filter(|_| caller);
+    let from = sender(said, item).filter(|_| caller);
     let (Some(id), Some(from)) = (lenient::text(item.get("id")), from) else {
         return named("call of nobody");
     };
@@ -315,6 +315,9 @@ fn sender(value: &Value, item: &Value) -> Option<Sender> {
     })
 }
 
+/// People of one change who are looked through; Meta names far fewer.
+const MOST_CONTACTS: usize = 1_000;
+
 fn identity(value: String) -> Identity {
     Identity {
         kind: IdentityKind::Whatsapp,
@@ -332,6 +335,7 @@ fn profile_of<'a>(
         id.is_some() && lenient::text(contact.get(field)).as_ref() == id
     };
     lenient::items(value.get("contacts"))
+        .take(MOST_CONTACTS)
         .find(|contact| is(contact, "wa_id", phone) || is(contact, "user_id", user_id))
 }
 
