@@ -1,9 +1,8 @@
 //! Who a message goes to, and by which channel: the forms of `to` and `from`.
 
+use super::decision::{Decision, not_found, replay};
 use super::sealed::Sealed;
-use super::send::{
-    Accepted, Decision, Idempotency, Send, adapter_of, may_send_this, not_found, replay,
-};
+use super::send::{Accepted, Idempotency, Send, adapter_of, may_send_this};
 use super::{Error, Gateway, Ports, next};
 use crate::channel::adapter;
 use crate::model::access::{Key, KeySecret};

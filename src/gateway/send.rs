@@ -2,26 +2,26 @@
 //! true. The accept batch carries every guard; its answer explains a refusal.
 
 use super::compose::{Composed, compose};
+use super::decision::{Decision, Explained, not_found, refusal, replay};
 use super::deliver::{Hint, Job, Made, read_own};
 use super::keys::Freshness;
 use super::recipient::{Found, Recipient, Resolved, Sender, To};
 use super::upload::says_upload;
-use super::word::{Sent, Word};
+use super::word::Word;
 use super::{Error, Gateway, Ports, next};
 use crate::channel::{Adapter, adapter};
 use crate::model::access::{Key, KeySecret, Scope};
-use crate::model::channel::{Channel, ChannelStatus};
+use crate::model::channel::Channel;
 use crate::model::content::Content;
 use crate::model::conversation::ServiceWindow;
 use crate::model::id::{ContactId, MessageId, WorkspaceId};
 use crate::model::message::{Actor, DeliveryStatus, MessageRecord};
 use crate::model::template::TemplateDraft;
 use crate::model::time::{SECOND_MS, Timestamp};
-use crate::store::accept::{self, Accept, FoundBy, RefersTo, Target};
+use crate::store::accept::{self, Accept, Target};
 use crate::store::claim::OwnClaim;
 use crate::store::messages::Whose;
-use crate::store::{self, Rows, Statement, messages, outbox};
-use serde::Deserialize;
+use crate::store::{self, Statement, messages, outbox};
 use std::rc::Rc;
 
 /// A message as a client asks for it, on whatever surface.
@@ -501,134 +501,6 @@ impl From<Error> for NotAccepted {
     }
 }
 
-pub(super) enum Decision {
-    Accepted(Accepted),
-    Refused(Error),
-    /// The plan was made with an older version of the channel or the template.
-    PlanChanged,
-}
-
-/// Reads `messages::earlier`: the same body is answered again, another refused.
-pub(super) fn replay(rows: Rows, fingerprint: &str) -> Result<Option<Decision>, Error> {
-    #[derive(Deserialize)]
-    struct Earlier {
-        by: String,
-        fingerprint: String,
-        #[serde(flatten)]
-        sent: Sent,
-    }
-    let earlier: Vec<Earlier> = rows.read()?;
-    // The key's message comes before the client id's: it is asked first.
-    let Some(row) = earlier.into_iter().min_by_key(|row| row.by != "key") else {
-        return Ok(None);
-    };
-    if row.fingerprint != fingerprint {
-        let error = if row.by == "key" {
-            Error::KeyReused
-        } else {
-            Error::Conflict {
-                detail: "clientMessageId was used for another message",
-                pointer: Some("/clientMessageId".to_owned()),
-            }
-        };
-        return Ok(Some(Decision::Refused(error)));
-    }
-    let (message, word) = row.sent.read()?;
-    Ok(Some(Decision::Accepted(Accepted {
-        message: Box::new(message),
-        word,
-        is_replay: true,
-    })))
-}
-
-/// What the guards look at.
-#[derive(Deserialize)]
-pub(super) struct Explained {
-    key_is_live: i64,
-    channel_version: Option<i64>,
-    channel_status: Option<ChannelStatus>,
-    channel_deleted_at: Option<i64>,
-    conversation_id: Option<String>,
-    last_inbound_at: Option<i64>,
-    opted_out_at: Option<i64>,
-    reference_is_known: i64,
-    template_is_current: i64,
-}
-
-/// Why the guards refuse, in the order a client can act on; `None` where they do not.
-pub(super) fn refusal(accept: &Accept, state: &Explained) -> Option<Decision> {
-    let refused = |error| Some(Decision::Refused(error));
-    // A channel that changed is looked up again: its identifier may be another's now.
-    if state.channel_version != Some(accept.channel_version) {
-        return Some(Decision::PlanChanged);
-    }
-    if state.channel_deleted_at.is_some() {
-        return refused(Error::ChannelUnavailable {
-            why: "it was deleted",
-        });
-    }
-    match state.channel_status {
-        Some(ChannelStatus::Disabled) => {
-            return refused(Error::ChannelUnavailable {
-                why: "it is disabled",
-            });
-        }
-        Some(ChannelStatus::NeedsReauth) => {
-            return refused(Error::ChannelUnavailable {
-                why: "the provider refuses its token; give it new credentials",
-            });
-        }
-        Some(ChannelStatus::Connected) | None => {}
-    }
-    if state.template_is_current == 0 {
-        return Some(Decision::PlanChanged);
-    }
-    if state.conversation_id.is_none() {
-        match accept.target {
-            Target::Conversation {
-                found_by: FoundBy::Id,
-                ..
-            } => {
-                return refused(not_found("conversation or contact", "/to"));
-            }
-            // It is another now, or none.
-            Target::Conversation { .. } => return Some(Decision::PlanChanged),
-            // Nobody can be written to on a web chat who never opened it.
-            Target::Address { .. } if accept.is_local => {
-                return refused(not_found("visitor", "/to"));
-            }
-            Target::Address { .. } => {}
-        }
-    }
-    if state.reference_is_known == 0 {
-        return refused(unknown_reference(accept));
-    }
-    if let Some(at) = state.opted_out_at {
-        return refused(Error::OptedOut {
-            at: Timestamp::from_ms(at),
-        });
-    }
-    if let Some(window_ms) = accept.window_ms {
-        let closed_at = state
-            .last_inbound_at
-            .map(|at| Timestamp::from_ms(at).plus_ms(window_ms));
-        if closed_at.is_none_or(|at| at <= accept.now) {
-            return refused(Error::WindowClosed { closed_at });
-        }
-    }
-    None
-}
-
-/// A message that is about another, which is not there.
-fn unknown_reference(accept: &Accept) -> Error {
-    let detail = if accept.refers_to == RefersTo::LastReceived {
-        "is required: the customer wrote nothing of late"
-    } else {
-        "is not a message of this conversation"
-    };
-    Error::invalid(accept.refers_by, detail)
-}
-
 /// Whether a key may send, and this message.
 pub(super) fn may_send_this(key: &Key, send: &Send) -> Result<(), Error> {
     may_send(key)?;
@@ -650,11 +522,4 @@ fn may_send(key: &Key) -> Result<(), Error> {
 
 pub(super) fn adapter_of(channel: &Channel) -> Result<&'static dyn Adapter, Error> {
     adapter(channel.kind).ok_or(Error::Internal)
-}
-
-pub(super) fn not_found(what: &'static str, pointer: &str) -> Error {
-    Error::NotFound {
-        what,
-        pointer: Some(pointer.to_owned()),
-    }
 }

@@ -1,7 +1,8 @@
 //! Submitting templates to the provider, and deleting them there.
 
 use super::send::adapter_of;
-use super::templates::{check_variables, compare};
+use super::template_changes::compare;
+use super::templates::check_variables;
 use super::{Error, Gateway, NoAnswer, Ports, TemplatePatch, next};
 use crate::channel::{SendError, Templates};
 use crate::model::access::Key;

@@ -1,9 +1,10 @@
 //! What would become of a message, without sending it.
 
 use super::compose::{Composed, compose};
+use super::decision::{Decision, Explained, refusal};
 use super::keys::Freshness;
 use super::recipient::Found;
-use super::send::{Decision, Explained, Idempotency, Send, adapter_of, may_send_this, refusal};
+use super::send::{Idempotency, Send, adapter_of, may_send_this};
 use super::{Error, Gateway, Ports, next};
 use crate::channel::Segments;
 use crate::model::access::{KeySecret, Scope};

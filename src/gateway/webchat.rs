@@ -3,8 +3,9 @@
 //! is delivered, what they read is reported, all by the same statements.
 
 use super::compose::refused_content;
+use super::decision::{Decision, replay};
 use super::keys::Freshness;
-use super::send::{Decision, adapter_of, replay};
+use super::send::adapter_of;
 use super::{DeliveryHint, Error, Gateway, Idempotency, Ports, next};
 use crate::channel::sign::{hmac_sha256, same_secret};
 use crate::model::channel::{Channel, ChannelStatus};
