@@ -322,8 +322,8 @@ fn whatsapp_echo(echo: Value) -> Value {
     payload
 }
 
-#[tokio::test]
-async fn the_echo_of_our_own_message_is_none() {
+/// A page that somebody wrote to, and whose next message will be `m_ours`.
+async fn about_to_answer() -> (World, String) {
     let world = World::new().await;
     let channel = world.messenger().await;
     let hello = messenger_text(PERSON, "m_in", "Hi", START_MS - 1_000);
@@ -331,6 +331,12 @@ async fn the_echo_of_our_own_message_is_none() {
     let answer = json!({ "recipient_id": PERSON, "message_id": "m_ours" });
     let answer = Answer::Http(200, answer);
     world.ports().from_provider.borrow_mut().push_back(answer);
+    (world, channel)
+}
+
+#[tokio::test]
+async fn the_echo_of_our_own_message_is_none() {
+    let (world, channel) = about_to_answer().await;
     let body =
         json!({ "from": channel, "to": PERSON, "content": { "type": "text", "text": "Yes" } });
     let message = world.post("/v1/messages", body).await.expect(202);
@@ -432,13 +438,7 @@ async fn an_edit_that_tells_no_words_leaves_the_message_as_it_is() {
 
 #[tokio::test]
 async fn the_echo_of_our_own_buttons_is_none() {
-    let world = World::new().await;
-    let channel = world.messenger().await;
-    let hello = messenger_text(PERSON, "m_in", "Hi", START_MS - 1_000);
-    world.from_meta(&channel, &hello).await.expect(200);
-    let answer = json!({ "recipient_id": PERSON, "message_id": "m_ours" });
-    let answer = Answer::Http(200, answer);
-    world.ports().from_provider.borrow_mut().push_back(answer);
+    let (world, channel) = about_to_answer().await;
     let button = json!({ "id": "red", "title": "Red" });
     let content =
         json!({ "type": "interactive", "kind": "buttons", "body": "Which?", "buttons": [button] });
