@@ -212,7 +212,7 @@ impl NewContact {
     /// The contact that this makes, as it is first shown.
     fn made(self, id: ContactId, created_at: Timestamp) -> Result<KnownContact, Error> {
         let mut identities = self.identities;
-        identities.sort_by(|one, other| {
+        identities.sort_unstable_by(|one, other| {
             let key = |identity: &Identity| (identity.kind.name(), identity.value.clone());
             key(one).cmp(&key(other))
         });

@@ -1,7 +1,7 @@
 //! Changes that were told before their message was.
 
 use super::publish::DeliveryHint;
-use super::{Gateway, Ports};
+use super::{Gateway, Ports, each_once};
 use crate::model::id::ChannelId;
 use crate::model::time::Timestamp;
 use crate::store::{DatabaseError, Rows, changes};
@@ -36,9 +36,7 @@ impl<P: Ports> Gateway<P> {
         late: &[Late],
         now: Timestamp,
     ) -> Result<Vec<DeliveryHint>, DatabaseError> {
-        let mut channels: Vec<ChannelId> = late.iter().map(|late| late.channel).collect();
-        channels.sort_unstable();
-        channels.dedup();
+        let channels: Vec<ChannelId> = each_once(late.iter().map(|late| late.channel));
         let mut batch = Vec::new();
         for channel in &channels {
             let of_channel = late.iter().filter(|late| late.channel == *channel);

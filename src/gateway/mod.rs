@@ -330,6 +330,17 @@ impl<P: Ports> Gateway<P> {
     }
 }
 
+/// A few items, each once, in the order in which they come.
+fn each_once<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for item in items {
+        if !found.contains(&item) {
+            found.push(item);
+        }
+    }
+    found
+}
+
 /// The next rows of a batch's answer.
 fn next(rows: &mut impl Iterator<Item = Rows>) -> Rows {
     rows.next().unwrap_or_default()

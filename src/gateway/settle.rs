@@ -3,7 +3,7 @@
 
 use super::deliver::{Done, Hint, read_jobs};
 use super::outcome::{Attempted, no_answer};
-use super::{Gateway, Ports};
+use super::{Gateway, Ports, each_once};
 use crate::model::id::{ChannelId, EventId, WorkspaceId};
 use crate::model::message::DeliveryStatus;
 use crate::model::time::Timestamp;
@@ -60,13 +60,10 @@ impl<P: Ports> Gateway<P> {
         parked: &[Parked],
         now: Timestamp,
     ) -> Result<(), DatabaseError> {
-        let mut channels: Vec<_> = parked
+        let channels = parked
             .iter()
-            .map(|report| (report.workspace_id, report.channel_id))
-            .collect();
-        channels.sort_unstable();
-        channels.dedup();
-        for (workspace, channel) in channels {
+            .map(|report| (report.workspace_id, report.channel_id));
+        for (workspace, channel) in each_once(channels) {
             let receiver = Receiver {
                 workspace_id: workspace,
                 channel_id: channel,

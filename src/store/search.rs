@@ -316,12 +316,14 @@ pub(super) const NOMINEES: &str =
 /// characters.
 fn all_grams(workspace: WorkspaceId, text: &str, longest: usize) -> String {
     let length = text.chars().count();
-    let grams: BTreeSet<String> = if length < GRAM {
-        BTreeSet::from([format!("^{text}")])
+    // Put in one by one: to collect them would compile a sort.
+    let mut grams: BTreeSet<String> = BTreeSet::new();
+    if length < GRAM {
+        grams.insert(format!("^{text}"));
     } else {
         let gram = if length < longest { GRAM } else { longest };
-        windows(text, gram).take(MOST_TERMS).collect()
-    };
+        grams.extend(windows(text, gram).take(MOST_TERMS));
+    }
     let terms: Vec<String> = grams
         .iter()
         .map(|gram| format!("\"{}\"", token(workspace, gram)))

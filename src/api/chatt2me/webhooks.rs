@@ -214,8 +214,9 @@ fn patch(json: Value) -> Result<EndpointPatch, Error> {
         }
     }
     let headers = wanted.headers.map(|headers| {
-        let pairs = headers.into_iter().map(|header| (header.key, header.value));
-        pairs.collect::<BTreeMap<_, _>>()
+        let mut named = BTreeMap::new();
+        named.extend(headers.into_iter().map(|header| (header.key, header.value)));
+        named
     });
     Ok(EndpointPatch {
         url: wanted.endpoint,

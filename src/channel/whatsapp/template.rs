@@ -347,7 +347,7 @@ pub fn placeholders(text: &str) -> Vec<&str> {
         }
     }
     if found.iter().all(|name| is_number(name)) {
-        found.sort_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
+        found.sort_unstable_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
     }
     found
 }
