@@ -80,8 +80,8 @@ fn extend(tree: &mut Value) {
     }
 }
 
-/// What is told, whatever is kept of it as it came: without what is left alone, and without
-/// what is nothing but the unknown field.
+/// What is told, whatever is kept of it as it came: without what is left alone, without what is
+/// told beside a message, and without what is nothing but the unknown field.
 fn told(entries: &[Entry]) -> Vec<String> {
     let is_unknown = |content: &Content| matches!(content, Content::Unsupported(it) if it.provider_type == UNKNOWN);
     let is_told = |entry: &&Entry| match &entry.item {
@@ -94,6 +94,10 @@ fn told(entries: &[Entry]) -> Vec<String> {
         _ => true,
     };
     let shown = entries.iter().filter(is_told).map(|entry| {
+        let mut entry = entry.clone();
+        if let Inbound::Message(message) | Inbound::Echo(message) = &mut entry.item {
+            message.metadata = None;
+        }
         format!("{entry:?}")
             .replace(&format!(", \"{UNKNOWN}\": Number(0)"), "")
             .replace(&format!("\"{UNKNOWN}\": Number(0)"), "")
