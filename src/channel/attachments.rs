@@ -8,8 +8,9 @@ use crate::model::content::{Content, Location, Media, Reply};
 use crate::model::json::object;
 use bytes::Bytes;
 use http::{Request, Response};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 /// One of the contents of a message.
 pub struct Said {
@@ -185,16 +186,8 @@ fn attached(kind: &str, is_sticker: bool, attachment: &Value) -> Said {
 /// The name of a file, as its address ends.
 fn name_in(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
-    let last = url.path_segments()?.next_back()?.to_owned();
-    let name = form_urlencoded::parse(
-        last.replace('+', "%2B")
-            .replace('&', "%26")
-            .replace('=', "%3D")
-            .as_bytes(),
-    )
-    .next()?
-    .0
-    .into_owned();
+    let last = url.path_segments()?.next_back()?;
+    let name = percent_decode_str(last).decode_utf8_lossy().into_owned();
     let (stem, kind) = name.rsplit_once('.')?;
     let is_kind =
         (1..=8).contains(&kind.len()) && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());

@@ -60,6 +60,11 @@ pub fn text(value: Option<&Value>) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// The digits of a number as people write it.
+pub fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
 /// A whole number, also one written as text.
 pub fn integer(value: Option<&Value>) -> Option<i64> {
     let value = value?;
@@ -143,7 +148,8 @@ fn within(value: &Value, depth: u8, room: &mut usize) -> Option<Value> {
         }
         // An address that is cut is none.
         Value::String(text) if written(text) > LONGEST && text.contains(' ') => {
-            Value::String(beginning(text, LONGEST - 100))
+            let end = text.floor_char_boundary(LONGEST - 100);
+            Value::from(text.get(..end)?)
         }
         Value::Bool(_)
         | Value::Number(_)
@@ -162,15 +168,6 @@ fn within(value: &Value, depth: u8, room: &mut usize) -> Option<Value> {
 /// Bytes of a value as JSON.
 fn written(value: &(impl serde::Serialize + ?Sized)) -> usize {
     serde_json::to_string(value).map_or(usize::MAX, |json| json.len())
-}
-
-/// As much of a text as a number of bytes holds.
-fn beginning(text: &str, most: usize) -> String {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or("").to_owned()
 }
 
 /// What a provider tells beside what somebody says, under names of ours: the metadata of a

@@ -65,8 +65,12 @@ const WITHDRAWN: &str = "
       OR (m.provider_message_id > c.provider_message_id || ':'
         AND m.provider_message_id < c.provider_message_id || ';'))";
 
+/// Contents that are files, and may have a caption.
+const FILES: &str = "'image', 'video', 'audio', 'document'";
+
 /// Applies the changes that wait for messages, and tells subscribers. An edit of a file is
-/// one of its caption; what becomes a file is its caption from then on. The last statement gives back the deliveries.
+/// one of its caption; what becomes a file is its caption from then on. The last statement
+/// gives back the deliveries.
 pub fn apply(channel: ChannelId, ids: &[String], now: Timestamp) -> Vec<Statement> {
     let ids = json!(ids);
     let given = || values![ids.clone(), channel];
@@ -75,19 +79,19 @@ pub fn apply(channel: ChannelId, ids: &[String], now: Timestamp) -> Vec<Statemen
         Statement::new(
             format!(
                 "UPDATE message SET edited_at = told.at, content = CASE
-                   WHEN message.content ->> '$.type' IN ('image', 'video', 'audio', 'document')
+                   WHEN message.content ->> '$.type' IN ({FILES})
                      AND told.content ->> '$.type' = 'text'
                    THEN json_set(message.content, '$.caption', told.content ->> '$.text')
-                   WHEN message.content ->> '$.type' IN ('image', 'video', 'audio', 'document')
+                   WHEN message.content ->> '$.type' IN ({FILES})
                      AND told.content ->> '$.type' = message.content ->> '$.type'
                    THEN CASE WHEN told.content ->> '$.caption' IS NULL
                      THEN json_remove(message.content, '$.caption')
                      ELSE json_set(message.content, '$.caption', told.content ->> '$.caption') END
-                   WHEN message.content ->> '$.type' IN ('image', 'video', 'audio', 'document', 'sticker')
+                   WHEN message.content ->> '$.type' IN ({FILES}, 'sticker')
                    THEN message.content
                    WHEN told.content ->> '$.caption' IS NOT NULL
                    THEN json_object('type', 'text', 'text', told.content ->> '$.caption')
-                   WHEN told.content ->> '$.type' IN ('image', 'video', 'audio', 'document', 'sticker')
+                   WHEN told.content ->> '$.type' IN ({FILES}, 'sticker')
                    THEN json_object('type', 'unsupported', 'providerType', told.content ->> '$.type')
                    ELSE told.content END
                  FROM (SELECT m.workspace_id, m.id, c.content, MAX(c.at) AS at FROM {WAITING}

@@ -293,9 +293,10 @@ fn contact(part: &Value) -> Read {
     let phone = text("phone_number")?;
     let more = vcard::read(part.get("vcard").and_then(Value::as_str).unwrap_or(""));
     let mut phones = more.phones;
+    let digits = lenient::digits(&phone);
     if !phones
         .iter()
-        .any(|more| digits(&more.phone) == digits(&phone))
+        .any(|more| lenient::digits(&more.phone) == digits)
     {
         let phone = phone.clone();
         phones.insert(0, ContactPhone { phone, kind: None });
@@ -314,8 +315,4 @@ fn contact(part: &Value) -> Read {
         contacts: vec![card],
     };
     Some((Content::Contacts(contacts), None))
-}
-
-fn digits(phone: &str) -> String {
-    phone.chars().filter(char::is_ascii_digit).collect()
 }

@@ -197,7 +197,7 @@ fn phone_digits(raw: &str) -> Option<String> {
     let is_phone = bare
         .bytes()
         .all(|byte| byte.is_ascii_digit() || b" ()-.".contains(&byte));
-    let digits: String = bare.chars().filter(char::is_ascii_digit).collect();
+    let digits = lenient::digits(bare);
     // No country code begins with 0: such a number is one as it is dialled at home.
     let is_whole = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
     (is_phone && is_whole).then_some(digits)

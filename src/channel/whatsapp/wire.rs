@@ -147,14 +147,10 @@ fn author(value: &Value, item: &Value) -> Option<Value> {
 /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/calling/user-initiated-calls>
 fn call(value: &Value, said: &Value, item: &Value) -> Inbound {
     let named = |what: &str| Inbound::Ignored(what.to_owned());
-    let digits = |text: String| {
-        text.chars()
-            .filter(char::is_ascii_digit)
-            .collect::<String>()
-    };
-    let own = lenient::text(value.pointer("/metadata/display_phone_number")).map(digits);
+    let number = |given: Option<&Value>| Some(lenient::digits(&lenient::text(given)?));
+    let own = number(value.pointer("/metadata/display_phone_number"));
     let is_own = lenient::text(item.get("direction")).as_deref() == Some("BUSINESS_INITIATED")
-        || (own.is_some() && lenient::text(item.get("from")).map(digits) == own);
+        || (own.is_some() && number(item.get("from")) == own);
     if is_own {
         return named("call of the business");
     }
