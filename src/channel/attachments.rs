@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use url::Url;
+use url::form_urlencoded;
 
 /// One of the contents of a message.
 pub struct Said {
@@ -102,9 +102,9 @@ fn is_in(text: &str, shared: &Value) -> bool {
     let Some(url) = lenient::text(shared.get("url")) else {
         return true;
     };
-    let behind = Url::parse(&url).ok().and_then(|url| {
-        let mut pairs = url.query_pairs();
-        let (_, behind) = pairs.find(|(name, _)| name == "u" && url.path() == "/l.php")?;
+    let behind = url.split_once("/l.php?").and_then(|(_, query)| {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let (_, behind) = pairs.find(|(name, _)| name == "u")?;
         Some(behind.into_owned())
     });
     let bare = |url: &str| {
@@ -185,8 +185,9 @@ fn attached(kind: &str, is_sticker: bool, attachment: &Value) -> Said {
 
 /// The name of a file, as its address ends.
 fn name_in(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    let last = url.path_segments()?.next_back()?;
+    let (_, rest) = url.split_once("://")?;
+    let (_, path) = rest.split(['?', '#']).next()?.split_once('/')?;
+    let last = path.rsplit('/').next()?;
     let name = percent_decode_str(last).decode_utf8_lossy().into_owned();
     let (stem, kind) = name.rsplit_once('.')?;
     let is_kind =
